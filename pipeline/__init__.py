@@ -1,0 +1,1 @@
+"""Sightline's core: sources, detector, analytics, events and the loop that joins them."""

@@ -1,0 +1,51 @@
+"""The errors Sightline raises on purpose.
+
+    PipelineError                  exit code 1
+    ├── ConfigError   (ValueError)         2   a config file, option, class or model name that can't be used
+    ├── SourceError   (OSError)            1   a video or camera that can't be opened or decoded
+    │   └── SourceNotFoundError            2   there is nothing at that path
+    ├── ModelError    (ValueError)         1   weights that are missing, damaged or of another network
+    ├── SinkError     (OSError)            1   an output that can't be written
+    └── CallbackError (RuntimeError)       1   the user's own code raised
+
+Each is also a built-in kind, so that code which knows nothing of Sightline can catch it. Each message is one line that
+says what was wrong, where, and what to do. Anything else that escapes is a bug in Sightline.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """Base of all errors raised on purpose; ``exit_code`` is what the command line exits with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(PipelineError, ValueError):
+    """A config file, option, class name or model name that can't be used."""
+
+    exit_code = 2
+
+
+class SourceError(PipelineError, OSError):
+    """A video file, stream or camera that can't be opened or decoded."""
+
+
+class SourceNotFoundError(SourceError):
+    """There is no input at the given path."""
+
+    exit_code = 2
+
+
+class ModelError(PipelineError, ValueError):
+    """Weights that are missing, damaged, or belong to another network."""
+
+
+class SinkError(PipelineError, OSError):
+    """An output that can't be opened or written."""
+
+
+class CallbackError(PipelineError, RuntimeError):
+    """The user's own code raised; the original exception is the ``__cause__``."""

@@ -1,0 +1,1 @@
+"""Outputs: annotated video, event logs and feeds, the user's callbacks."""

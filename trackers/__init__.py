@@ -1,0 +1,1 @@
+"""Trackers and the filters that choose what is tracked."""
