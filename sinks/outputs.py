@@ -1,0 +1,211 @@
+"""Output files that appear under their name only when they are complete.
+
+A sink writes to a partial name beside the target (``out/demo.mp4`` is written as ``out/demo.partial.mp4``) and renames
+it at the end, so that an existing output is replaced only by a complete one and a failed run leaves the old one alone:
+
+    check_output(path, suffixes=(".mp4",))      # before the first frame is read; writes nothing
+    partial = partial_path(path)
+    ...                                         # write to `partial`; wrap each OSError with write_error()
+    commit(partial, path)                       # on a clean end or an interrupt
+    keep_partial(partial, path)                 # on an error: logs where what was processed is
+
+A symbolic link stays a link: its target is replaced. A pipe or a device such as ``/dev/stdout`` cannot be renamed over,
+so there the "partial" name is the path itself and ``commit`` has nothing to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from pipeline.errors import SinkError
+
+logger = logging.getLogger(__name__)
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space or choose another place",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another place",
+    errno.EACCES: "no permission; choose another place or change the permissions",
+    errno.EPERM: "not permitted; choose another place or change the permissions",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.ENOENT: "its folder does not exist; create it first",
+    errno.ENOTDIR: "part of its path is a file, not a folder; choose another place",
+    errno.EISDIR: "it is a directory; name a file",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.EFBIG: "the file grew past the largest size allowed here; choose another place",
+    errno.EPIPE: "the program that read this pipe has gone; start it again",
+}
+
+
+def write_error(path: str | os.PathLike[str], error: OSError) -> SinkError:
+    """The one-line ``SinkError`` for an ``OSError`` met while writing ``path``; raise it ``from error``."""
+    reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; choose another place"
+    return SinkError(f"cannot write {os.fspath(path)}: {reason}")
+
+
+def check_output(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> None:
+    """Raise ``SinkError`` if a file could not be written at ``path``. Writes nothing.
+
+    Args:
+        path: the final name.
+        suffixes: the endings allowed, such as ``(".mp4",)``, compared without regard to case; none means any.
+    """
+    name = os.fspath(path)
+    if not name.strip():
+        raise SinkError("cannot write an output without a name: give a file name")
+    if suffixes and not name.lower().endswith(tuple(suffix.lower() for suffix in suffixes)):
+        raise SinkError(f"cannot write {name}: its name must end in {' or '.join(suffixes)}")
+    target = _target(path)
+    mode = _mode(path, target)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise SinkError(f"cannot write {name}: it is a directory; name a file")
+    folder = target.parent
+    if not folder.exists():
+        raise SinkError(f"cannot write {name}: the folder {folder} does not exist; create it first")
+    if not folder.is_dir():
+        raise SinkError(f"cannot write {name}: {folder} is not a folder; choose another place")
+    # A write-protected output is not replaced, although a rename would get past its protection.
+    if mode is not None and not os.access(path, os.W_OK):
+        raise SinkError(f"cannot write {name}: the file is there and write-protected; choose another name")
+    if not _special(mode) and not os.access(folder, os.W_OK | os.X_OK):
+        raise SinkError(f"cannot write {name}: no permission to write in {folder}; choose another place")
+
+
+def partial_path(path: str | os.PathLike[str]) -> Path:
+    """Where to write until the output is complete: beside the target, with the same ending.
+
+    A partial file left there by a run that was killed is overwritten. For a pipe or a device it is the path itself.
+    """
+    target = _target(path)
+    if _special(_mode(path, target)):
+        return Path(path)
+    return target.with_name(f"{target.stem}.partial{target.suffix}")
+
+
+def commit(partial: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Give a complete and closed file its final name, replacing what was there.
+
+    The file is synced first: only then has the disk really taken all of it.
+
+    Raises:
+        SinkError: it could not be synced or renamed; the partial file stays.
+    """
+    if Path(partial) == Path(path):
+        return
+    try:
+        descriptor = os.open(partial, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        Path(partial).replace(_target(path))
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def keep_partial(partial: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """After an error: leave what was written under the partial name and log where it is; drop it if it is empty."""
+    partial = Path(partial)
+    if partial == Path(path) or not partial.exists():
+        return
+    try:
+        if partial.stat().st_size == 0:
+            partial.unlink()
+            return
+    except OSError as error:
+        logger.warning("%s: %s", partial, error.strerror)
+    logger.warning("%s is incomplete: what was written is kept as %s", os.fspath(path), partial)
+
+
+class OutputFile:
+    """A file of whole records, one ``write`` each, under the rules of this module.
+
+    Each record goes straight to the operating system, so a crash of the program loses none that was written. When a
+    write fails half-way (a full disk), the file is cut back to its last whole record.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the partial file for writing.
+
+        Raises:
+            SinkError: it can't be opened.
+        """
+        self.path = Path(path)
+        self.partial = partial_path(path)
+        self._complete = 0
+        try:
+            self._file = self.partial.open("wb", buffering=0)
+        except OSError as error:
+            raise write_error(path, error) from error
+
+    def write(self, record: bytes) -> None:
+        """Append one record.
+
+        Raises:
+            SinkError: the disk is full, or another failure.
+        """
+        rest = memoryview(record)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._cut_back()
+            raise write_error(self.path, error) from error
+        self._complete += len(record)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Close the file, and give it its final name unless the run failed (an interrupt is no failure).
+
+        Raises:
+            SinkError: it can't be closed or renamed.
+        """
+        try:
+            self._file.close()
+        except OSError as failure:
+            raise write_error(self.path, failure) from failure
+        if error is None or isinstance(error, KeyboardInterrupt):
+            commit(self.partial, self.path)
+        else:
+            keep_partial(self.partial, self.path)
+
+    def _cut_back(self) -> None:
+        if self.partial != self.path:
+            try:
+                self._file.truncate(self._complete)
+                self._file.seek(self._complete)
+            except OSError as error:
+                logger.warning("%s may end in a torn line: %s", self.partial, error.strerror)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.finish(error)
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """The file that ``path`` stands for, symbolic links followed."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise SinkError(f"cannot write {os.fspath(path)}: its links lead nowhere; choose another place") from error
+
+
+def _mode(path: str | os.PathLike[str], target: Path) -> int | None:
+    """Type and permissions of what is at ``path``, or None where nothing is."""
+    try:
+        # By the path as given: an anonymous pipe behind /dev/stdout has no name that `target` could be found by.
+        return Path(path).stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def _special(mode: int | None) -> bool:
+    return mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
