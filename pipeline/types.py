@@ -237,6 +237,11 @@ class Detector(Protocol):
         """The model's classes; ``Detections.class_id`` indexes it."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """The numeric type the network computes in, such as ``"float32"``."""
+        ...
+
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Detections of each image, in the same order; images may differ in size. An empty list gives an empty list.
 
@@ -283,12 +288,17 @@ class Sink:
     All calls come from one thread, in the order ``open``, then ``on_frame`` and ``on_event`` in the order things
     happened, then ``close`` exactly once, also when ``open`` or a later call failed. For one frame, ``on_frame`` comes
     first and the events that it gave rise to follow. A sink that serves several streams sees ``open`` once per stream.
+
+    Attributes:
+        may_stall: True for a sink whose methods may take long (an encoder, user code); it then gets a thread of its own.
     """
+
+    may_stall: bool = True
 
     def check(self) -> None:
         """Raise ``SinkError`` if this output can't work (folder missing, no permission, port in use, ...).
 
-        Called for every sink before the first frame is read and before anything is written.
+        Called for every sink, perhaps more than once, before the first frame is read and before anything is written.
         """
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
