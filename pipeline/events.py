@@ -237,3 +237,32 @@ def topic(event: Event) -> str:
 def encode_json(event: Event) -> bytes:
     """One JSON object without a line break, UTF-8."""
     return msgspec.json.encode(event)
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    schema: int
+
+
+_ENVELOPE_JSON = msgspec.json.Decoder(_Envelope)
+_EVENT_JSON = msgspec.json.Decoder(AnyEvent)
+_TAGS = frozenset(kind.__struct_config__.tag for kind in EVENT_TYPES)
+
+
+def decode_json(data: bytes) -> Event | None:
+    """Read one event; fields that this version does not know are skipped.
+
+    Returns:
+        The event, or None for a type or a version of the schema that this version does not know.
+
+    Raises:
+        msgspec.DecodeError: it is no event.
+    """
+    try:
+        event: Event = _EVENT_JSON.decode(data)
+    except msgspec.ValidationError:
+        envelope = _ENVELOPE_JSON.decode(data)
+        if envelope.schema == SCHEMA_VERSION and envelope.type in _TAGS:
+            raise
+        return None
+    return event if event.schema == SCHEMA_VERSION else None

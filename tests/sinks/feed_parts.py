@@ -1,0 +1,40 @@
+"""What the tests of the event feed share: free ports, and events as the pipeline would make them."""
+
+from __future__ import annotations
+
+import socket
+
+from pipeline.events import TrackUpdated
+
+RUN = "6f1f3d0e-0000-4000-8000-000000000001"
+WALL = "2026-01-02T03:04:05.678Z"
+
+
+def free_port_pair() -> int:
+    """A port of loopback that is free, and the next one too."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            if port < 65535:
+                try:
+                    with socket.create_server(("127.0.0.1", port + 1)):
+                        return port
+                except OSError:
+                    continue
+
+
+def updated(seq: int, *, stream: str = "cam", run: str = RUN, track_id: int = 1, name: str = "person") -> TrackUpdated:
+    """A track that moved."""
+    return TrackUpdated(
+        seq=seq,
+        run=run,
+        stream=stream,
+        pts_s=seq / 25,
+        wall=WALL,
+        track_id=track_id,
+        class_name=name,
+        score=0.5,
+        xyxy=(1.0, 2.0, 3.0, 4.0),
+        age_s=1.0,
+        unseen_s=0.0,
+    )
