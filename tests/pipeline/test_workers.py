@@ -1,0 +1,386 @@
+"""The decode thread and the sink thread, with real threads, real channels and sources and sinks kept in memory."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.channel import Channel
+from pipeline.errors import SinkError, SourceError
+from pipeline.events import Event, Heartbeat
+from pipeline.ledger import Ledger
+from pipeline.timing import Timings
+from pipeline.types import Frame, Sink, SourceInfo, TrackedFrame, Tracks
+from pipeline.workers import Producer, SinkWorker
+
+WAIT_S = 20.0
+INFO = SourceInfo(width=4, height=2)
+
+
+def make_frame(index: int, stream: str = "camera") -> Frame:
+    return Frame(np.zeros((2, 4, 3), np.uint8), index, index / 25, 0.0, stream)
+
+
+def make_tracked(index: int, stream: str = "camera") -> TrackedFrame:
+    return TrackedFrame(make_frame(index, stream), None, Tracks.empty(), np.zeros(0, np.int64))
+
+
+def make_event(seq: int, stream: str = "camera") -> Event:
+    return Heartbeat(seq=seq, run="run", stream=stream, pts_s=0.0, wall="2026-01-01T00:00:00.000Z")
+
+
+class ListedSource:
+    """A source over a number of frames, that may report damage or raise at given positions."""
+
+    def __init__(
+        self, count: int, *, failed_before: Mapping[int, str] | None = None, error: tuple[int, Exception] | None = None
+    ) -> None:
+        self._count = count
+        self._failed_before = failed_before or {}
+        self._error = error
+        self._failed: Counter[str] = Counter()
+        self.closed_by: list[str] = []
+        self.decoded = 0
+
+    @property
+    def stream(self) -> str:
+        return "camera"
+
+    @property
+    def info(self) -> SourceInfo:
+        return INFO
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        return self._failed
+
+    def __iter__(self) -> Iterator[Frame]:
+        for position in range(self._count + 1):
+            if position in self._failed_before:
+                self._failed[self._failed_before[position]] += 1
+            if self._error is not None and self._error[0] == position:
+                raise self._error[1]
+            if position < self._count:
+                self.decoded += 1
+                yield make_frame(position)
+
+    def close(self) -> None:
+        self.closed_by.append(threading.current_thread().name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(WAIT_S)
+        assert not thread.is_alive(), f"{thread.name} is still running"
+
+
+class TestProducer:
+    def test_delivers_every_frame_in_order_and_balances(self) -> None:
+        source, ledger, timings = ListedSource(100), Ledger(), Timings()
+        channel: Channel[Frame] = Channel(3)
+        with Producer(source, channel, ledger, timings):
+            indices = []
+            for frame in channel:
+                indices.append(frame.index)
+                ledger.processed()
+        assert indices == list(range(100))
+        ledger.check()
+        assert ledger.snapshot().decoded == ledger.snapshot().processed == 100
+        assert timings["decode"].count == 100
+        assert source.closed_by == ["decode camera"]
+
+    def test_failed_frames_count_as_decoded_and_failed(self) -> None:
+        ledger = Ledger()
+        channel: Channel[Frame] = Channel(3)
+        with Producer(ListedSource(5, failed_before={2: "corrupt", 5: "truncated"}), channel, ledger, Timings()):
+            for _ in channel:
+                ledger.processed()
+        account = ledger.snapshot()
+        assert (account.decoded, account.processed, account.failed) == (7, 5, {"corrupt": 1, "truncated": 1})
+        ledger.check()
+
+    def test_an_error_of_the_source_reaches_the_reader_after_the_frames_before_it(self) -> None:
+        source, ledger = ListedSource(5, error=(3, SourceError("the disk was pulled out"))), Ledger()
+        channel: Channel[Frame] = Channel(10)
+        indices = []
+        with (
+            pytest.raises(SourceError, match="pulled out") as caught,
+            Producer(source, channel, ledger, Timings()),
+        ):
+            for frame in channel:
+                indices.append(frame.index)
+                ledger.processed()
+        assert indices == [0, 1, 2]
+        assert "in __iter__" in "".join(traceback.format_exception(caught.value)), "the source's own frame is shown"
+        assert source.closed_by == ["decode camera"]
+        ledger.check()
+
+    @settings(max_examples=40, deadline=None)
+    @given(count=st.integers(0, 30), capacity=st.integers(1, 5), read=st.integers(0, 30), drop=st.booleans())
+    def test_the_ledger_balances_wherever_the_reader_leaves(
+        self, count: int, capacity: int, read: int, drop: bool
+    ) -> None:
+        ledger = Ledger()
+        channel: Channel[Frame] = Channel(
+            capacity, when_full="drop_oldest" if drop else "wait", on_drop=lambda _: ledger.dropped("stale")
+        )
+        source = ListedSource(count)
+        with Producer(source, channel, ledger, Timings()):
+            for _ in range(read):
+                if not channel.get_batch(1):
+                    break
+                ledger.processed()
+        ledger.check()
+        assert ledger.snapshot().decoded == source.decoded
+        assert source.closed_by == ["decode camera"]
+
+    def test_stop_wakes_a_producer_that_waits_for_room_and_gives_the_reason(self) -> None:
+        source, ledger = ListedSource(10), Ledger()
+        channel: Channel[Frame] = Channel(2)
+        producer = Producer(source, channel, ledger, Timings())
+        producer.start()
+        assert channel.get(WAIT_S).index == 0
+        ledger.processed()
+        assert producer.stop("duration", WAIT_S)
+        assert producer.stop("again", WAIT_S)
+        account = ledger.snapshot()
+        assert account.processed == 1
+        assert set(account.dropped) <= {"duration"}
+        ledger.check()
+
+    def test_stopped_before_it_started_closes_the_source(self) -> None:
+        source = ListedSource(1)
+        producer = Producer(source, Channel(1), Ledger(), Timings())
+        assert producer.stop()
+        assert source.closed_by == [threading.current_thread().name]
+        with pytest.raises(RuntimeError, match="once"):
+            producer.start()
+
+    def test_an_error_after_the_reader_left_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        class FailsToClose(ListedSource):
+            def close(self) -> None:
+                super().close()
+                raise SourceError("the cable came off")
+
+        ledger = Ledger()
+        channel: Channel[Frame] = Channel(1)
+        with Producer(FailsToClose(50), channel, ledger, Timings()):
+            channel.get(WAIT_S)
+            ledger.processed()
+        assert "the cable came off" in caplog.text
+        ledger.check()
+
+
+@dataclass
+class Recorder(Sink):
+    """Keeps every call; waits for the gate in each, and raises where told to."""
+
+    gate: threading.Event | None = None
+    raise_at: tuple[str, Exception] | None = None
+    calls: list[tuple[str, object]] = field(default_factory=list)
+    threads: set[str] = field(default_factory=set)
+    entered: threading.Event = field(default_factory=threading.Event)
+
+    def _note(self, name: str, value: object) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.entered.set()
+        if self.gate is not None and name != "close":
+            assert self.gate.wait(WAIT_S)
+        self.calls.append((name, value))
+        if self.raise_at is not None and self.raise_at[0] == name:
+            raise self.raise_at[1]
+
+    def check(self) -> None:
+        if self.raise_at is not None and self.raise_at[0] == "check":
+            raise self.raise_at[1]
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        self._note("open", stream)
+
+    def on_frame(self, tracked: TrackedFrame) -> None:
+        self._note("frame", tracked.frame.index)
+
+    def on_event(self, event: Event) -> None:
+        self._note("event", event.seq)
+
+    def close(self, error: BaseException | None = None) -> None:
+        self._note("close", error)
+
+
+def of_kind(sink: Recorder, kind: str) -> list[object]:
+    return [value for name, value in sink.calls if name == kind]
+
+
+class TestSinkWorker:
+    @settings(max_examples=30, deadline=None)
+    @given(kinds=st.lists(st.booleans(), max_size=60), capacity=st.integers(1, 4), event_capacity=st.integers(1, 4))
+    def test_waiting_passes_every_call_on_in_order(self, kinds: list[bool], capacity: int, event_capacity: int) -> None:
+        sink = Recorder()
+        worker = SinkWorker(sink, capacity=capacity, event_capacity=event_capacity)
+        worker.open("camera", INFO, ["person"])
+        for number, is_frame in enumerate(kinds):
+            if is_frame:
+                worker.on_frame(make_tracked(number))
+            else:
+                worker.on_event(make_event(number))
+        worker.close()
+        expected = [("frame" if is_frame else "event", number) for number, is_frame in enumerate(kinds)]
+        assert sink.calls == [("open", "camera"), *expected, ("close", None)]
+        assert sink.threads == {"sink Recorder"}
+        assert worker.dropped_frames == worker.dropped_events == {}
+
+    def test_a_stalled_live_sink_loses_its_oldest_frames_but_no_event(self) -> None:
+        sink = Recorder(gate=threading.Event())
+        lost: list[tuple[int, str]] = []
+
+        def note(call: TrackedFrame | Event, reason: str) -> None:
+            assert isinstance(call, TrackedFrame)
+            lost.append((call.frame.index, reason))
+
+        worker = SinkWorker(sink, capacity=2, when_full="drop_oldest", on_drop=note)
+        worker.open("camera", INFO, [])
+        assert sink.entered.wait(WAIT_S)  # it now stalls in `open`
+        for number in range(10):
+            worker.on_frame(make_tracked(number))
+            worker.on_event(make_event(number))
+        assert sink.gate is not None
+        sink.gate.set()
+        worker.close()
+        assert of_kind(sink, "frame") == [8, 9]
+        assert of_kind(sink, "event") == list(range(10))
+        assert lost == [(number, "slow") for number in range(8)]
+        assert worker.dropped_frames == {"slow": 8}
+        assert worker.dropped_events == {}
+
+    def test_even_events_are_bounded_for_a_live_sink_and_streams_do_not_push_each_other_out(self) -> None:
+        sink = Recorder(gate=threading.Event())
+        worker = SinkWorker(sink, capacity=1, event_capacity=3, when_full="drop_oldest")
+        worker.open("fast", INFO, [])
+        worker.open("slow", INFO, [])
+        assert sink.entered.wait(WAIT_S)
+        worker.on_event(make_event(1000, "slow"))
+        worker.on_frame(make_tracked(1000, "slow"))
+        for number in range(50):
+            worker.on_event(make_event(number, "fast"))
+            worker.on_frame(make_tracked(number, "fast"))
+        assert sink.gate is not None
+        sink.gate.set()
+        worker.close()
+        assert of_kind(sink, "event") == [1000, 47, 48, 49]
+        assert of_kind(sink, "frame") == [1000, 49]
+        assert of_kind(sink, "open") == ["fast", "slow"]
+        assert worker.dropped_events == {"slow": 47}
+        assert worker.dropped_frames == {"slow": 49}
+
+    @pytest.mark.parametrize("method", ["open", "frame", "event"])
+    @pytest.mark.parametrize("when_full", ["wait", "drop_oldest"])
+    def test_a_sink_that_raises_is_closed_and_its_error_raised_at_a_later_call(
+        self, method: str, when_full: str
+    ) -> None:
+        error = SinkError("the disk is full")
+        sink = Recorder(raise_at=(method, error))
+        worker = SinkWorker(sink, capacity=1, when_full="wait" if when_full == "wait" else "drop_oldest")
+        with pytest.raises(SinkError, match="disk is full") as caught:
+            worker.open("camera", INFO, [])
+            for number in range(100_000):
+                worker.on_frame(make_tracked(number))
+                worker.on_event(make_event(number))
+        assert "_note" in "".join(traceback.format_exception(caught.value)), "the sink's own frame is shown"
+        worker.close(caught.value)  # not raised twice
+        assert sink.calls[-1] == ("close", error)
+        assert len(of_kind(sink, "close")) == 1
+
+    def test_an_error_nobody_saw_is_raised_at_close(self) -> None:
+        sink = Recorder(raise_at=("event", ValueError("no such field")))
+        worker = SinkWorker(sink)
+        worker.on_event(make_event(1))
+        with pytest.raises(ValueError, match="no such field"):
+            worker.close()
+        worker.close()
+        assert len(of_kind(sink, "close")) == 1
+
+    def test_an_error_in_the_sinks_close_is_raised(self) -> None:
+        worker = SinkWorker(Recorder(raise_at=("close", SinkError("cannot rename"))))
+        worker.open("camera", INFO, [])
+        with pytest.raises(SinkError, match="cannot rename"):
+            worker.close()
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("the run failed")])
+    def test_closing_with_an_error_works_off_the_queue_and_tells_the_sink(self, error: BaseException) -> None:
+        sink = Recorder(gate=threading.Event())
+        worker = SinkWorker(sink, capacity=10, timeout_s=WAIT_S)
+        for number in range(5):
+            worker.on_frame(make_tracked(number))
+        assert sink.gate is not None
+        sink.gate.set()
+        worker.close(error)
+        assert of_kind(sink, "frame") == list(range(5))
+        assert sink.calls[-1] == ("close", error)
+
+    def test_a_sink_out_of_time_loses_its_queue_but_is_still_closed(self) -> None:
+        gate = threading.Event()
+        sink = Recorder(gate=gate)
+
+        def open_the_gate(call: TrackedFrame | Event, reason: str) -> None:
+            assert reason == "timeout"
+            gate.set()  # the sink goes on as soon as its queue has been given up
+
+        worker = SinkWorker(sink, capacity=10, timeout_s=0.5, on_drop=open_the_gate)
+        for number in range(5):
+            worker.on_frame(make_tracked(number))
+        assert sink.entered.wait(WAIT_S)
+        try:
+            worker.close()
+        finally:
+            gate.set()
+        assert of_kind(sink, "frame") == [0]
+        assert sink.calls[-1] == ("close", None)
+        assert worker.dropped_frames == {"timeout": 4}
+
+    def test_a_sink_that_never_returns_is_an_error(self) -> None:
+        gate = threading.Event()
+        worker = SinkWorker(Recorder(gate=gate), timeout_s=0.02, name="camera.mp4")
+        worker.open("camera", INFO, [])
+        with pytest.raises(SinkError, match=r"camera\.mp4 did not finish within 0\.04 s"):
+            worker.close()
+        gate.set()
+
+    def test_close_without_open_closes_the_sink_once(self) -> None:
+        sink = Recorder()
+        worker = SinkWorker(sink)
+        worker.close()
+        worker.close()
+        assert sink.calls == [("close", None)]
+        with pytest.raises(RuntimeError, match="after close"):
+            worker.on_event(make_event(1))
+
+    def test_check_runs_in_the_callers_thread(self) -> None:
+        with pytest.raises(SinkError, match="no folder"):
+            SinkWorker(Recorder(raise_at=("check", SinkError("no folder")))).check()
+
+    def test_times_frames_when_asked(self) -> None:
+        timings = Timings()
+        worker = SinkWorker(Recorder(), timings=timings, name="encode")
+        for number in range(3):
+            worker.on_frame(make_tracked(number))
+            worker.on_event(make_event(number))
+        worker.close()
+        assert timings.report()["encode"]["count"] == 3
