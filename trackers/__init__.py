@@ -1,1 +1,46 @@
-"""Trackers and the filters that choose what is tracked."""
+"""Trackers: they give the detections of one stream their identities."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from pipeline.errors import ConfigError
+from trackers.base import ArrayTracker
+from trackers.sort import SortTracker
+
+_CLASSES: dict[str, type[ArrayTracker]] = {"sort": SortTracker}
+
+TRACKERS: tuple[str, ...] = tuple(_CLASSES)
+"""Names that ``create_tracker`` knows."""
+
+DEFAULT_TRACKER = "sort"
+"""The one that wins end to end; docs/tracking.md has the table."""
+
+
+def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **settings: Any) -> ArrayTracker:
+    """A tracker for one stream, by name.
+
+    Args:
+        name: one of ``TRACKERS``.
+        confidence: score from which a detection is sure enough to start a track. A tracker that can also use weaker
+            ones says so in ``lowest_score``: run the detector at ``min(confidence, tracker.lowest_score)``.
+        settings: the tracker's own keyword arguments.
+
+    Raises:
+        ConfigError: an unknown name or setting, with near matches.
+    """
+    if name not in _CLASSES:
+        near = get_close_matches(name, TRACKERS)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(TRACKERS)}"
+        raise ConfigError(f"unknown tracker {name!r}: {hint}")
+    kind = _CLASSES[name]
+    allowed = kind.__init__.__kwdefaults__ or {}
+    for key in settings:
+        if key not in allowed:
+            near = get_close_matches(key, allowed) or sorted(allowed)
+            raise ConfigError(f"tracker {name} has no setting {key!r}: did you mean {' or '.join(near)}?")
+    return kind(**{"min_score": confidence, **settings})
+
+
+__all__ = ["DEFAULT_TRACKER", "TRACKERS", "SortTracker", "create_tracker"]

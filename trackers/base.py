@@ -1,0 +1,182 @@
+"""What every tracker shares: media time, canonical order, identities, and their end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.types import Detections, Image, Int64Array, Tracks
+from trackers.kalman import BoolArray, Float64Array, KalmanFilter
+
+# One row per track. ``track_id`` is 0 until the track is shown for the first time, so that users see no gaps.
+TRACK = np.dtype(
+    [
+        ("track_id", np.int64),
+        ("class_id", np.int32),
+        ("score", np.float32),
+        ("first_s", np.float64),
+        ("seen_s", np.float64),
+        ("streak", np.int64),
+        ("missed", np.int64),
+        ("shown", np.bool_),
+    ]
+)
+_NO_IDS: Int64Array = np.zeros(0, np.int64)
+_NO_IDS.setflags(write=False)
+
+
+class StepClock:
+    """Turns media time into steps of one nominal frame.
+
+    The filters' noises are per frame, at whatever rate the stream has. The nominal frame is the median of the last
+    gaps between frames, so that a dropped frame counts as two steps. Gaps within 5% of a whole number of nominal
+    frames count as whole: timestamps in milliseconds should not make a regular stream irregular.
+    """
+
+    _TOLERANCE = 0.05
+
+    def __init__(self) -> None:
+        self._gaps: deque[float] = deque(maxlen=25)
+        self._last_s: float | None = None
+        self._frame_s = 0.0
+
+    def advance(self, pts_s: float) -> tuple[float, float]:
+        """``(steps, ratio)`` since the last call: nominal frames gone by, and the new nominal frame over the old one.
+
+        Raises:
+            ValueError: a time that is not finite or not later than the last.
+        """
+        if not isfinite(pts_s) or (self._last_s is not None and pts_s <= self._last_s):
+            raise ValueError(f"pts_s: expected a finite time later than {self._last_s} s, got {pts_s}")
+        if self._last_s is None:
+            self._last_s = pts_s
+            return 0.0, 1.0
+        gap = pts_s - self._last_s
+        self._last_s = pts_s
+        self._gaps.append(gap)
+        median = sorted(self._gaps)[len(self._gaps) // 2]
+        ratio = 1.0
+        if not self._frame_s:
+            self._frame_s = median
+        elif abs(median / self._frame_s - 1.0) > self._TOLERANCE:
+            ratio = median / self._frame_s
+            self._frame_s = median
+        steps = gap / self._frame_s
+        whole = max(1.0, float(round(steps)))
+        return (whole if abs(steps - whole) <= self._TOLERANCE * whole else steps), ratio
+
+
+class ArrayTracker(ABC):
+    """A tracker whose tracks are rows of arrays; the base of all trackers here.
+
+    Subclasses predict, associate and decide which rows are shown and which are over. Identities are given when a track
+    is first shown: 1, 2, 3, ... within the instance, never reused, also not after ``reset``.
+    """
+
+    lowest_score: float = 1.0
+    """The lowest score of a detection that this tracker can use below the user's confidence."""
+
+    def __init__(self) -> None:
+        self._next_id = 1
+        self._ended: Int64Array = _NO_IDS
+        self._clear()
+
+    def _clear(self) -> None:
+        self._clock = StepClock()
+        self._rows: NDArray[np.void] = np.zeros(0, TRACK)
+        self._filter = KalmanFilter()
+
+    @property
+    def ended(self) -> Int64Array:
+        """int64 ``(M,)``: ids returned by earlier updates that the last ``update`` let go for good."""
+        return self._ended
+
+    def reset(self) -> Int64Array:
+        """Let go of every track and return the ids that were shown, int64 ``(M,)``; they are not used again.
+
+        The next ``update`` may have any time.
+        """
+        ids = np.sort(self._rows["track_id"][self._rows["track_id"] > 0])
+        self._ended = _NO_IDS
+        self._clear()
+        return ids
+
+    def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
+        """The confirmed tracks at ``pts_s``, ordered by id. See ``pipeline.types.Tracker``.
+
+        Args:
+            detections: what was found in this frame, in any order; None where nobody looked.
+            pts_s: media time in seconds, later than at the last call.
+            image: uint8 ``(height, width, 3)`` BGR, for trackers that estimate the camera's motion.
+
+        Raises:
+            ValueError: ``pts_s`` is not finite or not later than before.
+        """
+        pts_s = float(pts_s)
+        steps, ratio = self._clock.advance(pts_s)
+        if ratio != 1.0:
+            self._filter.rescale_time(ratio)
+        self._move_camera(image)
+        if steps and len(self._rows):
+            self._predict(steps)
+        over = np.zeros(len(self._rows), np.bool_)
+        if detections is not None:
+            over = self._look(_in_canonical_order(detections), pts_s)
+        self._ended = np.sort(self._rows["track_id"][over & (self._rows["track_id"] > 0)])
+        if over.any():
+            self._keep(~over)
+        return self._shown(pts_s)
+
+    def _move_camera(self, image: Image | None) -> None:  # noqa: B027 - most trackers have nothing to do here
+        """Estimate the camera's motion since the last frame and move the rows with it."""
+
+    @abstractmethod
+    def _predict(self, steps: float) -> None:
+        """Move every row ``steps`` frames ahead."""
+
+    @abstractmethod
+    def _look(self, detections: Detections, pts_s: float) -> BoolArray:
+        """Take in one frame's detections: match, start tracks, set ``shown``; returns which rows are over."""
+
+    @abstractmethod
+    def _boxes(self) -> Float64Array:
+        """float64 ``(N, 4)`` xyxy of every row at the current time."""
+
+    def _keep(self, rows: BoolArray) -> None:
+        self._rows = self._rows[rows]
+        self._filter.keep(rows)
+
+    def _start(self, detections: Detections, pts_s: float) -> None:
+        """Append one row for each detection; the filter's rows are the subclass's business."""
+        rows = np.zeros(len(detections), TRACK)
+        rows["class_id"], rows["score"] = detections.class_id, detections.score
+        rows["first_s"] = rows["seen_s"] = pts_s
+        self._rows = np.concatenate([self._rows, rows])
+
+    def _shown(self, pts_s: float) -> Tracks:
+        new = np.flatnonzero(self._rows["shown"] & (self._rows["track_id"] == 0))
+        if len(new):
+            self._rows["track_id"][new] = np.arange(self._next_id, self._next_id + len(new))
+            self._next_id += len(new)
+        shown = np.flatnonzero(self._rows["shown"])
+        shown = shown[np.argsort(self._rows["track_id"][shown])]
+        rows = self._rows[shown]
+        return Tracks(
+            xyxy=self._boxes()[shown].astype(np.float32),
+            score=rows["score"].copy(),
+            class_id=rows["class_id"].copy(),
+            track_id=rows["track_id"].copy(),
+            age_s=(pts_s - rows["first_s"]).astype(np.float32),
+            unseen_s=(pts_s - rows["seen_s"]).astype(np.float32),
+        )
+
+
+def _in_canonical_order(detections: Detections) -> Detections:
+    """By class, then falling score, then place: a total order of the contents, so that any permutation is the same."""
+    box = detections.xyxy
+    keys = (box[:, 3], box[:, 2], box[:, 1], box[:, 0], -detections.score, detections.class_id)
+    return detections.select(np.lexsort(keys))

@@ -1,0 +1,127 @@
+"""A batched constant-velocity Kalman filter for boxes.
+
+The motion model of SORT (Bewley, Ge, Ott, Ramos and Upcroft, "Simple online and realtime tracking", 2016,
+arXiv:1602.00763) treats each measured quantity (centre x, centre y, area, aspect ratio) alone: transition, noise and
+first covariance are all diagonal in them. So the 7 x 7 covariance of a track never fills up: it stays a 2 x 2 block of
+position and velocity per quantity, and the whole filter is element-wise arithmetic over arrays of ``(tracks, 4)``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64Array = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
+
+# Rows of the filter's memory, each (tracks, quantities).
+_POSITION, _VELOCITY, _POSITION_VARIANCE, _COVARIANCE, _VELOCITY_VARIANCE = range(5)
+
+
+class KalmanFilter:
+    """Independent constant-velocity filters for any number of tracks, float64, without a loop over tracks.
+
+    Time is counted in steps (of one nominal frame); velocities are per step. A quantity whose velocity noise and first
+    velocity variance are both 0 is taken to stand still, like SORT's aspect ratio. Wherever a noise is given, it may be
+    one for all tracks ``(quantities,)`` or one per track ``(tracks, quantities)``; all are variances.
+
+    Args:
+        quantities: how many numbers a measurement holds.
+    """
+
+    def __init__(self, quantities: int = 4) -> None:
+        self._memory: Float64Array = np.zeros((5, 0, quantities))
+
+    def __len__(self) -> int:
+        return int(self._memory.shape[1])
+
+    @property
+    def position(self) -> Float64Array:
+        """``(tracks, quantities)``: the filtered quantities; a view, which may be written to."""
+        return np.asarray(self._memory[_POSITION])
+
+    @property
+    def velocity(self) -> Float64Array:
+        """``(tracks, quantities)``: their change per step; a view, which may be written to."""
+        return np.asarray(self._memory[_VELOCITY])
+
+    @property
+    def position_variance(self) -> Float64Array:
+        """``(tracks, quantities)``: the variance of ``position``; a view."""
+        return np.asarray(self._memory[_POSITION_VARIANCE])
+
+    def state(self, moving: int = 3) -> tuple[Float64Array, Float64Array]:
+        """The usual form: mean ``(tracks, n)`` and covariance ``(tracks, n, n)``, n = quantities + ``moving``.
+
+        The state's order is all quantities, then the velocities of the first ``moving`` of them.
+        """
+        quantities = self._memory.shape[2]
+        memory = self._memory
+        mean = np.concatenate([memory[_POSITION], memory[_VELOCITY][:, :moving]], axis=1)
+        covariance = np.zeros((len(self), quantities + moving, quantities + moving))
+        place, speed = np.arange(quantities), np.arange(moving)
+        covariance[:, place, place] = memory[_POSITION_VARIANCE]
+        covariance[:, speed, quantities + speed] = memory[_COVARIANCE][:, :moving]
+        covariance[:, quantities + speed, speed] = memory[_COVARIANCE][:, :moving]
+        covariance[:, quantities + speed, quantities + speed] = memory[_VELOCITY_VARIANCE][:, :moving]
+        return mean, covariance
+
+    def add(self, measured: ArrayLike, variance: ArrayLike, velocity_variance: ArrayLike) -> None:
+        """Start tracks at rest at ``measured`` ``(new, quantities)``; they are appended after the existing ones."""
+        first = np.asarray(measured, dtype=np.float64)
+        memory = np.zeros((5, *first.shape))
+        memory[_POSITION] = first
+        memory[_POSITION_VARIANCE] = variance
+        memory[_VELOCITY_VARIANCE] = velocity_variance
+        self._memory = np.concatenate([self._memory, memory], axis=1)
+
+    def keep(self, rows: BoolArray | IndexArray) -> None:
+        """Forget every track but ``rows``."""
+        self._memory = self._memory[:, rows]
+
+    def predict(self, steps: float, variance: ArrayLike, velocity_variance: ArrayLike) -> None:
+        """Move all tracks ``steps`` ahead; the noises are those of one step.
+
+        The noise that gathers over several steps is summed in closed form, so predicting a, then b, is the same as
+        predicting a + b: a gap of three frames is three predictions.
+        """
+        position, velocity, position_variance, covariance, own_velocity_variance = self._memory
+        noise, velocity_noise = np.asarray(variance), np.asarray(velocity_variance)
+        between = steps * (steps - 1.0) / 2.0
+        position += steps * velocity
+        position_variance += (
+            2.0 * steps * covariance
+            + steps * steps * own_velocity_variance
+            + steps * noise
+            + between * (2.0 * steps - 1.0) / 3.0 * velocity_noise
+        )
+        covariance += steps * own_velocity_variance + between * velocity_noise
+        own_velocity_variance += steps * velocity_noise
+
+    def update(self, rows: IndexArray, measured: Float64Array, variance: ArrayLike) -> None:
+        """Take in one measurement for each of ``rows`` (each at most once).
+
+        Args:
+            rows: ``(m,)`` indices of tracks.
+            measured: ``(m, quantities)``.
+            variance: of the measurements, ``(quantities,)`` or ``(m, quantities)``.
+        """
+        position, velocity, position_variance, covariance, velocity_variance = self._memory[:, rows]
+        noise = np.asarray(variance)
+        scale = 1.0 / (position_variance + noise)
+        surprise = (measured - position) * scale
+        kept = noise * scale
+        self._memory[:, rows] = (
+            position + position_variance * surprise,
+            velocity + covariance * surprise,
+            position_variance * kept,
+            covariance * kept,
+            velocity_variance - covariance * covariance * scale,
+        )
+
+    def rescale_time(self, ratio: float) -> None:
+        """Count in steps that are ``ratio`` times as long as before."""
+        self._memory[_VELOCITY] *= ratio
+        self._memory[_COVARIANCE] *= ratio
+        self._memory[_VELOCITY_VARIANCE] *= ratio * ratio
