@@ -60,19 +60,17 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> 
         raise SinkError("cannot write an output without a name: give a file name")
     if suffixes and not name.lower().endswith(tuple(suffix.lower() for suffix in suffixes)):
         raise SinkError(f"cannot write {name}: its name must end in {' or '.join(suffixes)}")
-    target = _target(path)
-    mode = _mode(path, target)
-    if mode is not None and stat.S_ISDIR(mode):
-        raise SinkError(f"cannot write {name}: it is a directory; name a file")
-    folder = target.parent
-    if not folder.exists():
+    mode = _mode(path)
+    folder = _target(path).parent
+    if mode is not None:
+        if stat.S_ISDIR(mode):
+            raise SinkError(f"cannot write {name}: it is a directory; name a file")
+        # A write-protected output is not replaced, although a rename would get past its protection.
+        if not _may(path, os.W_OK):
+            raise SinkError(f"cannot write {name}: the file is there and write-protected; choose another name")
+    elif not folder.exists():
         raise SinkError(f"cannot write {name}: the folder {folder} does not exist; create it first")
-    if not folder.is_dir():
-        raise SinkError(f"cannot write {name}: {folder} is not a folder; choose another place")
-    # A write-protected output is not replaced, although a rename would get past its protection.
-    if mode is not None and not os.access(path, os.W_OK):
-        raise SinkError(f"cannot write {name}: the file is there and write-protected; choose another name")
-    if not _special(mode) and not os.access(folder, os.W_OK | os.X_OK):
+    if not _special(mode) and not _may(folder, os.W_OK | os.X_OK):
         raise SinkError(f"cannot write {name}: no permission to write in {folder}; choose another place")
 
 
@@ -82,9 +80,18 @@ def partial_path(path: str | os.PathLike[str]) -> Path:
     A partial file left there by a run that was killed is overwritten. For a pipe or a device it is the path itself.
     """
     target = _target(path)
-    if _special(_mode(path, target)):
+    if _special(_mode(path)):
         return Path(path)
     return target.with_name(f"{target.stem}.partial{target.suffix}")
+
+
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a pipe or a device at ``path``: it is written to directly, and may keep the writer waiting."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False  # what is wrong with it, check_output tells
+    return _special(mode)
 
 
 def commit(partial: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
@@ -196,15 +203,20 @@ def _target(path: str | os.PathLike[str]) -> Path:
         raise SinkError(f"cannot write {os.fspath(path)}: its links lead nowhere; choose another place") from error
 
 
-def _mode(path: str | os.PathLike[str], target: Path) -> int | None:
+def _mode(path: str | os.PathLike[str]) -> int | None:
     """Type and permissions of what is at ``path``, or None where nothing is."""
     try:
-        # By the path as given: an anonymous pipe behind /dev/stdout has no name that `target` could be found by.
+        # By the path as given: an anonymous pipe behind /dev/stdout can't be found by the name its link resolves to.
         return Path(path).stat().st_mode
     except FileNotFoundError:
         return None
     except OSError as error:
         raise write_error(path, error) from error
+
+
+def _may(path: str | os.PathLike[str], mode: int) -> bool:
+    # By the effective user, which is whose permissions count when the file is opened.
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _special(mode: int | None) -> bool:
