@@ -1,0 +1,295 @@
+"""The user's own code, called as frames, seconds, minutes and events come by.
+
+    CallbacksSink("my_file.py")                          # functions found in the file by their names
+    CallbacksSink(on_second=lambda second: print(second.objects))
+
+The names are ``on_frame``, ``on_second``, ``on_minute``, ``on_event`` and ``on_end``; each takes one argument. For one
+stream the calls come in the order things happened: a frame, then the events it gave rise to, each first to ``on_event``
+and then to the function made for it; ``on_end`` is the stream's last call.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pipeline.errors import CallbackError, ConfigError
+from pipeline.events import Event, StreamEnded, WindowMinute, WindowSecond
+from pipeline.types import Detections, Image, Sink, SourceInfo, TrackedFrame, Tracks
+from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
+from sinks.annotate import Annotator
+
+log = logging.getLogger(__name__)
+
+# Name of each function -> what its argument is called in messages.
+CALLBACKS: Mapping[str, str] = {
+    "on_frame": "frame",
+    "on_second": "second",
+    "on_minute": "minute",
+    "on_event": "event",
+    "on_end": "end",
+}
+
+
+class FrameAnnotator(Protocol):
+    """Draws one stream; ``observe`` is told of every frame, so that trails have no holes."""
+
+    def observe(self, tracked: TrackedFrame) -> None: ...
+
+    def draw(self, tracked: TrackedFrame) -> Image: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedObject:
+    """One track at one frame.
+
+    Attributes:
+        track_id: from 1 within a run and stream, never reused.
+        class_name: such as ``"person"``.
+        score: of its last detection, 0 to 1.
+        xyxy: left, top, right, bottom in pixels of the image, x to the right and y down.
+        age_s: seconds of media time since its first detection.
+        unseen_s: seconds since its last detection; 0 where it was detected in this very frame.
+    """
+
+    track_id: int
+    class_name: str
+    score: float
+    xyxy: tuple[float, float, float, float]
+    age_s: float
+    unseen_s: float
+
+
+class _Drawing:
+    """The annotated picture of one frame, drawn when first asked for, while the frame is the current one."""
+
+    def __init__(self, annotator: FrameAnnotator, tracked: TrackedFrame) -> None:
+        self._source: tuple[FrameAnnotator, TrackedFrame] | None = (annotator, tracked)
+        self._picture: Image | None = None
+
+    def picture(self) -> Image:
+        if self._picture is None:
+            if self._source is None:
+                raise RuntimeError("annotated() can only be called while on_frame runs; keep the picture it returns")
+            annotator, tracked = self._source
+            self._picture = annotator.draw(tracked)
+        return self._picture
+
+    def end(self) -> None:
+        self._source = None
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What ``on_frame`` is given.
+
+    Attributes:
+        stream: name of the stream.
+        index: position of the frame in the stream, from 0.
+        pts_s: media time in seconds from the stream's start.
+        image: uint8 ``(height, width, 3)``, BGR, read-only; ``frame.image.copy()`` is yours to change.
+        tracks: the confirmed tracks as arrays.
+        detections: what the detector found and the filters kept; None where it did not look at this frame.
+        ended: ids of tracks shown earlier that ended with this frame.
+        class_names: ``tracks.class_id`` and ``detections.class_id`` index it.
+    """
+
+    stream: str
+    index: int
+    pts_s: float
+    image: Image
+    tracks: Tracks
+    detections: Detections | None
+    ended: tuple[int, ...]
+    class_names: Sequence[str]
+    _drawing: _Drawing = field(repr=False)
+
+    @cached_property
+    def objects(self) -> tuple[TrackedObject, ...]:
+        """The tracks one by one."""
+        tracks = self.tracks
+        rows = zip(
+            tracks.track_id.tolist(),
+            tracks.class_id.tolist(),
+            tracks.score.tolist(),
+            tracks.xyxy.tolist(),
+            tracks.age_s.tolist(),
+            tracks.unseen_s.tolist(),
+            strict=True,
+        )
+        return tuple(
+            TrackedObject(track_id, self.class_names[class_id], score, tuple(xyxy), age_s, unseen_s)
+            for track_id, class_id, score, xyxy, age_s, unseen_s in rows
+        )
+
+    def annotated(self) -> Image:
+        """The frame with boxes, names, ids and trails: uint8 ``(height, width, 3)``, BGR, yours to change.
+
+        Drawn once, at the first call, which must be made inside ``on_frame``.
+        """
+        return self._drawing.picture()
+
+
+OnFrame = Callable[[FrameResult], object]
+OnSecond = Callable[[WindowSecond], object]
+OnMinute = Callable[[WindowMinute], object]
+OnEvent = Callable[[Event], object]
+OnEnd = Callable[[StreamEnded], object]
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    class_names: Sequence[str]
+    annotator: FrameAnnotator
+    frame_index: int | None = None
+
+
+class CallbacksSink(Sink):
+    """Calls the user's functions. What they return is ignored.
+
+    Args:
+        file: Python file that defines some of the five functions.
+        on_frame, on_second, on_minute, on_event, on_end: functions given directly, instead of or beside the file's.
+        errors: ``"stop"``: a function that raises ends the run with ``CallbackError``; ``"continue"``: it is logged
+            with its traceback the first time that it raises that kind of exception, counted every time, and called
+            again for what comes next.
+        annotator: makes what draws ``FrameResult.annotated()`` for one stream, from the model's class names.
+
+    Raises:
+        ConfigError: the file is missing or not valid Python; no function was given; one can't be called with its one
+            argument, or is named almost but not quite as one of the five. One line per problem.
+        CallbackError: the file raised while it was being loaded.
+    """
+
+    def __init__(
+        self,
+        file: str | Path | None = None,
+        *,
+        on_frame: OnFrame | None = None,
+        on_second: OnSecond | None = None,
+        on_minute: OnMinute | None = None,
+        on_event: OnEvent | None = None,
+        on_end: OnEnd | None = None,
+        errors: Literal["stop", "continue"] = "stop",
+        annotator: Callable[[Sequence[str]], FrameAnnotator] = Annotator,
+    ) -> None:
+        given: dict[str, object] = {"on_frame": on_frame, "on_second": on_second, "on_minute": on_minute}
+        given |= {"on_event": on_event, "on_end": on_end}
+        if errors not in ("stop", "continue"):
+            raise ConfigError(f"callback_errors: got {errors!r}, expected stop or continue")
+        self._file = Path(file) if file is not None else None
+        self._functions = _collect(self._file, {name: item for name, item in given.items() if item is not None})
+        self._stops = errors == "stop"
+        self._annotator = annotator
+        self._streams: dict[str, _Stream] = {}
+        self._errors: Counter[str] = Counter()
+        self._logged: set[tuple[str, type[BaseException]]] = set()
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How often each function raised; only those that did."""
+        return dict(self._errors)
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """A stream starts."""
+        self._streams[stream] = _Stream(class_names, self._annotator(class_names))
+
+    def on_frame(self, tracked: TrackedFrame) -> None:
+        """Call the user's ``on_frame``."""
+        frame, state = tracked.frame, self._streams[tracked.frame.stream]
+        state.frame_index = frame.index
+        if "on_frame" not in self._functions:
+            return
+        state.annotator.observe(tracked)
+        image = frame.image.view()
+        image.flags.writeable = False
+        drawing = _Drawing(state.annotator, tracked)
+        result = FrameResult(
+            stream=frame.stream,
+            index=frame.index,
+            pts_s=frame.pts_s,
+            image=image,
+            tracks=tracked.tracks,
+            detections=tracked.detections,
+            ended=tuple(tracked.ended.tolist()),
+            class_names=state.class_names,
+            _drawing=drawing,
+        )
+        try:
+            self._call("on_frame", result, frame.stream, frame.pts_s)
+        finally:
+            drawing.end()
+
+    def on_event(self, event: Event) -> None:
+        """Call the user's ``on_event``, and the function made for this type of event, if there is one."""
+        self._call("on_event", event, event.stream, event.pts_s)
+        if isinstance(event, WindowSecond):
+            self._call("on_second", event, event.stream, event.pts_s)
+        elif isinstance(event, WindowMinute):
+            self._call("on_minute", event, event.stream, event.pts_s)
+        elif isinstance(event, StreamEnded):
+            self._call("on_end", event, event.stream, event.pts_s)
+            self._streams.pop(event.stream, None)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Say how often functions raised."""
+        for name, count in self._errors.items():
+            if not self._stops:
+                log.warning("%s raised %d times", name, count)
+
+    def _call(self, name: str, argument: object, stream: str, pts_s: float) -> None:
+        function = self._functions.get(name)
+        if function is None:
+            return
+        try:
+            function(argument)
+        except (Exception, SystemExit) as error:
+            self._errors[name] += 1
+            cause = trimmed(error)
+            message = self._message(name, cause, stream, pts_s)
+            if self._stops:
+                raise CallbackError(message) from cause
+            kind = (name, type(error))
+            if kind not in self._logged:
+                self._logged.add(kind)
+                log.error("%s; later ones of this kind are only counted", message, exc_info=cause)
+
+    def _message(self, name: str, error: BaseException, stream: str, pts_s: float) -> str:
+        state = self._streams.get(stream)
+        index = state.frame_index if state is not None else None
+        frame = f", frame {index}" if index is not None else ""
+        where = user_line(error, self._file)
+        return f"{name} raised {summary(error)} ({where}; stream {stream}{frame}, {pts_s:.3f} s)"
+
+
+def _collect(file: Path | None, given: Mapping[str, object]) -> dict[str, Callable[[Any], object]]:
+    """The functions to call, by name, checked; every problem at once."""
+    module = load_user_file(file) if file is not None else None
+    names = vars(module) if module is not None else {}
+    found = {name: names[name] for name in CALLBACKS if name in names}
+    prefix = f"{file}: " if file is not None else ""
+    problems = [f"{prefix}{name} is also given directly; keep one of them" for name in found if name in given]
+    cutoff = 0.8 if found or given else 0.6
+    for name, item in names.items():
+        near = difflib.get_close_matches(name.lower(), CALLBACKS, n=1, cutoff=cutoff)
+        # Beside functions that are called, only what looks like one of them: in_frame() may well be a helper.
+        alike = name.lower().startswith("on") or not (found or given)
+        if near and alike and name not in CALLBACKS and callable(item):
+            problems.append(f"{prefix}defines {name}, which nothing calls; did you mean {near[0]}?")
+    functions: dict[str, Callable[[Any], object]] = {}
+    for name, item in {**found, **given}.items():
+        try:
+            functions[name] = check_callable(item, f"{prefix}{name}", (CALLBACKS[name],))
+        except ConfigError as error:
+            problems.append(str(error))
+    if not functions and not problems:
+        problems.append(f"{prefix}has none of the functions that are called: {', '.join(CALLBACKS)}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return functions
