@@ -1,0 +1,227 @@
+"""What all sources that PyAV reads have in common: a container, its video stream, frames with times."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Iterator, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Self
+
+import av
+from av.stream import Disposition
+
+from pipeline.errors import SourceError
+from pipeline.sources.decoder import PacketDecoder
+from pipeline.sources.picture import MAX_PIXELS, MAX_SIDE, Orientation, PictureConverter, too_large
+from pipeline.sources.timeline import Timeline
+from pipeline.types import Frame, SourceInfo
+
+logger = logging.getLogger(__name__)
+
+# Packets that may fail before the first picture: ten seconds or more of any camera.
+_PACKETS_BEFORE_FIRST_FRAME = 600
+_HIGHEST_FPS = 1000
+# Broadcast formats restart their clock where recordings were joined; FFmpeg's own tools draw the line here too.
+_LARGEST_BROADCAST_GAP_S = 10.0
+_LARGEST_GAP_S = 3600.0
+
+OPEN_OPTIONS = {
+    "max_pixels": str(MAX_PIXELS),
+    "max_streams": "64",
+    "probesize": "5000000",
+    "analyzeduration": "5000000",
+}
+
+
+class ContainerSource:
+    """A ``Source`` over an open PyAV container. Subclasses open it and say what its errors mean.
+
+    The constructor decodes the first frame, so that a source that opened is known to have pictures; it closes the
+    container when that fails.
+
+    Args:
+        container: open for reading; this object closes it.
+        stream: the stream's name.
+        uri: the address without credentials, for ``info`` and messages.
+        threads: decoding threads; 0 lets FFmpeg choose.
+        live: a camera or network stream.
+
+    Raises:
+        SourceError: no video stream, no picture that can be decoded, or one of an absurd size.
+    """
+
+    def __init__(
+        self, container: av.container.InputContainer, *, stream: str, uri: str, threads: int = 0, live: bool = False
+    ) -> None:
+        if threads < 0:
+            raise ValueError(f"threads: expected 0 (automatic) or more, got {threads}")
+        self._stream_name = stream
+        self._uri = uri
+        self._container = container
+        self._closed = False
+        self._index = 0
+        self._converter = PictureConverter()
+        try:
+            self._video = self._choose_stream()
+            fps = frame_rate(self._video)
+            self._decoder = PacketDecoder(
+                container, self._video, name=stream, threads=threads, live=live, frame_s=float(1 / fps) if fps else None
+            )
+            self._decoded = self._decoder.frames()
+            self._first: av.VideoFrame | None = self._first_frame()
+            self._info = self._describe(self._first, fps, live)
+            broadcast = "ts" in container.format.name.split(",") or "mpeg" in container.format.name
+            self._timeline = Timeline(
+                stream,
+                self._video.time_base or Fraction(1, 90_000),
+                float(1 / fps) if fps else None,
+                start=self._video.start_time,
+                largest_gap_s=_LARGEST_BROADCAST_GAP_S if broadcast and not live else _LARGEST_GAP_S,
+            )
+        except BaseException:
+            container.close()
+            raise
+        self._frames = self._read()
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream."""
+        return self._stream_name
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the source said of itself when it opened."""
+        return self._info
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """Frames that were there but could not be decoded, by reason."""
+        return MappingProxyType(self._decoder.failed)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, each once: a second loop goes on where the first one left off.
+
+        Raises:
+            SourceError: the source is closed, or a live one broke off.
+        """
+        if self._closed:
+            raise SourceError(f"{self._uri}: closed; open it again to read it")
+        return self._frames
+
+    def close(self) -> None:
+        """Give back the decoder and the file or connection."""
+        if not self._closed:
+            self._closed = True
+            self._frames.close()
+            self._decoded.close()
+            self._first = None
+            self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _at_end(self) -> None:
+        """Called once when the container has been read to its end."""
+
+    def _read_error(self, error: av.FFmpegError) -> SourceError:
+        """What to raise when reading breaks off."""
+        return SourceError(f"{self._uri}: reading broke off ({describe(error)}); check the source and the network")
+
+    def _read(self) -> Generator[Frame, None, None]:
+        try:
+            if self._first is not None:
+                first, self._first = self._first, None
+                yield from self._pictures(first)
+            for decoded in self._decoded:
+                yield from self._pictures(decoded)
+        except av.FFmpegError as error:
+            raise self._read_error(error) from error
+        self._at_end()
+
+    def _pictures(self, decoded: av.VideoFrame) -> Iterator[Frame]:
+        """The frame; nothing where the picture can't be converted, which is counted."""
+        if too_large(decoded.width, decoded.height):
+            self._decoder.count_failed(1, f"a frame of {decoded.width}x{decoded.height} px is refused; going on")
+            return
+        try:
+            image = self._converter.convert(decoded)
+        except (av.FFmpegError, ValueError) as error:
+            self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
+            return
+        pts = decoded.pts if decoded.pts is not None else decoded.dts
+        index, self._index = self._index, self._index + 1
+        yield Frame(image, index, self._timeline.next(pts), time.monotonic(), self._stream_name)
+
+    def _choose_stream(self) -> av.VideoStream:
+        videos = [video for video in self._container.streams.video if not video.disposition & Disposition.attached_pic]
+        if not videos:
+            others = sorted({other.type for other in self._container.streams})
+            held = "only " + " and ".join(others) if others else "nothing"
+            if self._container.streams.video:
+                held = "only a cover picture and sound"
+            raise SourceError(f"{self._uri}: there is no video in it, {held}; give a file or stream with video")
+        best = self._container.streams.best("video")
+        video = next((video for video in videos if best is not None and video.index == best.index), videos[0])
+        if video.codec_context is None:
+            raise SourceError(f"{self._uri}: this FFmpeg has no decoder for its video; convert it to H.264 first")
+        self._refuse_absurd_size(video.codec_context.width, video.codec_context.height)
+        return video
+
+    def _refuse_absurd_size(self, width: int, height: int) -> None:
+        if too_large(width, height):
+            raise SourceError(
+                f"{self._uri}: pictures of {width}x{height} px are refused (at most {MAX_SIDE} px a side and "
+                f"{MAX_PIXELS // 1_000_000} megapixels); scale the video down first"
+            )
+
+    def _first_frame(self) -> av.VideoFrame:
+        self._decoder.give_up_after = _PACKETS_BEFORE_FIRST_FRAME
+        try:
+            frame = next(self._decoded, None)
+        except av.FFmpegError as error:
+            raise self._read_error(error) from error
+        self._decoder.give_up_after = None
+        if frame is None:
+            raise SourceError(
+                f"{self._uri}: no picture in it can be decoded ({self._decoder.packets} packets read); "
+                "it is damaged, encrypted or empty: check that it plays in a video player"
+            )
+        self._refuse_absurd_size(frame.width, frame.height)
+        return frame
+
+    def _describe(self, first: av.VideoFrame, fps: Fraction | None, live: bool) -> SourceInfo:
+        width, height = Orientation.of(first).displayed_size(first.width, first.height)
+        duration_s = None
+        if self._video.duration and self._video.time_base:
+            duration_s = float(self._video.duration * self._video.time_base)
+        elif self._container.duration:
+            duration_s = self._container.duration / 1e6
+        return SourceInfo(
+            width=width,
+            height=height,
+            fps=fps,
+            frame_count=(self._video.frames or None) if not live else None,
+            live=live,
+            duration_s=duration_s if not live else None,
+            uri=self._uri,
+        )
+
+
+def frame_rate(video: av.VideoStream) -> Fraction | None:
+    """Frames per second: the average the container states, else FFmpeg's guess, else None."""
+    for rate in (video.average_rate, video.guessed_rate, video.base_rate):
+        if rate and 0 < rate <= _HIGHEST_FPS:
+            return Fraction(rate)
+    return None
+
+
+def describe(error: av.FFmpegError) -> str:
+    """FFmpeg's own words for an error, without the address, which may hold a password."""
+    if isinstance(error, av.ExitError):
+        return "no data within the time limit"
+    return (error.strerror or type(error).__name__).strip().rstrip(".").lower()

@@ -1,0 +1,278 @@
+"""Packets in, frames out in display order, and an honest account of the frames that damage swallowed."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Generator, Iterator
+
+import av
+from av.codec.context import ThreadType
+from av.packet import Packet
+
+from pipeline.sources.picture import MAX_PIXELS
+
+logger = logging.getLogger(__name__)
+
+# Codecs with packets that are never shown, so that packets and frames can't be paired. (VP9 and AV1 have hidden frames
+# too, but each is in one packet with a shown one.)
+_HIDDEN_FRAME_CODECS = frozenset({"vp8"})
+# Reorder buffers hold at most 16 frames in any codec.
+_MOST_REORDERED = 16
+_MOST_READ_ERRORS = 100
+_TAIL_BYTES = 64_000_000
+
+
+class PacketLedger:
+    """Pairs each packet sent to a decoder with the frame that comes out, by timestamp; the rest is lost.
+
+    Decoders swallow damage in several ways: an error, an error some packets later, or no sign at all. A packet whose
+    frame has not come out after ``patience`` more packets went in never will.
+
+    Args:
+        patience: most packets that a decoder holds back.
+        pairs: False for codecs with packets that are never shown; then only errors count.
+        frame_ticks: nominal duration of a frame in the stream's ticks, to tell the second field of a frame.
+    """
+
+    def __init__(self, patience: int, *, pairs: bool, frame_ticks: float) -> None:
+        self._patience = patience
+        self._pairs = pairs
+        self._frame_ticks = frame_ticks
+        self._sent = 0
+        self._waiting: dict[int, int] = {}
+        self._damaged: set[int] = set()
+        self.lost = 0
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """Timestamps of the packets whose frames have not come out yet."""
+        return frozenset(self._waiting)
+
+    def sent(self, packet: Packet[av.VideoStream]) -> None:
+        """A packet goes into the decoder."""
+        self._sent += 1
+        if packet.pts is None or packet.is_discard:
+            return
+        if self._pairs:
+            self._waiting.setdefault(packet.pts, self._sent)
+        if packet.is_corrupt:
+            self._damaged.add(packet.pts)
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            if self._sent - self._waiting[oldest] <= self._patience:
+                break
+            del self._waiting[oldest]
+            self._damaged.discard(oldest)
+            self.lost += 1
+
+    def refused(self, packet: Packet[av.VideoStream]) -> None:
+        """The decoder reported an error; it is counted here unless the missing frame will be."""
+        if not self._pairs or packet.pts is None:
+            self.lost += 1
+
+    def received(self, frame: av.VideoFrame) -> bool:
+        """A frame came out; returns whether it is whole."""
+        if frame.pts is not None:
+            self._waiting.pop(frame.pts, None)
+            if frame.interlaced_frame:
+                for pts in [pts for pts in self._waiting if 0 < pts - frame.pts < 0.75 * self._frame_ticks]:
+                    del self._waiting[pts]
+        if frame.pts in self._damaged:
+            self._damaged.remove(frame.pts)
+            return False
+        return not frame.is_corrupt
+
+    def close(self) -> None:
+        """The decoder is empty: what is still waiting is lost."""
+        self.lost += len(self._waiting)
+        self._waiting.clear()
+
+
+class PacketTail:
+    """The last packets of a stream, from a keyframe on, so that its end can be decoded a second time.
+
+    Args:
+        at_least: packets to keep; more are kept back to a keyframe, and fewer where they would fill memory.
+    """
+
+    def __init__(self, at_least: int) -> None:
+        self._at_least = at_least
+        self._groups: deque[list[Packet[av.VideoStream]]] = deque()
+        self._bytes = 0
+
+    def append(self, packet: Packet[av.VideoStream]) -> None:
+        """Keep one more, and let go of what is no longer needed."""
+        if packet.is_keyframe:
+            self._groups.append([])
+        if not self._groups:
+            return
+        self._groups[-1].append(packet)
+        self._bytes += packet.size
+        while self._bytes > _TAIL_BYTES or len(self) - len(self._groups[0]) >= self._at_least:
+            self._bytes -= sum(kept.size for kept in self._groups.popleft())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups))
+
+    def packets(self) -> list[Packet[av.VideoStream]]:
+        """What was kept, in decoding order; it begins with a keyframe."""
+        return list(itertools.chain(*self._groups))
+
+
+class PacketDecoder:
+    """Decodes one video stream of an open container.
+
+    Args:
+        container, stream: opened by the caller, who closes the container after the last use of this object.
+        name: what to call the source in the log.
+        threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        live: hand out each frame as soon as its packet is in (threads share a picture's slices, not whole frames),
+            and also frames that the decoder had to patch up: a camera's next whole one may be seconds away.
+        frame_s: nominal duration of a frame in seconds, or None.
+
+    Attributes:
+        failed: frames that were there but could not be decoded whole, under ``"decode"``.
+        packets: packets read so far.
+        give_up_after: packets after which to end instead of looking further for a first frame, or None.
+        end_tick: the latest end of a packet so far, in the stream's ticks.
+    """
+
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        stream: av.VideoStream,
+        *,
+        name: str,
+        threads: int = 0,
+        live: bool = False,
+        frame_s: float | None = None,
+    ) -> None:
+        self._container = container
+        self._stream = stream
+        self._name = name
+        self._live = live
+        context = stream.codec_context
+        context.thread_type = ThreadType.SLICE if live else ThreadType.AUTO
+        context.thread_count = threads
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        workers = threads or min((os.cpu_count() or 1) + 1, 16)
+        self._held_back = workers + _MOST_REORDERED + 2
+        self._frame_threads = not live and workers > 1
+        tick_s = float(stream.time_base) if stream.time_base else 1.0
+        self._ledger = PacketLedger(
+            self._held_back,
+            pairs=context.codec.canonical_name not in _HIDDEN_FRAME_CODECS,
+            frame_ticks=(frame_s or 0.0) / tick_s,
+        )
+        self._tail = PacketTail(at_least=self._held_back)
+        self.failed: Counter[str] = Counter()
+        self.packets = 0
+        self.give_up_after: int | None = None
+        self.end_tick: int | None = None
+
+    def frames(self) -> Generator[av.VideoFrame, None, None]:
+        """The frames, once, in display order.
+
+        Raises:
+            av.FFmpegError: a live container broke off or timed out. Others end there, and the failure is counted.
+        """
+        for packet in self._packets():
+            if self._frame_threads:
+                self._tail.append(packet)
+            self._ledger.sent(packet)
+            try:
+                decoded = self._stream.decode(packet)
+            except av.FFmpegError as error:
+                logger.debug("%s: packet at %s: %s", self._name, packet.pts, error)
+                self._ledger.refused(packet)
+                decoded = []
+            yield from self._whole(decoded)
+        yield from self._flushed()
+        self._ledger.close()
+        self._account()
+
+    def count_failed(self, frames: int, what: str) -> None:
+        """Count frames that are known to be missing; the first time, ``what`` happened is logged as a warning."""
+        if not self.failed:
+            logger.warning("%s: %s", self._name, what)
+        self.failed["decode"] += frames
+
+    def _packets(self) -> Iterator[Packet[av.VideoStream]]:
+        """Packets that hold data. Reading goes on behind damage."""
+        errors = 0
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    # An empty packet would tell the decoder that the stream is over.
+                    if not packet.size:
+                        continue
+                    errors = 0
+                    self.packets += 1
+                    if self.give_up_after is not None and self.packets > self.give_up_after:
+                        return
+                    if packet.pts is not None:
+                        self.end_tick = max(self.end_tick or packet.pts, packet.pts + (packet.duration or 0))
+                    yield packet
+                return
+            except av.FFmpegError as error:
+                if self._live and not isinstance(error, av.InvalidDataError):
+                    raise
+                errors += 1
+                logger.debug("%s: reading: %s", self._name, error)
+                if errors == 1:
+                    self.count_failed(
+                        1, f"damaged behind packet {self.packets} ({error.strerror}); going on behind that"
+                    )
+                if errors > _MOST_READ_ERRORS:
+                    return
+
+    def _whole(self, decoded: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        for frame in decoded:
+            if self._ledger.received(frame) or self._live:
+                yield frame
+            else:
+                self._ledger.lost += 1
+        self._account()
+
+    def _account(self) -> None:
+        lost = self._ledger.lost
+        if lost:
+            self._ledger.lost = 0
+            frames = "a frame" if lost == 1 else f"{lost} frames"
+            self.count_failed(lost, f"damaged: can't decode {frames} of the first {self.packets}; going on")
+
+    def _flushed(self) -> Iterator[av.VideoFrame]:
+        """What the decoder still holds at the end.
+
+        With frame threads, PyAV can't reach the frames behind an error that shows only then. They are decoded again,
+        pushed through the threads by more packets instead of by the end of the stream.
+        """
+        try:
+            decoded = self._stream.decode(None)
+        except av.FFmpegError as error:
+            logger.debug("%s: at the end: %s", self._name, error)
+            decoded = []
+        frames = list(self._whole(decoded))
+        if self._ledger.waiting and self._tail.packets():
+            frames += self._whole(self._decoded_again(self._ledger.waiting))
+            frames.sort(key=lambda frame: frame.pts or 0)
+        yield from frames
+
+    def _decoded_again(self, wanted: frozenset[int]) -> list[av.VideoFrame]:
+        tail = self._tail.packets()
+        pushing = itertools.islice(itertools.cycle(tail), self._held_back)
+        self._stream.codec_context.flush_buffers()
+        found: dict[int, av.VideoFrame] = {}
+        for packet in itertools.chain(tail, pushing):
+            try:
+                decoded = self._stream.decode(packet)
+            except av.FFmpegError as error:
+                logger.debug("%s: decoding the end again: %s", self._name, error)
+                continue
+            for frame in decoded:
+                if frame.pts in wanted:
+                    found.setdefault(frame.pts, frame)
+        return list(found.values())

@@ -1,0 +1,125 @@
+"""Video files."""
+
+from __future__ import annotations
+
+import re
+import stat
+from os import PathLike
+from pathlib import Path
+
+import av
+
+from pipeline.errors import SourceError, SourceNotFoundError
+from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.uri import stream_name
+
+_OPEN_TIMEOUT_S = 60.0
+
+
+class VideoFile(ContainerSource):
+    """The frames of a video file, each exactly once, in display order, upright.
+
+    Frames that are damaged beyond decoding are left out and counted in ``failed["decode"]``, the frames missing at
+    the end of a file that was cut off among them; the first is logged as a warning. Cover pictures are no video.
+    Interlaced video comes out with both fields woven into one picture. Pixels are taken to be square.
+
+    Args:
+        path: the file.
+        stream: name of the stream; default: the file's name without its suffix.
+        threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+
+    Raises:
+        SourceNotFoundError: there is nothing at ``path``.
+        SourceError: it is a directory, can't be read, is no video, has only sound, or no picture can be decoded.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, stream: str | None = None, threads: int = 0) -> None:
+        self._path = Path(path)
+        shown = str(path)
+        self._size = _check(self._path, shown)
+        super().__init__(_open(self._path, shown), stream=stream or stream_name(shown), uri=shown, threads=threads)
+
+    def _at_end(self) -> None:
+        missing, cut = self._missing_frames()
+        if missing:
+            self._decoder.count_failed(missing, f"cut off: {cut}")
+
+    def _missing_frames(self) -> tuple[int, str]:
+        """Frames that the file promises behind its end, and how we know."""
+        try:
+            beyond = sum(entry.pos >= self._size for entry in self._video.index_entries)
+        except AttributeError:  # PyAV before 17 does not show the index
+            beyond = 0
+        if beyond:
+            return beyond, f"the last {beyond} frames lie beyond the end of the file"
+        promised_s = _tagged_duration_s(self._video.metadata)
+        end, tick_s = self._decoder.end_tick, self._video.time_base
+        if promised_s is None or end is None or tick_s is None:
+            return 0, ""
+        # Matroska's tag counts from the container's zero.
+        got_s = float(end * tick_s)
+        frame_s = 1 / float(self._info.fps) if self._info.fps else 0.04
+        if got_s > promised_s - 2.5 * frame_s:
+            return 0, ""
+        return 1, f"the video ends after {got_s:.2f} s of the {promised_s:.2f} s that the file promises"
+
+
+def _check(path: Path, shown: str) -> int:
+    """The file's size in bytes; raises what is wrong with it in plain words."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise SourceError(f"{shown}: is a folder; give a video file, or a pattern such as {shown}/*.jpg for images")
+        with path.open("rb") as file:
+            head = file.read(1)
+    except FileNotFoundError:
+        raise SourceNotFoundError(f"{shown}: no such file; check the path") from None
+    except PermissionError:
+        raise SourceError(f"{shown}: no permission to read it; change its permissions or run as its owner") from None
+    except SourceError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(f"{shown}: can't be read ({reason}); check the path and the disk") from error
+    if not head:
+        raise SourceError(f"{shown}: is empty (0 bytes); the copy or the recording did not finish")
+    return status.st_size
+
+
+def _open(path: Path, shown: str) -> av.container.InputContainer:
+    try:
+        # "file:" keeps a name such as "a:b.mp4" from being taken for a protocol, and the whitelist keeps a playlist
+        # that calls itself a video from reaching the network.
+        return av.open(
+            f"file:{path}",
+            "r",
+            options=dict(OPEN_OPTIONS),
+            container_options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+            timeout=(_OPEN_TIMEOUT_S, None),
+        )
+    except av.FFmpegError as error:
+        raise SourceError(f"{shown}: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: av.FFmpegError) -> str:
+    if isinstance(error, av.InvalidDataError):
+        with path.open("rb") as file:
+            head = file.read(12)
+        if head[4:8] == b"ftyp":
+            return (
+                "this MP4 lacks its index, as when a recording was cut off before it was finished; "
+                "record again, or repair it with a tool such as untrunc"
+            )
+        return "is not a video, or is damaged at its very beginning; check that it plays in a video player"
+    return f"can't be opened as a video ({describe(error)}); check that it plays in a video player"
+
+
+def _tagged_duration_s(metadata: dict[str, str]) -> float | None:
+    """Matroska's statement of how long this one stream is, such as ``00:01:02.345000000``."""
+    tag = next((value for key, value in metadata.items() if key.upper().startswith("DURATION")), "")
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tag.strip().strip("\0"))
+    if match is None:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
