@@ -1,0 +1,247 @@
+"""Drawing: boxes, names, scores, ids and trails on a copy of the picture.
+
+    annotator = Annotator(detector.class_names)
+    picture = annotator.draw(tracked)          # a new image; the frame's own is left alone
+
+Lines and text scale with the picture. A track keeps its colour for as long as it lives. A track that was not detected
+in this very frame (``unseen_s > 0``: its motion model carries it) is drawn as a thin dashed box without a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.types import Image, TrackedFrame, Tracks
+from sinks.lettering import Color, Lettering, track_color
+
+Overlay = Callable[[Image, TrackedFrame], None]
+AnnotatorFactory = Callable[[Sequence[str]], "Annotator"]
+
+# Points kept per track, however long the trail and however high the frame rate.
+_TRAIL_POINTS = 24
+# Sub-pixel bits of trail points, so that slow objects leave smooth lines.
+_SHIFT = 3
+# Coordinates further outside the picture than this change nothing that can be seen, and could overflow OpenCV's.
+_MARGIN = 64
+
+
+class Annotator:
+    """Draws the tracks of one stream. Keeps only the trails of tracks shown in the last ``trail_s`` seconds."""
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        *,
+        trail_s: float = 1.5,
+        show_scores: bool = True,
+        show_ids: bool = True,
+        scale: float = 1.0,
+        overlays: Sequence[Overlay] = (),
+    ) -> None:
+        """
+        Args:
+            class_names: ``Tracks.class_id`` indexes it. Characters outside ASCII are shown as ``?``.
+            trail_s: length of the trails in seconds of media time; 0 draws none. They follow the middle of the box's
+                lower edge, where an object stands on the ground.
+            show_scores, show_ids: what labels say besides the class name.
+            scale: size of lines and text; 1 is made for reading the whole picture on one screen.
+            overlays: called in order, after the trails and before the boxes, with the picture to draw on and the
+                tracked frame; for zones, lines and counters.
+
+        Raises:
+            ValueError: ``trail_s`` is negative or ``scale`` is not positive.
+        """
+        if trail_s < 0 or scale <= 0:
+            raise ValueError(f"expected trail_s >= 0 and scale > 0, got {trail_s} and {scale}")
+        self._class_names = tuple(class_names)
+        self._trail_s = trail_s
+        self._show_scores = show_scores
+        self._show_ids = show_ids
+        self._scale = scale
+        self._overlays = tuple(overlays)
+        self._trails: dict[int, _Trail] = {}
+        self._observed_s = float("-inf")
+
+    def observe(self, tracked: TrackedFrame) -> None:
+        """Remember where the tracks are without drawing; for frames that are not shown. ``draw`` does it by itself."""
+        pts_s = tracked.frame.pts_s
+        if self._trail_s == 0 or pts_s == self._observed_s:
+            return
+        self._observed_s = pts_s
+        for track_id in tracked.ended.tolist():
+            self._trails.pop(track_id, None)
+        tracks = tracked.tracks
+        if len(tracks):
+            self._extend_trails(tracks, pts_s, tracked.frame.width, tracked.frame.height)
+        oldest_s = pts_s - self._trail_s
+        for track_id in [track_id for track_id, trail in self._trails.items() if trail.newest_s < oldest_s]:
+            del self._trails[track_id]
+
+    def draw(self, tracked: TrackedFrame, out: Image | None = None) -> Image:
+        """The annotated picture, uint8 ``(height, width, 3)`` BGR.
+
+        Args:
+            tracked: what to draw; its image is not changed.
+            out: a picture of the same shape to draw into instead of a new one; it is returned.
+        """
+        self.observe(tracked)
+        source = tracked.frame.image
+        if out is None:
+            picture = np.array(source, order="C")
+        else:
+            np.copyto(out, source)
+            picture = out
+        unit = self._scale * max(1.0, min(source.shape[:2]) / 480)
+        tracks = tracked.tracks
+        # Far objects first: what stands lower in the picture is nearer and covers what is behind it.
+        order = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
+        ids = tracks.track_id.tolist()
+        if self._trail_s:
+            for row in order:
+                _draw_trail(picture, self._trails[ids[row]].points, track_color(ids[row]), unit)
+        for overlay in self._overlays:
+            overlay(picture, tracked)
+        if order:
+            self._draw_tracks(picture, tracks, order, unit)
+        return picture
+
+    def _extend_trails(self, tracks: Tracks, pts_s: float, width: int, height: int) -> None:
+        boxes = tracks.xyxy
+        feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
+        feet = np.clip(feet, -_MARGIN, (width + _MARGIN, height + _MARGIN)) * (1 << _SHIFT)
+        oldest_s, step_s = pts_s - self._trail_s, self._trail_s / _TRAIL_POINTS
+        for track_id, point in zip(tracks.track_id.tolist(), np.rint(feet).astype(np.int32), strict=True):
+            trail = self._trails.get(track_id)
+            if trail is None:
+                trail = self._trails[track_id] = _Trail()
+            trail.add(pts_s, point, oldest_s, step_s)
+
+    def _draw_tracks(self, picture: Image, tracks: Tracks, order: list[int], unit: float) -> None:
+        height, width = picture.shape[:2]
+        edges = np.clip(tracks.xyxy, -_MARGIN, (width + _MARGIN, height + _MARGIN) * 2)
+        boxes = np.rint(edges).astype(int).tolist()
+        coasting = (tracks.unseen_s > 0).tolist()
+        ids = tracks.track_id.tolist()
+        thickness = max(1, round(2 * unit))
+        for row in order:
+            if coasting[row]:
+                _draw_dashed_box(picture, boxes[row], track_color(ids[row]), max(1, thickness // 2), round(6 * unit))
+            else:
+                _draw_box(picture, boxes[row], track_color(ids[row]), thickness)
+        lettering = _lettering(max(8, round(10 * unit)))
+        for row in order:
+            plate = lettering.plate(self._label(tracks, row, coasting[row]), track_color(ids[row]))
+            _draw_label(picture, plate, boxes[row], thickness)
+
+    def _label(self, tracks: Tracks, row: int, coasting: bool) -> str:
+        class_id = int(tracks.class_id[row])
+        known = 0 <= class_id < len(self._class_names)
+        words = [self._class_names[class_id] if known else f"class {class_id}"]
+        if self._show_ids:
+            words.append(f"#{tracks.track_id[row]}")
+        if self._show_scores and not coasting:
+            words.append(f"{tracks.score[row]:.0%}")
+        return " ".join(words)
+
+
+class _Trail:
+    """Where one track was lately. The points lie in one array, so that drawing needs no conversion."""
+
+    __slots__ = ("_buffer", "_start", "_stop", "_times")
+
+    def __init__(self) -> None:
+        self._buffer = np.empty((4 * _TRAIL_POINTS, 2), np.int32)
+        self._times: list[float] = []
+        self._start = self._stop = 0
+
+    @property
+    def points(self) -> NDArray[np.int32]:
+        """int32 ``(N, 2)``, oldest first, in pixels times ``2 ** _SHIFT``."""
+        return self._buffer[self._start : self._stop]
+
+    @property
+    def newest_s(self) -> float:
+        return self._times[-1]
+
+    def add(self, pts_s: float, point: NDArray[np.int32], oldest_s: float, step_s: float) -> None:
+        """Append a point and let go of those before ``oldest_s``. The newest moves along until it is a step away."""
+        times = self._times
+        if len(times) > 1 and times[-1] - times[-2] < step_s:
+            times.pop()
+            self._stop -= 1
+        elif self._stop == len(self._buffer):
+            count = self._stop - self._start
+            self._buffer[:count] = self.points
+            self._start, self._stop = 0, count
+        self._buffer[self._stop] = point
+        self._stop += 1
+        times.append(pts_s)
+        while times[0] < oldest_s:
+            times.pop(0)
+            self._start += 1
+
+
+@lru_cache(maxsize=8)
+def _lettering(cap_height: int) -> Lettering:
+    return Lettering(cap_height)
+
+
+def _draw_trail(picture: Image, points: NDArray[np.int32], color: Color, unit: float) -> None:
+    """A thin line that grows thick towards the object."""
+    if len(points) < 2:
+        return
+    cv2.polylines(picture, [points], False, color, 1, cv2.LINE_AA, _SHIFT)
+    newer = points[len(points) // 2 :]
+    thickness = max(1, round(2 * unit))
+    if thickness > 2:
+        cv2.polylines(picture, [newer], False, color, thickness, cv2.LINE_8, _SHIFT)
+    elif thickness == 2:
+        # A second thin line beside the first: OpenCV's thick antialiased lines cost seven times as much.
+        width, height = np.abs(newer[-1] - newer[0]).tolist()
+        beside = (0, 1 << _SHIFT) if width > height else (1 << _SHIFT, 0)
+        cv2.polylines(picture, [newer + np.array(beside, np.int32)], False, color, 1, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_box(picture: Image, box: Sequence[int], color: Color, thickness: int) -> None:
+    left, top, right, bottom = box
+    # Nested thin rectangles: a thick one costs four times as much, for corners that are a little rounder.
+    for inset in range(-(thickness // 2), thickness - thickness // 2):
+        cv2.rectangle(picture, (left + inset, top + inset), (right - inset, bottom - inset), color, 1)
+
+
+def _draw_dashed_box(picture: Image, box: Sequence[int], color: Color, thickness: int, dash: int) -> None:
+    left, top, right, bottom = box
+    across, down = _dashes(left, right, dash, picture.shape[1]), _dashes(top, bottom, dash, picture.shape[0])
+    for y in (top, bottom):
+        first, last = max(0, y - thickness // 2), min(picture.shape[0], y - thickness // 2 + thickness)
+        if first < last:
+            picture[first:last, across] = color
+    for x in (left, right):
+        first, last = max(0, x - thickness // 2), min(picture.shape[1], x - thickness // 2 + thickness)
+        if first < last:
+            picture[down, first:last] = color
+
+
+def _dashes(start: int, stop: int, dash: int, size: int) -> NDArray[np.intp]:
+    """The positions in ``[start, stop]`` that a line of dashes covers, those in ``[0, size)``."""
+    positions = np.arange(max(0, start), min(size, stop + 1))
+    # Seven parts line, four parts gap.
+    period = max(3, dash * 11 // 7)
+    return positions[(positions - start) % period < dash]
+
+
+def _draw_label(picture: Image, plate: Image, box: Sequence[int], thickness: int) -> None:
+    """Above the box, or inside it where there is no room above; always inside the picture."""
+    height, width = picture.shape[:2]
+    plate = plate[:height, :width]
+    left = min(max(0, box[0] - thickness // 2), width - plate.shape[1])
+    top = box[1] - thickness // 2 - plate.shape[0]
+    if top < 0:
+        top = box[1]
+    top = min(max(0, top), height - plate.shape[0])
+    picture[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
