@@ -64,6 +64,7 @@ class Mp4Sink(Sink):
         annotate: AnnotatorFactory | None = Annotator,
         audio_from: str | os.PathLike[str] | None = None,
         input_path: str | os.PathLike[str] | None = None,
+        stream: str | None = None,
         preset: str = "superfast",
         crf: float = 23,
         threads: int | None = None,
@@ -78,6 +79,7 @@ class Mp4Sink(Sink):
             audio_from: the file whose sound goes with the picture; None for a silent video. AAC, MP3, Opus and FLAC
                 are copied, everything else becomes AAC. It is added at the end of the run.
             input_path: the file being read, which the output must not replace.
+            stream: which stream to record; None means the run's only one.
             preset: of libx264, from ``ultrafast`` (large files) to ``veryslow``.
             crf: quality, from 0 (best) to 51; 6 more about halve the file.
             threads: of the encoder; None takes one per megapixel, which costs the least CPU time.
@@ -96,6 +98,7 @@ class Mp4Sink(Sink):
         self._annotate = annotate
         self._audio_from = audio_from
         self._input_path = input_path
+        self._stream = self._chosen = stream
         self._preset, self._crf, self._threads = preset, crf, threads
         self._info: SourceInfo | None = None
         self._annotator: Annotator | None = None
@@ -121,14 +124,19 @@ class Mp4Sink(Sink):
                     raise SinkError(f"cannot write {self.path}: {name} is the input; choose another name")
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
-        """Start recording ``stream``. The file is made with its first frame.
+        """A stream starts; it is recorded if it is the chosen one. The file is made with its first frame.
 
         Raises:
-            SinkError: this sink already records another stream.
+            SinkError: a second stream, where none was chosen.
         """
+        if self._stream not in (None, stream):
+            return
         if self._info is not None:
-            raise SinkError(f"cannot record {stream} in {self.path}: it already records another stream")
-        self._info = info
+            raise SinkError(
+                f"cannot write {self.path}: an MP4 holds one stream, and there are {self._chosen!r} and {stream!r}; "
+                f"choose one for it"
+            )
+        self._chosen, self._info = stream, info
         if self._annotate is not None:
             self._annotator = self._annotate(class_names)
 
@@ -138,6 +146,8 @@ class Mp4Sink(Sink):
         Raises:
             SinkError: the disk is full, or another failure.
         """
+        if self._info is None or tracked.frame.stream != self._chosen:
+            return
         if not self._frames:
             self._first_s = tracked.frame.pts_s
         self._frames += 1
