@@ -1,0 +1,345 @@
+"""What a stream's tracks amount to: events of tracks, zones, lines and windows, and the running totals.
+
+For one frame, events come in this order, each kind by track id, then by the order in which zones or lines were given:
+``window.second`` and ``window.minute`` that ended at or before the frame (by their end, the second first),
+``track.started``, ``zone.left``, ``zone.entered``, ``line.crossed``, ``track.updated``, and for tracks that were let
+go ``zone.left`` and ``track.ended``. The same frames always give the same events, whatever order the tracks are
+listed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ConfigError
+from pipeline.events import (
+    Event,
+    LineCrossed,
+    TrackEnded,
+    TrackStarted,
+    TrackUpdated,
+    WindowMinute,
+    WindowSecond,
+    ZoneEntered,
+    ZoneLeft,
+)
+from pipeline.homography import Homography, SpeedMeter
+from pipeline.stamp import EventStamper
+from pipeline.totals import LiveCounts, Totals
+from pipeline.track_table import IndexArray, TrackTable
+from pipeline.types import Float32Array, Frame, Int64Array, SourceInfo, TrackedFrame
+from pipeline.windows import WindowCounter, WindowCounts, count_by_class
+from pipeline.zones import Line, LineMonitor, Zone, ZoneMonitor
+
+__all__ = ["EventStamper", "LiveCounts", "StreamAnalytics", "hold_for"]
+
+EventKind = TypeVar("EventKind", bound=Event)
+_WINDOWS: tuple[tuple[float, type[WindowSecond] | type[WindowMinute]], ...] = (
+    (1.0, WindowSecond),
+    (60.0, WindowMinute),
+)
+_DIRECTIONS: tuple[Literal["in", "out"], ...] = ("in", "out")
+# Media times are sums of floats: an update that is due may look early by less than this.
+_TIME_ROUNDING_S = 1e-6
+
+
+def hold_for(info: SourceInfo) -> float:
+    """A ``hold_s`` that suits a source: how long in seconds one of its frames may stand for what is seen.
+
+    A file loses nothing, so a frame stays true until the next, for up to a second; on a live source the next frame is
+    late because some were lost, so a quarter of a second is the limit. Slower sources get three frames' time.
+    """
+    shortest = 0.25 if info.live else 1.0
+    return max(shortest, float(3 / info.fps)) if info.fps else shortest
+
+
+class StreamAnalytics:
+    """Turns one stream's tracked frames into events and totals. Memory does not grow with the length of the run.
+
+    A track keeps the class it was first shown with. ``update`` costs some tenths of a millisecond at most and touches
+    no pixel.
+
+    Args:
+        stream: name of the stream.
+        class_names: the model's classes; ``class_id`` indexes it.
+        stamper: numbers the events; one for all streams of a run.
+        update_hz: most ``track.updated`` events per track and second of media time; 0 for none.
+        zones, lines: what to count in.
+        homography: gives speeds in m/s; without it they are None.
+        hold_s: longest time in seconds that one frame stands for; beyond it nothing counts as observed. See
+            ``hold_for``.
+        frame_s: seconds a frame stands for where there is no other to tell the distance between frames.
+
+    Raises:
+        ConfigError: two zones or lines of one name, an unknown class, or a number out of its range.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        class_names: Sequence[str],
+        *,
+        stamper: EventStamper,
+        update_hz: float = 5.0,
+        zones: Sequence[Zone] = (),
+        lines: Sequence[Line] = (),
+        homography: Homography | None = None,
+        hold_s: float = 0.5,
+        frame_s: float = 0.04,
+    ) -> None:
+        if update_hz < 0:
+            raise ConfigError(f"update_hz: expected 0 or more events per second, got {update_hz}")
+        if hold_s <= 0 or frame_s <= 0:
+            raise ConfigError(f"hold_s and frame_s: expected more than 0 seconds, got {hold_s} and {frame_s}")
+        self.stream = stream
+        self._names = tuple(class_names)
+        self._stamper = stamper
+        self._update_period_s = 1 / update_hz if update_hz else float("inf")
+        self._table = TrackTable()
+        self._zones = ZoneMonitor(zones, class_names, self._table)
+        self._lines = LineMonitor(lines, class_names, self._table)
+        self._zone_names = tuple(zone.name for zone in zones)
+        self._line_names = tuple(line.name for line in lines)
+        self._speed = SpeedMeter(homography, self._table) if homography else None
+        self._totals = Totals(self._names, self._zone_names, self._line_names, self._table)
+        sizes = {"groups": 1 + len(zones), "lines": len(lines), "classes": len(self._names)}
+        self._windows = tuple(
+            WindowCounter(length_s, **sizes, table=self._table, hold_s=hold_s, frame_s=frame_s)
+            for length_s, _ in _WINDOWS
+        )
+        self._class = self._table.column(np.int32)
+        self._box = self._table.column(np.float32, (4,))
+        self._score = self._table.column(np.float32)
+        self._age_s = self._table.column(np.float32)
+        self._shown_s = self._table.column(np.float64)
+        self._told_s = self._table.column(np.float64)
+        self._looked_at = self._table.column(np.bool_)
+        self._frame: Frame | None = None
+        self._size = (0, 0)
+
+    def update(self, tracked: TrackedFrame) -> list[Event]:
+        """Take in the next frame and return what it gave rise to.
+
+        Raises:
+            ValueError: a frame that is not later than the one before.
+        """
+        frame, tracks = tracked.frame, tracked.tracks
+        if self._frame is not None and frame.pts_s <= self._frame.pts_s:
+            raise ValueError(f"frame at {frame.pts_s} s: expected one later than {self._frame.pts_s} s")
+        events = self._window_events([window.advance(frame.pts_s) for window in self._windows])
+        self._frame = frame
+        self._fit(frame)
+        if len(tracks):
+            order = np.argsort(tracks.track_id)
+            track_ids, unseen_s = tracks.track_id[order], tracks.unseen_s[order]
+            rows, new = self._table.rows(track_ids)
+            self._box.values[rows] = tracks.xyxy[order]
+            self._score.values[rows] = tracks.score[order]
+            self._age_s.values[rows] = tracks.age_s[order]
+            self._shown_s.values[rows] = frame.pts_s
+            if new.any():
+                self._class.values[rows[new]] = tracks.class_id[order[new]]
+                self._told_s.values[rows[new]] = frame.pts_s
+                events += self._started(track_ids[new], rows[new])
+            seen = unseen_s == 0
+            events += self._look(track_ids[seen], rows[seen], frame.pts_s)
+            self._count(rows)
+            events += self._updated(track_ids, rows, unseen_s, frame.pts_s)
+        else:
+            self._count(np.zeros(0, np.intp))
+        events += self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
+        self._totals.remember(frame.index)
+        return events
+
+    def gap(self) -> list[Event]:
+        """The stream broke off after the newest frame: its tracks end, and nothing is observed until the next.
+
+        The tracker must be reset as well, so that its ids are not used again.
+        """
+        for window in self._windows:
+            window.interrupt()
+        return self._end_tracks(self._table.all(), "gap")
+
+    def finish(self) -> list[Event]:
+        """The stream is over: its tracks end, and the last, partial windows close. Calling it again gives nothing."""
+        events = self._end_tracks(self._table.all(), "end")
+        return events + self._window_events([window.finish() for window in self._windows])
+
+    def objects(self) -> dict[str, dict[str, int]]:
+        """Per class name of which there was any: ``unique`` tracks so far, and ``max`` at once."""
+        return self._totals.objects()
+
+    def zone_totals(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Per zone and class name: ``unique`` tracks, ``max`` at once, and ``dwell_s``, summed over those that left."""
+        return self._totals.zones()
+
+    def line_totals(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Per line and class name: crossings ``in`` and ``out`` so far."""
+        return self._totals.lines()
+
+    def counts_at(self, frame: Frame) -> LiveCounts:
+        """Zone and line counts as of a frame taken in before, for drawing it; callable from any thread.
+
+        Sinks draw behind queues of their own, so the newest counts would be ahead of their picture.
+        """
+        return self._totals.live_at(frame.index)
+
+    def _fit(self, frame: Frame) -> None:
+        size = (frame.width, frame.height)
+        if size != self._size:
+            self._size = size
+            self._zones.fit(*size)
+            self._lines.fit(*size)
+            if self._speed:
+                self._speed.fit(*size)
+
+    def _count(self, rows: IndexArray) -> None:
+        """Add what the newest frame shows to the windows and totals."""
+        member = np.ones((len(rows), 1 + len(self._zone_names)), np.bool_)
+        member[:, 1:] = self._zones.inside(rows)
+        class_id = self._class.values[rows]
+        shown = count_by_class(member, class_id, len(self._names))
+        for window in self._windows:
+            window.observe(shown, rows, member, class_id)
+        self._totals.observe(shown, rows, member, class_id)
+
+    def _look(self, track_ids: Int64Array, rows: IndexArray, pts_s: float) -> list[Event]:
+        """Zones, lines and speeds of the tracks that were detected in this frame."""
+        boxes, class_id = self._box.values[rows], self._class.values[rows]
+        first = ~self._looked_at.values[rows]
+        self._looked_at.values[rows] = True
+        if self._speed:
+            self._speed.update(rows, boxes, pts_s)
+        events: list[Event] = []
+        if self._zone_names:
+            came, went = self._zones.update(rows, boxes, class_id, first, pts_s)
+            if went.any():
+                dwell = pts_s - self._zones.since_s(rows)
+                for track, zone in np.argwhere(went).tolist():
+                    events.append(
+                        self._zone_left(int(track_ids[track]), int(class_id[track]), zone, float(dwell[track, zone]))
+                    )
+            if came.any():
+                for track, zone in np.argwhere(came).tolist():
+                    events.append(self._zone_entered(int(track_ids[track]), int(class_id[track]), zone))
+        if self._line_names:
+            crossed = self._lines.update(rows, boxes, class_id)
+            if crossed.any():
+                events += self._line_crossed(track_ids, rows, crossed)
+        return events
+
+    def _started(self, track_ids: Int64Array, rows: IndexArray) -> list[Event]:
+        for window in self._windows:
+            np.add.at(window.entered[0], self._class.values[rows], 1)
+        described = self._describe(track_ids.tolist(), rows)
+        return [self._stamp(TrackStarted, **track) for track in described]
+
+    def _updated(self, track_ids: Int64Array, rows: IndexArray, unseen_s: Float32Array, pts_s: float) -> list[Event]:
+        due = pts_s - self._told_s.values[rows] >= self._update_period_s - _TIME_ROUNDING_S
+        if not due.any():
+            return []
+        rows = rows[due]
+        self._told_s.values[rows] = pts_s
+        described = self._describe(track_ids[due].tolist(), rows)
+        extra = zip(self._age_s.values[rows].tolist(), unseen_s[due].tolist(), self._speeds(rows), strict=True)
+        return [
+            self._stamp(TrackUpdated, age_s=round(age, 3), unseen_s=round(unseen, 3), speed_mps=speed, **track)
+            for track, (age, unseen, speed) in zip(described, extra, strict=True)
+        ]
+
+    def _end_tracks(self, tracks: list[tuple[int, int]], reason: Literal["lost", "gap", "end"]) -> list[Event]:
+        if not tracks:
+            return []
+        track_ids = [track_id for track_id, _ in tracks]
+        rows = np.array([row for _, row in tracks], np.intp)
+        inside, dwell = self._zones.inside(rows), self._shown_s.values[rows][:, None] - self._zones.since_s(rows)
+        class_id = self._class.values[rows]
+        events: list[Event] = []
+        for position, track in enumerate(self._describe(track_ids, rows)):
+            for zone in np.flatnonzero(inside[position]).tolist():
+                seconds = float(dwell[position, zone])
+                events.append(self._zone_left(track_ids[position], int(class_id[position]), zone, seconds))
+            age_s = round(float(self._age_s.values[rows[position]]), 3)
+            events.append(self._stamp(TrackEnded, age_s=age_s, reason=reason, **track))
+        for window in self._windows:
+            np.add.at(window.left[0], class_id, 1)
+        self._table.release(track_ids)
+        return events
+
+    def _zone_entered(self, track_id: int, class_id: int, zone: int) -> Event:
+        for window in self._windows:
+            window.entered[1 + zone, class_id] += 1
+        name = self._names[class_id]
+        return self._stamp(ZoneEntered, zone=self._zone_names[zone], track_id=track_id, class_name=name)
+
+    def _zone_left(self, track_id: int, class_id: int, zone: int, dwell_s: float) -> Event:
+        self._totals.left(zone, class_id, dwell_s)
+        for window in self._windows:
+            window.left[1 + zone, class_id] += 1
+        return self._stamp(
+            ZoneLeft,
+            zone=self._zone_names[zone],
+            track_id=track_id,
+            class_name=self._names[class_id],
+            dwell_s=round(dwell_s, 6),
+        )
+
+    def _line_crossed(self, track_ids: Int64Array, rows: IndexArray, crossed: NDArray[np.int8]) -> list[Event]:
+        events: list[Event] = []
+        speeds = self._speeds(rows)
+        for track, line in np.argwhere(crossed).tolist():
+            class_id, direction = int(self._class.values[rows[track]]), int(crossed[track, line] < 0)
+            self._totals.crossed(line, class_id, direction)
+            for window in self._windows:
+                window.crossed[direction, line, class_id] += 1
+                if speeds[track] is not None:
+                    window.speed_sum[line, class_id] += speeds[track]
+                    window.speed_count[line, class_id] += 1
+            events.append(
+                self._stamp(
+                    LineCrossed,
+                    line=self._line_names[line],
+                    track_id=int(track_ids[track]),
+                    class_name=self._names[class_id],
+                    direction=_DIRECTIONS[direction],
+                    speed_mps=speeds[track],
+                )
+            )
+        return events
+
+    def _window_events(self, closed: Sequence[Sequence[WindowCounts]]) -> list[Event]:
+        """Events of the windows that are over, given per length: by their end, the shorter first."""
+        ended = [(counts.end_s, order, counts) for order, several in enumerate(closed) for counts in several]
+        return [
+            self._stamp(
+                _WINDOWS[order][1],
+                pts_s=counts.observed_until_s,
+                **counts.fields(self._names, self._zone_names, self._line_names),
+            )
+            for _, order, counts in sorted(ended, key=lambda entry: entry[:2])
+        ]
+
+    def _speeds(self, rows: IndexArray) -> list[float | None]:
+        if self._speed is None:
+            return [None] * len(rows)
+        return [None if np.isnan(speed) else round(speed, 3) for speed in self._speed.speeds(rows).tolist()]
+
+    def _describe(self, track_ids: Sequence[int], rows: IndexArray) -> list[dict[str, Any]]:
+        """What every event of a track tells."""
+        boxes: list[list[float]] = np.round(self._box.values[rows].astype(np.float64), 2).tolist()
+        scores: list[float] = np.round(self._score.values[rows].astype(np.float64), 4).tolist()
+        names = [self._names[class_id] for class_id in self._class.values[rows].tolist()]
+        return [
+            {"track_id": track_id, "class_name": name, "score": score, "xyxy": (left, top, right, bottom)}
+            for track_id, name, score, (left, top, right, bottom) in zip(track_ids, names, scores, boxes, strict=True)
+        ]
+
+    def _stamp(self, kind: type[EventKind], *, pts_s: float | None = None, **fields: Any) -> EventKind:
+        frame = self._frame
+        assert frame is not None, "events come from frames"
+        moment = frame.pts_s if pts_s is None else pts_s
+        return self._stamper(kind, stream=self.stream, pts_s=moment, captured_s=frame.captured_s, **fields)

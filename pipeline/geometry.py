@@ -1,0 +1,219 @@
+"""Points, polygons and segments, over arrays.
+
+Coordinates are pixels of the displayed image, x to the right and y down. What a user gives may be in ``"pixels"`` or in
+``"fraction"`` of the frame: x of its width, y of its height, and lengths (such as a hysteresis) of its shorter side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ConfigError
+from pipeline.types import BoolArray, Float32Array
+
+Float64Array = NDArray[np.float64]
+Point = tuple[float, float]
+Units = Literal["pixels", "fraction"]
+Anchor = Literal[
+    "bottom_center",
+    "center",
+    "top_center",
+    "left_center",
+    "right_center",
+    "top_left",
+    "top_right",
+    "bottom_left",
+    "bottom_right",
+]
+
+# Where in the box an anchor lies, as a part of its width and height.
+_ANCHORS: dict[str, Point] = {
+    "bottom_center": (0.5, 1.0),
+    "center": (0.5, 0.5),
+    "top_center": (0.5, 0.0),
+    "left_center": (0.0, 0.5),
+    "right_center": (1.0, 0.5),
+    "top_left": (0.0, 0.0),
+    "top_right": (1.0, 0.0),
+    "bottom_left": (0.0, 1.0),
+    "bottom_right": (1.0, 1.0),
+}
+
+
+def check_anchor(anchor: str, where: str) -> None:
+    """Raise ``ConfigError`` for an anchor that does not exist."""
+    if anchor not in _ANCHORS:
+        raise ConfigError(f"{where}: no anchor {anchor!r}; choose one of {', '.join(_ANCHORS)}")
+
+
+def check_points(points: Sequence[Point], units: str, where: str) -> Float64Array:
+    """The points as float64 ``(N, 2)``.
+
+    Raises:
+        ConfigError: not pairs of finite numbers, unknown units, or a fraction outside [0, 1].
+    """
+    if units not in get_args(Units):
+        raise ConfigError(f"{where}: no units {units!r}; choose pixels or fraction")
+    try:
+        array = np.asarray(points, np.float64)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
+        raise ConfigError(f"{where}: expected points as pairs [x, y] of finite numbers, got {points!r}")
+    if units == "fraction" and ((array < 0) | (array > 1)).any():
+        bad = array[((array < 0) | (array > 1)).any(axis=1)][0].tolist()
+        raise ConfigError(f"{where}: the fraction {bad} is outside [0, 1]; say units: pixels if it is in pixels")
+    return array
+
+
+def check_length(length: float, where: str) -> None:
+    """Raise ``ConfigError`` for a distance that is negative or not finite."""
+    if not (math.isfinite(length) and length >= 0):
+        raise ConfigError(f"{where}: expected a distance of 0 or more, got {length!r}")
+
+
+def points_to_pixels(points: Float64Array, units: str, width: int, height: int) -> Float64Array:
+    """Points ``(N, 2)`` in pixels of a frame of that size."""
+    return points * np.array([width, height], np.float64) if units == "fraction" else points
+
+
+def length_to_pixels(length: float, units: str, width: int, height: int) -> float:
+    """A distance in pixels; a fraction is one of the frame's shorter side."""
+    return length * min(width, height) if units == "fraction" else length
+
+
+def anchor_points(xyxy: Float32Array, anchors: Sequence[str]) -> Float64Array:
+    """Where each anchor of each box lies.
+
+    Args:
+        xyxy: boxes ``(N, 4)`` in pixels.
+        anchors: A names of anchors.
+
+    Returns:
+        float64 ``(N, A, 2)`` in pixels.
+    """
+    parts = np.array([_ANCHORS[anchor] for anchor in anchors], np.float64).reshape(-1, 2)
+    boxes = xyxy.astype(np.float64)
+    corner = boxes[:, None, :2]
+    result: Float64Array = corner + parts[None] * (boxes[:, None, 2:] - corner)
+    return result
+
+
+def polygon_area(polygon: Float64Array) -> float:
+    """Area enclosed by the corners ``(V, 2)``, by the shoelace formula."""
+    x, y = polygon.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def edges_cross(polygon: Float64Array) -> bool:
+    """Whether two edges that are not neighbours meet, so that the corners do not go around an area once."""
+    count = len(polygon)
+    following = np.roll(polygon, -1, axis=0)
+    for i in range(count):
+        for j in range(i + 2, count):
+            neighbours = i == 0 and j == count - 1
+            if not neighbours and _segments_meet(polygon[i], following[i], polygon[j], following[j]):
+                return True
+    return False
+
+
+def _turn(a: Float64Array, b: Float64Array, c: Float64Array) -> float:
+    """Positive where a, b, c turn right on the screen, negative where left, 0 where they are in line."""
+    return float(np.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])))
+
+
+def _segments_meet(a: Float64Array, b: Float64Array, c: Float64Array, d: Float64Array) -> bool:
+    turns = _turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)
+    if turns[0] != turns[1] and turns[2] != turns[3]:
+        return True
+    # All in line: they meet where their extents overlap.
+    return not any(turns) and bool(
+        (np.maximum(np.minimum(a, b), np.minimum(c, d)) <= np.minimum(np.maximum(a, b), np.maximum(c, d))).all()
+    )
+
+
+class Polygons:
+    """Several polygons, tested together.
+
+    Args:
+        corners: per polygon float64 ``(V, 2)``, V at least 3.
+    """
+
+    def __init__(self, corners: Sequence[Float64Array]) -> None:
+        self.count = len(corners)
+        starts = [np.asarray(polygon, np.float64) for polygon in corners]
+        self._start = np.concatenate([*starts, np.zeros((0, 2))])
+        self._end = np.concatenate([*(np.roll(polygon, -1, axis=0) for polygon in starts), np.zeros((0, 2))])
+        lengths = [len(polygon) for polygon in starts]
+        self._polygon_of_edge = np.repeat(np.arange(self.count), lengths)
+        self._first_edge = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.intp)
+
+    def contains(self, points: Float64Array) -> BoolArray:
+        """Which points lie inside which polygon, by the even-odd rule.
+
+        A point on an edge belongs to the polygon on one side of it only, so polygons that share an edge share no point.
+
+        Args:
+            points: ``(N, P, 2)``, for each of the P polygons its own N points.
+
+        Returns:
+            bool ``(N, P)``.
+        """
+        if not self.count or not len(points):
+            return np.zeros((len(points), self.count), np.bool_)
+        per_edge = points[:, self._polygon_of_edge]
+        x, y = per_edge[..., 0], per_edge[..., 1]
+        start_x, start_y, end_x, end_y = *self._start.T, *self._end.T
+        straddles = (start_y > y) != (end_y > y)
+        # Multiplied out instead of divided, so that level edges need no special case.
+        rise = end_y - start_y
+        reaches = ((x - start_x) * rise < (y - start_y) * (end_x - start_x)) == (rise > 0)
+        hits = np.add.reduceat((straddles & reaches).astype(np.intp), self._first_edge, axis=1)
+        inside: BoolArray = hits % 2 == 1
+        return inside
+
+    def distance(self, points: Float64Array) -> Float64Array:
+        """Distance in pixels from points ``(N, P, 2)`` to the nearest edge of their polygon, float64 ``(N, P)``."""
+        if not self.count or not len(points):
+            return np.zeros((len(points), self.count))
+        along = self._end - self._start
+        offset = points[:, self._polygon_of_edge] - self._start
+        square = np.maximum((along * along).sum(axis=1), np.finfo(np.float64).tiny)
+        part = np.clip((offset * along).sum(axis=2) / square, 0.0, 1.0)
+        gap = offset - part[..., None] * along
+        result: Float64Array = np.minimum.reduceat(np.hypot(gap[..., 0], gap[..., 1]), self._first_edge, axis=1)
+        return result
+
+
+class Segments:
+    """Several directed segments, measured together.
+
+    Args:
+        start, end: float64 ``(L, 2)`` in pixels, start and end of each differ.
+    """
+
+    def __init__(self, start: Float64Array, end: Float64Array) -> None:
+        self._start = np.asarray(start, np.float64).reshape(-1, 2)
+        self._along = np.asarray(end, np.float64).reshape(-1, 2) - self._start
+        self._length = np.hypot(self._along[:, 0], self._along[:, 1])
+
+    def locate(self, points: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Where points lie in relation to the segments.
+
+        Args:
+            points: ``(N, L, 2)``, for each of the L segments its own N points.
+
+        Returns:
+            Two float64 ``(N, L)``: the distance in pixels to the endless line through the segment, positive on the
+            right-hand side of someone who walks from start to end; and the position along it, 0 at the start and 1 at
+            the end.
+        """
+        offset = points - self._start
+        across = self._along[:, 0] * offset[..., 1] - self._along[:, 1] * offset[..., 0]
+        onward = (self._along * offset).sum(axis=2)
+        return across / self._length, onward / self._length**2

@@ -1,0 +1,154 @@
+"""From pixels to metres on the ground, and from there to speeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.errors import ConfigError
+from pipeline.geometry import Float64Array, Point, Units, anchor_points, check_points, points_to_pixels
+from pipeline.track_table import IndexArray, TrackTable
+from pipeline.types import Float32Array
+
+# Motion is averaged with weights that fall by a factor e in this many seconds ...
+SMOOTHING_S = 0.5
+# ... and no speed is told before a track was watched for this long, when the boxes' jitter still outweighs its motion.
+SETTLING_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Homography:
+    """Where points of the picture lie on the ground, from four points known in both.
+
+    The projective map of a plane is solved exactly (direct linear transform; Hartley and Zisserman, Multiple View
+    Geometry, section 4.1). It holds for points on the ground only: a box's bottom centre, where the object stands.
+
+    Attributes:
+        image: four points in the picture, no three in one line.
+        metres: the same four on the ground, in metres, in any right-angled axes.
+        units: of ``image``: ``"pixels"`` or ``"fraction"`` of the frame.
+
+    Raises:
+        ConfigError: not four points each, or three of them in one line.
+    """
+
+    image: Sequence[Point]
+    metres: Sequence[Point]
+    units: Units = "pixels"
+
+    def __post_init__(self) -> None:
+        image = check_points(self.image, self.units, "homography image")
+        metres = check_points(self.metres, "pixels", "homography metres")
+        for name, points in (("image", image), ("metres", metres)):
+            if len(points) != 4:
+                raise ConfigError(f"homography {name}: expected four points, got {len(points)}")
+            for left_out in range(4):
+                a, b, c = np.delete(points, left_out, axis=0)
+                across = abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+                if across <= 1e-9 * max(1e-300, float(np.ptp(points, axis=0).max()) ** 2):
+                    raise ConfigError(f"homography {name}: three of the four points lie in one line; choose others")
+        ground = GroundMap.solve(image, metres)
+        if np.isnan(ground.to_metres(image)).any():
+            raise ConfigError("homography: the four points are not in the same order around in image and in metres")
+
+    def fit(self, width: int, height: int) -> GroundMap:
+        """The map for frames of that size in pixels."""
+        image = points_to_pixels(np.asarray(self.image, np.float64), self.units, width, height)
+        return GroundMap.solve(image, np.asarray(self.metres, np.float64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundMap:
+    """A projective map from pixels to metres.
+
+    Attributes:
+        matrix: float64 ``(3, 3)``, scaled so that the ground in view has a positive third coordinate.
+    """
+
+    matrix: Float64Array = field(repr=False)
+
+    @classmethod
+    def solve(cls, image: Float64Array, metres: Float64Array) -> GroundMap:
+        """The map that takes four points ``(4, 2)`` in pixels to four in metres."""
+        # Centred and scaled to unit size first, or the equations lose digits.
+        centre, scale = image.mean(axis=0), float(np.ptp(image, axis=0).max())
+        x, y = ((image - centre) / scale).T
+        u, v = metres.T
+        one, zero = np.ones(4), np.zeros(4)
+        left = np.concatenate(
+            [
+                np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
+                np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
+            ]
+        )
+        solution = np.append(np.linalg.solve(left, np.concatenate([u, v])), 1.0).reshape(3, 3)
+        normalise = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
+        return cls(solution @ normalise)
+
+    def to_metres(self, points: Float64Array) -> Float64Array:
+        """Points ``(N, 2)`` in pixels as ``(N, 2)`` in metres; NaN for those at or above the horizon."""
+        mapped = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ self.matrix.T
+        depth = mapped[:, 2:]
+        result: Float64Array = np.divide(
+            mapped[:, :2], depth, out=np.full((len(points), 2), np.nan), where=depth > 1e-9
+        )
+        return result
+
+
+class SpeedMeter:
+    """Speeds of tracks over the ground.
+
+    A track's velocity is the sum of its moves over the sum of the times they took, both weighted by ``exp(-age /
+    SMOOTHING_S)``: exact for steady motion at once, and right under uneven frame times. Averaging the moves as
+    vectors lets the jitter of boxes cancel out, so that a standing object's speed tends to zero. Only frames in which
+    a track was detected count.
+
+    Args:
+        homography: the map to the ground.
+        table: rows of the live tracks; the meter adds its columns.
+    """
+
+    def __init__(self, homography: Homography, table: TrackTable) -> None:
+        self._homography = homography
+        self._ground: GroundMap | None = None
+        self._place = table.column(np.float64, (2,), fill=float("nan"))
+        self._pts_s = table.column(np.float64)
+        self._moved = table.column(np.float64, (2,))
+        self._took = table.column(np.float64)
+        self._watched = table.column(np.float64)
+
+    def fit(self, width: int, height: int) -> None:
+        """Place the map in frames of that size in pixels."""
+        self._ground = self._homography.fit(width, height)
+
+    def update(self, rows: IndexArray, xyxy: Float32Array, pts_s: float) -> None:
+        """Take in where tracks are now.
+
+        Args:
+            rows: the tracks' rows ``(N,)``, only of those detected in this frame.
+            xyxy: their boxes ``(N, 4)`` in pixels.
+            pts_s: media time of the frame.
+        """
+        assert self._ground is not None, "fit() comes first"
+        place = self._ground.to_metres(anchor_points(xyxy, ["bottom_center"])[:, 0])
+        move = place - self._place.values[rows]
+        known = np.isfinite(move).all(axis=1)
+        elapsed = np.where(known, pts_s - self._pts_s.values[rows], 0.0)
+        move[~known] = 0.0
+        # The weight is the mean of exp(-age / SMOOTHING_S) over the time since the last look.
+        fade = np.exp(-elapsed / SMOOTHING_S)
+        weight = np.where(known, (1 - fade) * SMOOTHING_S / np.where(known, elapsed, 1.0), 0.0)
+        self._moved.values[rows] = self._moved.values[rows] * fade[:, None] + move * weight[:, None]
+        self._took.values[rows] = self._took.values[rows] * fade + elapsed * weight
+        self._watched.values[rows] += elapsed
+        self._place.values[rows], self._pts_s.values[rows] = place, pts_s
+
+    def speeds(self, rows: IndexArray) -> Float64Array:
+        """float64 ``(N,)`` in m/s; NaN for tracks watched for less than ``SETTLING_S``."""
+        took = self._took.values[rows]
+        settled = self._watched.values[rows] >= SETTLING_S - 1e-9
+        distance = np.hypot(*self._moved.values[rows].T)
+        speeds: Float64Array = np.divide(distance, took, out=np.full(len(rows), np.nan), where=settled & (took > 0))
+        return speeds

@@ -1,0 +1,61 @@
+"""The fields that all events share: number, run and wall-clock time."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pipeline.events import Event
+
+EventKind = TypeVar("EventKind", bound=Event)
+
+
+class EventStamper:
+    """Numbers the events of one run, whatever streams they come from.
+
+    One per run, shared by all its streams and used from one thread. Every event it makes has the next ``seq``, so
+    each must
+    reach the sinks, in the order they were made: a ``seq`` that is missing tells a subscriber that it lost something.
+
+    Args:
+        run: the run's UUID; a random one by default.
+
+    Attributes:
+        run: the run's UUID.
+        last_seq: ``seq`` of the newest event, 0 before the first.
+    """
+
+    def __init__(self, run: str | None = None) -> None:
+        self.run = run if run is not None else str(uuid.uuid4())
+        self.last_seq = 0
+        # Taken once, so that wall times never run backwards within a run even when the system clock is set.
+        self._utc_offset_s = time.time() - time.monotonic()
+        self._newest_wall: tuple[float, str] = (float("nan"), "")
+
+    def wall(self, captured_s: float | None = None) -> str:
+        """A monotonic time (default: now) as UTC, ISO 8601 with milliseconds and ``Z``."""
+        moment = time.monotonic() if captured_s is None else captured_s
+        if self._newest_wall[0] != moment:
+            utc = datetime.fromtimestamp(moment + self._utc_offset_s, UTC)
+            self._newest_wall = (moment, utc.isoformat(timespec="milliseconds")[:-6] + "Z")
+        return self._newest_wall[1]
+
+    def __call__(
+        self, kind: type[EventKind], *, stream: str, pts_s: float, captured_s: float | None = None, **fields: Any
+    ) -> EventKind:
+        """A new event.
+
+        Args:
+            kind: the event's type, such as ``StreamStarted``.
+            stream: name of the stream.
+            pts_s: media time in seconds.
+            captured_s: monotonic time of the frame concerned; None for now.
+            fields: what that type has beyond the common fields.
+        """
+        event = kind(
+            seq=self.last_seq + 1, run=self.run, stream=stream, pts_s=pts_s, wall=self.wall(captured_s), **fields
+        )
+        self.last_seq += 1
+        return event

@@ -1,0 +1,307 @@
+"""Named zones and lines in the picture: which tracks are in them, come in, leave, and cross.
+
+Both look at one anchor point of a track's box (the middle of its lower edge by default: where the object stands), and
+only at frames in which the track was detected. Where it coasts, because it is hidden or because nobody looked, its
+predicted position decides nothing: it stays where it was last seen until it is seen elsewhere, so that an object that
+    is lost before a line and found again behind it crosses once, and one whose prediction overshoots the line does
+    not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.classes import class_ids
+from pipeline.errors import ConfigError
+from pipeline.geometry import (
+    Anchor,
+    Float64Array,
+    Point,
+    Polygons,
+    Segments,
+    Units,
+    anchor_points,
+    check_anchor,
+    check_length,
+    check_points,
+    edges_cross,
+    length_to_pixels,
+    points_to_pixels,
+    polygon_area,
+)
+from pipeline.track_table import IndexArray, TrackTable
+from pipeline.types import BoolArray, Float32Array
+
+log = logging.getLogger(__name__)
+
+# A line's hysteresis where none is given, as a part of the frame's shorter side.
+DEFAULT_HYSTERESIS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A named polygon in which tracks are counted.
+
+    Attributes:
+        name: unique among the stream's zones.
+        polygon: three corners or more, in order around it.
+        units: of ``polygon`` and ``hysteresis``: ``"pixels"`` or ``"fraction"`` of the frame.
+        anchor: the point of a track's box that counts.
+        classes: names of the classes counted; None for all.
+        hysteresis: how far past the edge an anchor must be to come in or leave; 0 lets the edge decide.
+
+    Raises:
+        ConfigError: corners that enclose no area or whose edges cross, or a value out of its range.
+    """
+
+    name: str
+    polygon: Sequence[Point]
+    units: Units = "pixels"
+    anchor: Anchor = "bottom_center"
+    classes: Sequence[str] | None = None
+    hysteresis: float = 0.0
+
+    def __post_init__(self) -> None:
+        where = f"zone {self.name!r}"
+        corners = check_points(self.polygon, self.units, where)
+        check_anchor(self.anchor, where)
+        check_length(self.hysteresis, where)
+        if len(corners) < 3:
+            raise ConfigError(f"{where}: a polygon needs three corners or more, got {len(corners)}")
+        if edges_cross(corners):
+            raise ConfigError(f"{where}: the polygon's edges cross; list its corners in order around it")
+        area = polygon_area(corners)
+        if area == 0:
+            raise ConfigError(f"{where}: the polygon encloses no area; its corners lie in one line")
+        if self.units == "pixels" and corners.max() <= 1:
+            raise ConfigError(f"{where}: the polygon is smaller than a pixel; say units: fraction if that was meant")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A named, directed line whose crossings are counted.
+
+    To someone who walks from ``start`` to ``end``, a crossing from the left-hand to the right-hand side is ``in``,
+    the other way is ``out``: for a line drawn from left to right across the picture, what moves down the picture goes
+    in.
+
+    Attributes:
+        name: unique among the stream's lines.
+        start, end: its ends; a path that passes beside them does not cross.
+        units: of ``start``, ``end`` and ``hysteresis``: ``"pixels"`` or ``"fraction"`` of the frame.
+        anchor: the point of a track's box that counts.
+        classes: names of the classes counted; None for all.
+        hysteresis: how far behind the line an anchor must come before the crossing counts. None is 1% of the frame's
+            shorter side.
+
+    Raises:
+        ConfigError: a line without length, or a value out of its range.
+    """
+
+    name: str
+    start: Point
+    end: Point
+    units: Units = "pixels"
+    anchor: Anchor = "bottom_center"
+    classes: Sequence[str] | None = None
+    hysteresis: float | None = None
+
+    def __post_init__(self) -> None:
+        where = f"line {self.name!r}"
+        ends = check_points([self.start, self.end], self.units, where)
+        check_anchor(self.anchor, where)
+        if (ends[0] == ends[1]).all():
+            raise ConfigError(f"{where}: start and end are the same point")
+        if self.units == "pixels" and ends.max() <= 1:
+            raise ConfigError(f"{where}: the line is shorter than a pixel; say units: fraction if that was meant")
+        if self.hysteresis is not None:
+            check_length(self.hysteresis, where)
+
+    def hysteresis_px(self, width: int, height: int) -> float:
+        """The hysteresis in pixels of a frame of that size."""
+        if self.hysteresis is None:
+            return length_to_pixels(DEFAULT_HYSTERESIS, "fraction", width, height)
+        return length_to_pixels(self.hysteresis, self.units, width, height)
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """Raise ``ConfigError`` for a name that is empty or there twice."""
+    for position, name in enumerate(names):
+        if not name:
+            raise ConfigError(f"{kind} {position + 1}: it has no name")
+        if name in names[:position]:
+            raise ConfigError(f"{kind} {name!r}: two have this name; give each its own")
+
+
+def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str], where: Sequence[str]) -> BoolArray:
+    """bool ``(classes, items)``: which class each item counts."""
+    allowed = np.zeros((len(class_names), len(classes)), np.bool_)
+    for position, names in enumerate(classes):
+        wanted = slice(None) if names is None else list(class_ids(names, class_names, where=where[position]))
+        allowed[wanted, position] = True
+    return allowed
+
+
+class _AnchorChoice:
+    """The anchor points that several zones or lines look at, each worked out once per box."""
+
+    def __init__(self, anchors: Sequence[str]) -> None:
+        self._names = tuple(dict.fromkeys(anchors))
+        self._of_item = np.array([self._names.index(anchor) for anchor in anchors], np.intp)
+
+    def points(self, xyxy: Float32Array) -> Float64Array:
+        """float64 ``(N, items, 2)`` for boxes ``(N, 4)``."""
+        return anchor_points(xyxy, self._names)[:, self._of_item]
+
+
+def _outside(points: Float64Array, width: int, height: int) -> bool:
+    low, high = points.min(axis=0), points.max(axis=0)
+    return bool((high < 0).any() or low[0] > width or low[1] > height)
+
+
+class ZoneMonitor:
+    """Follows which tracks are in which zones.
+
+    Args:
+        zones: the Z zones.
+        class_names: the model's classes.
+        table: rows of the live tracks; the monitor adds its columns.
+
+    Raises:
+        ConfigError: two zones of one name, or an unknown class.
+    """
+
+    def __init__(self, zones: Sequence[Zone], class_names: Sequence[str], table: TrackTable) -> None:
+        check_names("zone", [zone.name for zone in zones])
+        self.zones = tuple(zones)
+        self._allowed = _allowed([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
+        self._anchors = _AnchorChoice([zone.anchor for zone in zones])
+        self._inside = table.column(np.bool_, (len(zones),))
+        self._since_s = table.column(np.float64, (len(zones),))
+        self._polygons = Polygons([])
+        self._hysteresis = np.zeros(len(zones))
+
+    def fit(self, width: int, height: int) -> None:
+        """Place the zones in frames of that size in pixels."""
+        corners = [
+            points_to_pixels(np.asarray(zone.polygon, np.float64), zone.units, width, height) for zone in self.zones
+        ]
+        for zone, polygon in zip(self.zones, corners, strict=True):
+            if _outside(polygon, width, height):
+                log.warning("zone %r lies outside the picture of %d x %d pixels", zone.name, width, height)
+        self._polygons = Polygons(corners)
+        self._hysteresis = np.array([length_to_pixels(z.hysteresis, z.units, width, height) for z in self.zones])
+
+    def inside(self, rows: IndexArray) -> BoolArray:
+        """bool ``(N, Z)``: in which zones the tracks in those rows are."""
+        inside: BoolArray = self._inside.values[rows]
+        return inside
+
+    def since_s(self, rows: IndexArray) -> Float64Array:
+        """float64 ``(N, Z)``: media time at which a track came into a zone that it is in."""
+        since: Float64Array = self._since_s.values[rows]
+        return since
+
+    def update(
+        self, rows: IndexArray, xyxy: Float32Array, class_id: NDArray[np.integer], new: BoolArray, pts_s: float
+    ) -> tuple[BoolArray, BoolArray]:
+        """Look where tracks are now.
+
+        Args:
+            rows: the tracks' rows ``(N,)``, only of those detected in this frame.
+            xyxy: their boxes ``(N, 4)`` in pixels.
+            class_id: their classes ``(N,)``.
+            new: which of them are looked at for the first time.
+            pts_s: media time of the frame.
+
+        Returns:
+            ``(came, went)``, both bool ``(N, Z)``. ``since_s`` still has the time at which those that went came.
+        """
+        before = self.inside(rows)
+        points = self._anchors.points(xyxy)
+        inside = self._polygons.contains(points)
+        if self._hysteresis.any():
+            clear = self._polygons.distance(points) >= self._hysteresis
+            inside = np.where(clear | new[:, None], inside, before)
+        inside &= self._allowed[class_id]
+        came, went = inside & ~before, before & ~inside
+        self._inside.values[rows] = inside
+        self._since_s.values[rows] = np.where(came, pts_s, self._since_s.values[rows])
+        return came, went
+
+
+class LineMonitor:
+    """Follows which tracks cross which lines.
+
+    Per track and line it keeps the side on which the track last was for certain. A track changes side once its anchor
+    is more than the hysteresis behind the line; that counts when its path, straight between the points where it was
+    seen, last passed the line between the segment's ends. So a track that trembles on the line, however often, counts
+    at most once.
+
+    Args:
+        lines: the L lines.
+        class_names: the model's classes.
+        table: rows of the live tracks; the monitor adds its columns.
+
+    Raises:
+        ConfigError: two lines of one name, or an unknown class.
+    """
+
+    def __init__(self, lines: Sequence[Line], class_names: Sequence[str], table: TrackTable) -> None:
+        check_names("line", [line.name for line in lines])
+        count = len(lines)
+        self.lines = tuple(lines)
+        self._allowed = _allowed([n.classes for n in lines], class_names, [f"line {n.name!r}" for n in lines])
+        self._anchors = _AnchorChoice([line.anchor for line in lines])
+        self._segments = Segments(np.zeros((0, 2)), np.zeros((0, 2)))
+        self._hysteresis = np.zeros(count)
+        self._side = table.column(np.int8, (count,))  # +1 right, -1 left, 0 never seen
+        self._distance = table.column(np.float64, (count,))
+        self._position = table.column(np.float64, (count,))
+        self._between_ends = table.column(np.bool_, (count,))
+
+    def fit(self, width: int, height: int) -> None:
+        """Place the lines in frames of that size in pixels; tracks seen before are on no side yet."""
+        ends = [
+            points_to_pixels(np.array([line.start, line.end], np.float64), line.units, width, height)
+            for line in self.lines
+        ]
+        for line, pair in zip(self.lines, ends, strict=True):
+            if _outside(pair, width, height):
+                log.warning("line %r lies outside the picture of %d x %d pixels", line.name, width, height)
+        stacked = np.array(ends, np.float64).reshape(-1, 2, 2)
+        self._segments = Segments(stacked[:, 0], stacked[:, 1])
+        self._hysteresis = np.array([line.hysteresis_px(width, height) for line in self.lines])
+        self._side.values[:] = 0
+
+    def update(self, rows: IndexArray, xyxy: Float32Array, class_id: NDArray[np.integer]) -> NDArray[np.int8]:
+        """Look where tracks are now.
+
+        Args:
+            rows: the tracks' rows ``(N,)``, only of those detected in this frame.
+            xyxy: their boxes ``(N, 4)`` in pixels.
+            class_id: their classes ``(N,)``.
+
+        Returns:
+            int8 ``(N, L)``: +1 where a track has crossed in, -1 where out, else 0.
+        """
+        distance, position = self._segments.locate(self._anchors.points(xyxy))
+        now = np.where(distance > 0, 1, -1).astype(np.int8)
+        old_distance, old_position = self._distance.values[rows], self._position.values[rows]
+        side = self._side.values[rows]
+        first = side == 0
+        passed = ((old_distance > 0) != (distance > 0)) & ~first
+        step = np.where(passed, old_distance - distance, 1.0)
+        at = old_position + (position - old_position) * (old_distance / step)
+        between = np.where(passed, (at >= 0) & (at <= 1), self._between_ends.values[rows])
+        changed = (np.abs(distance) > self._hysteresis) & (now != side) & ~first
+        self._side.values[rows] = np.where(changed | first, now, side)
+        self._distance.values[rows], self._position.values[rows] = distance, position
+        self._between_ends.values[rows] = between
+        crossed: NDArray[np.int8] = np.where(changed & between & self._allowed[class_id], now, 0).astype(np.int8)
+        return crossed
