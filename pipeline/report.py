@@ -1,0 +1,83 @@
+"""What a run reports at its end: ``report.json`` and the summary that the command line prints."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib import metadata
+
+import msgspec
+
+from pipeline.events import Ledger
+from pipeline.timing import StageReport
+
+_LIBRARIES = ("sightline", "av", "numpy", "opencv-python", "tensorflow")
+
+
+class ObjectCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """One class over a whole stream: different objects shown, and the most at once."""
+
+    unique: int
+    max: int
+
+
+class StreamReport(Ledger, frozen=True, kw_only=True):
+    """One stream: its ledger, the media time that was processed, and what was seen.
+
+    Attributes:
+        media_s: seconds of media time from the first frame to the end of the last one processed.
+        objects: counts per class name.
+        sinks: per output that lost something, what it dropped or failed at, by reason.
+    """
+
+    media_s: float
+    objects: dict[str, ObjectCounts]
+    sinks: dict[str, dict[str, int]] = {}
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run.
+
+    Attributes:
+        streams: per stream name.
+        stages: per stage, percentiles of the milliseconds that one frame takes in it.
+        wall_s: seconds from the start of the run to its end.
+        fps: frames processed per second from the first analysed frame on.
+        start_s: seconds from the command to the first analysed frame.
+        peak_rss_mb: largest resident memory of the process, in 10**6 bytes.
+        input_shape: height and width of the network's input in pixels, or None when no frame came.
+        precision: numeric type the detector computed in.
+        versions: of Sightline, Python and the libraries that matter.
+    """
+
+    streams: dict[str, StreamReport]
+    stages: dict[str, StageReport]
+    wall_s: float
+    fps: float
+    start_s: float
+    peak_rss_mb: float
+    input_shape: tuple[int, int] | None
+    precision: str
+    versions: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """Indented JSON, UTF-8."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in 10**6 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed libraries that shape the result."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

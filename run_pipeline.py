@@ -1,0 +1,352 @@
+"""Sightline's command line, and the only file that knows every part of it: here they are put together."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import psutil
+import typer
+from rich.console import Console
+
+from pipeline.config import Config, ResolvedStream, load_config
+from pipeline.detector import YoloDetector
+from pipeline.errors import CallbackError, ConfigError, PipelineError
+from pipeline.events import encode_json
+from pipeline.models import catalogue, fetch, find_model
+from pipeline.run import Pipeline
+from pipeline.sources import open_source
+from pipeline.stream import Stream
+from pipeline.types import DetectionFilter, Sink
+from sinks.annotate import Annotator
+from sinks.callbacks import CallbacksSink
+from sinks.client import subscribe
+from sinks.jsonl import JsonlSink
+from sinks.mot import MotSink
+from sinks.mp4 import Mp4Sink
+from sinks.outputs import OutputFile, check_output
+from sinks.terminal import ProgressSink, print_summary
+from sinks.zeromq import ZeroMqSink
+from trackers import DEFAULT_TRACKER, create_tracker
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Sightline turns a video into tracked objects, an annotated MP4, counts and events.",
+    epilog="run_pipeline.py VIDEO is short for run_pipeline.py run VIDEO.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models_app = typer.Typer(help="The models and where their weights come from.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+
+def _names(value: str | None) -> tuple[str, ...] | None:
+    """Split ``person,car``."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None
+
+
+@app.command(no_args_is_help=True)
+def run(
+    source: Annotated[str | None, typer.Argument(help="Video file to process.", metavar="VIDEO")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings from a YAML file; see configs/.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY.PATH=VALUE", help="Change one setting of the configuration; may be repeated."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="X.mp4", help="Write the annotated video.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second of the annotated video. [default: the source's]")
+    ] = None,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="Leave the source's sound out of the annotated video.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="tiny-yolov3 or yolov3. [default: tiny-yolov3]")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Darknet weights of that model. [default: see models list]")
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Long side of the network's input, a multiple of 32. [default: 416]")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16. [default: auto]")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
+    ] = None,
+    confidence: Annotated[float | None, typer.Option(help="Lowest score of an object, 0 to 1. [default: 0.25]")] = None,
+    iou: Annotated[
+        float | None, typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: 0.45]")
+    ] = None,
+    detect_every: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Detect on every N-th frame; the tracker predicts in between. [default: 1]"),
+    ] = None,
+    tracker: Annotated[
+        str | None, typer.Option(help="Which tracker gives objects their ids; see docs/tracking.md.")
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Publish events with ZeroMQ, such as tcp://127.0.0.1:5556.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(metavar="X.jsonl", help="Write every event, one JSON object a line.")
+    ] = None,
+    tracks: Annotated[
+        Path | None, typer.Option(metavar="X.txt", help="Write the tracks as MOT Challenge text.")
+    ] = None,
+    callbacks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MY_FILE.py", help="Call on_frame, on_second, on_minute, on_event and on_end of this file."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="X.json", help="Write what happened: losses, stage times, objects.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+) -> None:
+    """Detect, track and count the objects of a video.
+
+    Exit codes: 0 at the end of the video, 130 when interrupted (outputs are complete up to there), 2 for a mistake in
+    the command, the configuration or a file name, 1 for anything else that could not be done.
+    """
+    options: dict[str, Any] = {
+        "source": source,
+        "detect_every": detect_every,
+        "duration_s": duration,
+        "model": {
+            "name": model,
+            "weights": weights,
+            "input_size": input_size,
+            "precision": precision,
+            "confidence": confidence,
+            "iou": iou,
+        },
+        "filters": {"classes": _names(classes)},
+        "tracker": {"name": tracker},
+        "output": {
+            "video": output,
+            "fps": fps,
+            "audio": False if no_audio else None,
+            "jsonl": jsonl,
+            "tracks": tracks,
+            "report": report,
+        },
+        "events": {"endpoint": events},
+        "callbacks": callbacks,
+    }
+    _run(load_config(config, override or (), options), quiet=quiet)
+
+
+def _run(config: Config, *, quiet: bool) -> None:
+    """Put the parts together, run them, and write and print what happened."""
+    streams = config.resolved_streams()
+    if not streams:
+        raise ConfigError("nothing to process: name a video file, or set source in the configuration")
+    stream = streams[0]
+    pipeline = build_pipeline(config, stream, progress=not quiet)
+    with _stopping_on_signals(pipeline) as stopped:
+        report = pipeline.run()
+    if config.output.report is not None:
+        with OutputFile(config.output.report) as file:
+            file.write(report.to_json())
+    if not quiet:
+        print_summary(Console(), report, _written(config, stream))
+    if stopped():
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def build_pipeline(config: Config, stream: ResolvedStream, *, progress: bool) -> Pipeline:
+    """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
+
+    Raises:
+        PipelineError: of the kind that describes what can't be used.
+    """
+    model = config.model
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(stream.source, stream=stream.name, threads=config.threads.decode))
+        class_names = find_model(model.name).class_names
+        filters: list[DetectionFilter] = []
+        tracker = create_tracker(
+            stream.tracker.name or DEFAULT_TRACKER, confidence=model.confidence, **stream.tracker.settings
+        )
+        sinks = build_sinks(config, stream, progress=progress)
+        if config.output.report is not None:
+            check_output(config.output.report)
+        for sink in sinks:
+            sink.check()
+        detector = YoloDetector(
+            model.name,
+            weights=model.weights,
+            input_size=model.input_size,
+            square=model.square,
+            precision=model.precision,
+            confidence=min(model.confidence, tracker.lowest_score),
+            iou=model.iou,
+            batch_size=model.batch,
+        )
+        pipeline = Pipeline(
+            Stream(
+                source=source,
+                tracker=tracker,
+                sinks=sinks,
+                filters=filters,
+                detect_every=stream.detect_every,
+                duration_s=stream.duration_s,
+                analytics={"update_hz": config.events.update_hz},
+            ),
+            detector,
+            batch=model.batch,
+            queue=max(config.queues.frames, model.batch),
+            sink_queue=config.queues.sink,
+            started_s=command_started_s(),
+        )
+        stack.pop_all()
+    return pipeline
+
+
+def build_sinks(config: Config, stream: ResolvedStream, *, progress: bool) -> list[Sink]:
+    """The outputs that a configuration asks for."""
+    output = stream.output
+    annotator = partial(Annotator, **output.annotate.model_dump())
+    sinks: list[Sink] = []
+    if output.video is not None:
+        audio_from = stream.source if output.audio else None
+        sinks.append(
+            Mp4Sink(output.video, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=stream.source)
+        )
+    if config.output.jsonl is not None:
+        sinks.append(JsonlSink(config.output.jsonl, types=config.events.types))
+    if output.tracks is not None:
+        sinks.append(MotSink(output.tracks))
+    if config.events.endpoint is not None:
+        sinks.append(ZeroMqSink(config.events.endpoint, insecure=config.events.insecure))
+    if config.callbacks is not None:
+        sinks.append(CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator))
+    if progress and sys.stderr.isatty():
+        sinks.append(ProgressSink(Console(stderr=True)))
+    return sinks
+
+
+def _written(config: Config, stream: ResolvedStream) -> dict[str, Path]:
+    """What the run leaves behind, by kind."""
+    paths = {
+        "video": stream.output.video,
+        "events": config.output.jsonl,
+        "tracks": stream.output.tracks,
+        "report": config.output.report,
+    }
+    return {kind: path for kind, path in paths.items() if path is not None}
+
+
+def command_started_s() -> float:
+    """``time.monotonic()`` at the moment this process was started, so that ``start_s`` counts the imports too."""
+    return time.monotonic() - max(0.0, time.time() - psutil.Process().create_time())
+
+
+@contextmanager
+def _stopping_on_signals(pipeline: Pipeline) -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM end the run and let it finish its outputs; a second SIGINT ends the process at once.
+
+    A handler runs between any two bytecodes of the main thread, which may hold a lock that ``stop`` needs: so a short
+    thread of its own calls it.
+    """
+    stoppers: list[threading.Thread] = []
+
+    def handle(number: int, _: object) -> None:
+        if stoppers and number == signal.SIGINT:
+            signal.default_int_handler(number, None)
+        stoppers.append(threading.Thread(target=pipeline.stop, name="stop"))
+        stoppers[-1].start()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(stoppers)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for stopper in stoppers:
+            stopper.join()
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the models, and where their weights are."""
+    for status in catalogue():
+        typer.echo(f"{status.model.name:14} {status.where:8} {status.path}")
+
+
+@models_app.command("fetch")
+def models_fetch(name: Annotated[str, typer.Argument(help="A name from models list.")]) -> None:
+    """Download a model's weights into the cache, and check them."""
+    typer.echo(fetch(name))
+
+
+@app.command()
+def listen(
+    endpoint: Annotated[str, typer.Argument(help="Where a run publishes, such as tcp://127.0.0.1:5556.")],
+    topic: Annotated[
+        list[str] | None, typer.Option(help="Only topics that begin so: STREAM/TYPE/CLASS; may be repeated.")
+    ] = None,
+) -> None:
+    """Print the events of a run as they come, one JSON object a line."""
+    for event in subscribe(endpoint, topics=topic or ()):
+        typer.echo(encode_json(event).decode())
+
+
+def _with_default_command(arguments: Sequence[str]) -> list[str]:
+    """``VIDEO --fps 10`` becomes ``run VIDEO --fps 10``."""
+    commands = {"run", "models", "listen"}
+    own = {"--help", "-h"}
+    if arguments and arguments[0] not in commands | own:
+        return ["run", *arguments]
+    return list(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=given, prog_name="run_pipeline.py", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message(), err=True)
+        return 2
+    except click.UsageError as error:
+        where = f"{error.ctx.command_path}: " if error.ctx else ""
+        typer.echo(f"error: {where}{error.format_message()} (--help tells more)", err=True)
+        return error.exit_code
+    except CallbackError as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        typer.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except PipelineError as error:
+        typer.echo("\n".join(f"error: {line}" for line in str(error).splitlines()), err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What a person at a terminal sees: a progress bar while a run goes on, and a summary table at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.report import Report, StreamReport
+from pipeline.types import Sink, SourceInfo, TrackedFrame
+
+
+class _FramesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Frames per second since the first one."""
+        frames, since = task.fields["frames"], task.fields["since"]
+        elapsed = time.monotonic() - since
+        return Text(f"{frames / elapsed:5.1f} fps" if frames > 1 and elapsed > 0 else "          ", style="cyan")
+
+
+class ProgressSink(Sink):
+    """A progress bar over media time with frames per second and the time left; one line per stream.
+
+    Args:
+        console: where to draw, normally standard error.
+    """
+
+    may_stall = False
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            _FramesPerSecond(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, tuple[Task, float]] = {}
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """Start a line for the stream; without a known duration the bar only pulses."""
+        total = info.duration_s
+        task_id = self._progress.add_task(stream, total=total, frames=0, since=time.monotonic())
+        task = next(task for task in self._progress.tasks if task.id == task_id)
+        self._tasks[stream] = (task, float("-inf"))
+        self._progress.start()
+
+    def on_frame(self, tracked: TrackedFrame) -> None:
+        """Move the bar to the frame's time, at most ten times a second."""
+        task, drawn_s = self._tasks[tracked.frame.stream]
+        frames = task.fields["frames"] + 1
+        if frames == 1:
+            task.fields["since"] = time.monotonic()
+        task.fields["frames"] = frames
+        now = time.monotonic()
+        if now - drawn_s > 0.1:
+            self._progress.update(task.id, completed=tracked.frame.pts_s)
+            self._tasks[tracked.frame.stream] = (task, now)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Remove the bar."""
+        self._progress.stop()
+
+
+def print_summary(console: Console, report: Report, written: Mapping[str, Path]) -> None:
+    """The end of a run for a person: per class what was seen, where the frames went, what was written.
+
+    Args:
+        console: where to print, normally standard output.
+        report: of the run.
+        written: what was written, under a word for each.
+    """
+    for name, stream in report.streams.items():
+        table = Table(title=name, title_justify="left", show_edge=False, pad_edge=False)
+        table.add_column("class")
+        table.add_column("seen", justify="right")
+        table.add_column("max at once", justify="right")
+        for label, counts in sorted(stream.objects.items(), key=lambda item: (-item[1].unique, item[0])):
+            table.add_row(label, str(counts.unique), str(counts.max))
+        console.print(table if stream.objects else f"{name}: no objects")
+        console.print(_frames_line(stream))
+    console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
+    for word, path in written.items():
+        console.print(f"{word}: {path}", soft_wrap=True)
+
+
+def _frames_line(stream: StreamReport) -> str:
+    lost = [
+        f"{count} {kind} ({reason})"
+        for kind in ("dropped", "failed")
+        for reason, count in getattr(stream, kind).items()
+        if count
+    ]
+    return f"{stream.decoded} frames of {stream.media_s:.1f} s, {stream.processed} processed, " + (
+        ", ".join(lost) or "none dropped"
+    )
