@@ -18,6 +18,7 @@ AudioPacket: TypeAlias = "Packet[av.AudioStream]"
 
 # A picture track that ends this close to the end of the source's has not been cut short.
 _WHOLE_WITHIN_S = Fraction(1, 4)
+_LATEST_PICTURE_S = 10
 # What MP4 holds and browsers play. Everything else is encoded to AAC.
 _COPIED = frozenset({"aac", "mp3", "opus", "flac"})
 _AAC_BITS_PER_CHANNEL = 96_000
@@ -26,7 +27,7 @@ _AAC_BITS_PER_CHANNEL = 96_000
 class SourceAudio:
     """The first sound track of a file.
 
-    Time zero is the moment of the file's first picture, as in the frames that its decoder delivers.
+    Time zero is the start of the file's pictures, as in the media time of frames.
 
     Args:
         path: the file.
@@ -125,7 +126,10 @@ class SourceAudio:
 
 
 def _picture_times(path: str) -> tuple[Fraction, Fraction | None]:
-    """When the first picture that can be decoded is shown, in the file's own time, and how long its pictures last.
+    """When the pictures start, in the file's own time, and how long they last.
+
+    They start when the file says so, if its first picture that can be decoded follows within ten seconds, or else with
+    that picture. Sources have the same rule.
 
     Zero and None where there are none, or where the file does not say.
     """
@@ -141,4 +145,9 @@ def _picture_times(path: str) -> tuple[Fraction, Fraction | None]:
         first = next((frame for frame in container.decode(stream)), None)
         if first is None or first.pts is None or first.time_base is None:
             return Fraction(0), length_s
-        return first.pts * first.time_base, length_s
+        first_s = first.pts * first.time_base
+        if stream.start_time is not None and stream.time_base is not None:
+            stated_s = stream.start_time * stream.time_base
+            if 0 <= first_s - stated_s <= _LATEST_PICTURE_S:
+                return stated_s, length_s
+        return first_s, length_s

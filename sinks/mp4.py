@@ -1,7 +1,7 @@
 """The annotated video as an H.264 MP4 that plays in a browser.
 
-The picture changes at the output's own constant rate, by media time: see ``sinks.resample``. How the file comes to be,
-and what a crash leaves behind: see ``sinks.recording``.
+How frames at any times become a constant rate: see ``sinks.resample``. How the file comes to be, and what a crash
+leaves behind: see ``sinks.recording``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,8 @@ _FRAMES_MEASURED = 8
 # A live picture that stands still for longer than this is one long picture in the file instead of many equal ones:
 # catching up with an outage of hours must not take minutes.
 _LONGEST_REPEAT_S = 10
+# A first frame later than this starts the output. Sources believe a file's stated start within the same limit.
+_LATEST_START_S = 10.0
 
 
 class Mp4Sink(Sink):
@@ -99,27 +102,18 @@ class Mp4Sink(Sink):
         self._audio_from = audio_from
         self._input_path = input_path
         self._stream = self._chosen = stream
-        self._preset, self._crf, self._threads = preset, crf, threads
-        self._info: SourceInfo | None = None
-        self._annotator: Annotator | None = None
-        self._recording: Recording | None = None
-        self._clock: OutputClock | None = None
-        # Frames whose time on screen is not known yet: the last one, or the first few while the rate is measured.
-        self._waiting: deque[TrackedFrame] = deque()
-        self._first_s = 0.0
-        self._frames = 0
-        self._buffer: Image | None = None
-        self._canvas: Image | None = None
+        self._record = partial(Recording, self.path, preset=preset, crf=crf, threads=threads)
+        self._video: _Video | None = None
         self._failed = False
 
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written: see ``check_output``. Also refuses to replace its input."""
         check_output(self.path, suffixes=(".mp4",))
-        partial = partial_path(self.path)
-        if partial == self.path:
+        unfinished = partial_path(self.path)
+        if unfinished == self.path:
             raise SinkError(f"cannot write {self.path}: it is not a regular file; name one")
         for source in (self._input_path, self._audio_from):
-            for name in (self.path, partial):
+            for name in (self.path, unfinished):
                 if source is not None and name.exists() and Path(source).exists() and name.samefile(source):
                     raise SinkError(f"cannot write {self.path}: {name} is the input; choose another name")
 
@@ -131,14 +125,14 @@ class Mp4Sink(Sink):
         """
         if self._stream not in (None, stream):
             return
-        if self._info is not None:
+        if self._video is not None:
             raise SinkError(
                 f"cannot write {self.path}: an MP4 holds one stream, and there are {self._chosen!r} and {stream!r}; "
                 f"choose one for it"
             )
-        self._chosen, self._info = stream, info
-        if self._annotate is not None:
-            self._annotator = self._annotate(class_names)
+        self._chosen = stream
+        annotator = None if self._annotate is None else self._annotate(class_names)
+        self._video = _Video(info, self._fps, annotator, self._record)
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Take a frame; it is drawn and encoded when the next one says how long it was on screen.
@@ -146,18 +140,10 @@ class Mp4Sink(Sink):
         Raises:
             SinkError: the disk is full, or another failure.
         """
-        if self._info is None or tracked.frame.stream != self._chosen:
+        if self._video is None or tracked.frame.stream != self._chosen:
             return
-        if not self._frames:
-            self._first_s = tracked.frame.pts_s
-        self._frames += 1
-        self._waiting.append(tracked)
-        if self._clock is None:
-            if self._fps is None and self._source_rate() is None and len(self._waiting) < _FRAMES_MEASURED:
-                return
-            self._clock = self._start_clock()
         try:
-            self._show_all_but_last(self._clock)
+            self._video.add(tracked)
         except Exception:
             self._failed = True
             raise
@@ -171,50 +157,81 @@ class Mp4Sink(Sink):
         Raises:
             SinkError: the disk is full, or another failure; not when the run has failed already.
         """
+        video, self._video = self._video, None
+        if video is None:
+            return
         completed = error is None or isinstance(error, KeyboardInterrupt)
         try:
-            if self._waiting and not self._failed:
-                self._show_rest()
-            if self._recording is None:
+            recording = video.recording if self._failed else video.end()
+            if recording is None:
                 return
             if completed and not self._failed:
-                self._recording.finish(self._audio_from)
+                recording.finish(self._audio_from)
             else:
-                self._recording.keep()
+                recording.keep()
         except SinkError as failure:
             if completed:
                 raise
             logger.warning("%s", failure)
-        finally:
-            # Closing once more does nothing.
-            self._recording = None
-            self._waiting.clear()
 
-    def _show_rest(self) -> None:
-        clock = self._clock or self._start_clock()
-        self._show_all_but_last(clock)
-        last = self._waiting.popleft()
-        self._show(last, clock.last(last.frame.pts_s, self._end_s(last.frame.pts_s)))
 
-    def _source_rate(self) -> Fraction | None:
-        assert self._info is not None
-        return nominal_rate(self._info.fps)
+class _Video:
+    """The picture track: draws frames and has them encoded for as long as they are on screen."""
 
-    def _start_clock(self) -> OutputClock:
-        source_fps = self._source_rate()
-        self._fps = self._fps or source_fps or measured_rate([waiting.frame.pts_s for waiting in self._waiting])
-        return OutputClock(self._fps, self._first_s, source_fps)
+    def __init__(
+        self, info: SourceInfo, fps: Fraction | None, annotator: Annotator | None, record: Callable[..., Recording]
+    ) -> None:
+        self._info = info
+        self._source_fps = nominal_rate(info.fps)
+        self._fps = fps or self._source_fps
+        self._annotator = annotator
+        self._record = record
+        self.recording: Recording | None = None
+        self._clock: OutputClock | None = None
+        # Frames whose time on screen is not known yet: the last one, or the first few while the rate is measured.
+        self._waiting: deque[TrackedFrame] = deque()
+        self._first_s = 0.0
+        self._frames = 0
+        self._buffer: Image | None = None
+        self._canvas: Image | None = None
+
+    def add(self, tracked: TrackedFrame) -> None:
+        """Take the next frame, and show those before it."""
+        if not self._frames:
+            self._first_s = tracked.frame.pts_s
+        self._frames += 1
+        self._waiting.append(tracked)
+        if self._fps is not None or len(self._waiting) >= _FRAMES_MEASURED:
+            self._show_all_but_last(self._started_clock())
+
+    def end(self) -> Recording | None:
+        """Show what is waiting; the last frame for its nominal duration. Returns the recording, None without frames."""
+        if self._waiting:
+            clock = self._started_clock()
+            self._show_all_but_last(clock)
+            last = self._waiting.popleft()
+            self._show(last, clock.last(last.frame.pts_s, self._end_s(last.frame.pts_s)))
+        return self.recording
+
+    def _started_clock(self) -> OutputClock:
+        if self._fps is None:
+            self._fps = measured_rate([waiting.frame.pts_s for waiting in self._waiting])
+        if self._clock is None:
+            # A file's output keeps the file's time, to which events and sound refer: a first frame that comes late is
+            # shown from the start. A camera may have been away for hours before its first.
+            late = self._info.live or self._first_s > _LATEST_START_S
+            self._clock = OutputClock(self._fps, self._first_s if late else 0.0, self._source_fps)
+        return self._clock
 
     def _end_s(self, last_s: float) -> float:
         """When the last frame goes off the screen: after its nominal duration, or sooner if the container ends then."""
-        assert self._info is not None
-        rate = self._source_rate()
-        if rate is not None:
-            end_s = last_s + float(1 / rate)
+        if self._source_fps is not None:
+            duration_s = float(1 / self._source_fps)
         elif self._frames > 1:
-            end_s = last_s + (last_s - self._first_s) / (self._frames - 1)
+            duration_s = (last_s - self._first_s) / (self._frames - 1)
         else:
-            end_s = last_s + float(1 / measured_rate([]))
+            duration_s = float(1 / measured_rate([]))
+        end_s = last_s + duration_s
         promised_s = self._info.duration_s
         return promised_s if promised_s is not None and last_s <= promised_s < end_s else end_s
 
@@ -229,53 +246,36 @@ class Mp4Sink(Sink):
                 self._annotator.observe(tracked)
             return
         image = self._drawn(tracked)
-        if self._recording is None:
-            self._recording = self._start_recording(image)
-        recording = self._recording
-        assert self._info is not None
+        if self.recording is None:
+            height, width = image.shape[:2]
+            self.recording = self._record(width=width, height=height, fps=self._fps)
+        recording = self.recording
+        image = self._fitted(image, *recording.source_shape)
         if self._info.live and len(ticks) > _LONGEST_REPEAT_S * recording.fps:
-            recording.write(self._fitted(image), ticks[:1])
-            recording.hold(ticks)
+            recording.write(image, ticks[:1])
         else:
-            recording.write(self._fitted(image), ticks)
+            recording.write(image, ticks)
 
     def _drawn(self, tracked: TrackedFrame) -> Image:
         image = tracked.frame.image
         if self._annotator is None:
             return image
         if self._buffer is None or self._buffer.shape != image.shape:
-            self._buffer = np.empty_like(image, order="C")
+            self._buffer = np.empty(image.shape, np.uint8)
         return self._annotator.draw(tracked, out=self._buffer)
 
-    def _start_recording(self, image: Image) -> Recording:
-        height, width = image.shape[:2]
-        assert self._fps is not None
-        return Recording(
-            self.path,
-            width=width,
-            height=height,
-            fps=self._fps,
-            preset=self._preset,
-            crf=self._crf,
-            threads=self._threads or 1 + height * width // 1_000_000,
-        )
-
-    def _fitted(self, image: Image) -> Image:
-        """The picture in the size of the first, whole, with black bars where its shape differs."""
-        assert self._recording is not None
-        height, width = self._recording.source_shape
+    def _fitted(self, image: Image, height: int, width: int) -> Image:
+        """The whole picture in that size, with black bars where its shape differs."""
         if image.shape[:2] == (height, width):
             return image
         if self._canvas is None:
             self._canvas = np.zeros((height, width, 3), np.uint8)
-        canvas = self._canvas
-        canvas[:] = 0
+        self._canvas[:] = 0
         scale = min(width / image.shape[1], height / image.shape[0])
         new_width = min(width, max(1, round(image.shape[1] * scale)))
         new_height = min(height, max(1, round(image.shape[0] * scale)))
         left, top = (width - new_width) // 2, (height - new_height) // 2
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        canvas[top : top + new_height, left : left + new_width] = cv2.resize(
-            image, (new_width, new_height), interpolation=interpolation
+        self._canvas[top : top + new_height, left : left + new_width] = cv2.resize(
+            image, (new_width, new_height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         )
-        return canvas
+        return self._canvas

@@ -46,7 +46,7 @@ class Recording:
         width, height: of the pictures, in pixels; odd ones lose their last column or row, because 4:2:0 has none.
         fps: ticks per second.
         preset, crf: of libx264; see ``Mp4Sink``.
-        threads: of libx264.
+        threads: of libx264; None takes one per megapixel.
 
     Raises:
         SinkError: the partial file can't be made, or the size or settings can't be encoded.
@@ -61,7 +61,7 @@ class Recording:
         fps: Fraction,
         preset: str,
         crf: float,
-        threads: int,
+        threads: int | None,
     ) -> None:
         self.path = Path(path)
         self.partial = partial_path(path)
@@ -71,7 +71,6 @@ class Recording:
             raise SinkError(f"cannot write {self.path}: pictures of {width}x{height} are too small for H.264")
         self.source_shape = (height, width)
         self._yuv = np.empty((self.height * 3 // 2, self.width), np.uint8)
-        self._picture: av.VideoFrame | None = None
         self._ticks = 0
         self._broken = False
         try:
@@ -93,7 +92,7 @@ class Recording:
             )
         except (av.FFmpegError, av.codec.codec.UnknownCodecError) as error:
             raise _failure(self.path, error) from error
-        self._configure(threads)
+        self._configure(threads or 1 + width * height // 1_000_000)
 
     def _configure(self, threads: int) -> None:
         stream, codec = self._stream, self._stream.codec_context
@@ -112,27 +111,22 @@ class Recording:
         return float(self._ticks / self.fps)
 
     def write(self, image: Image, ticks: range) -> None:
-        """Show ``image``, uint8 ``(height, width, 3)`` BGR, at ``ticks``, which follow those written before.
+        """Show ``image`` at ``ticks``, later than all those before. It stays on screen until the next picture.
+
+        Args:
+            image: uint8 ``(height, width, 3)``, BGR.
+            ticks: at each of them a picture is encoded.
 
         Raises:
             SinkError: the disk is full, or another failure; nothing more can be written.
         """
         cv2.cvtColor(image[: self.height, : self.width], cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
-        self._picture = av.VideoFrame.from_ndarray(self._yuv, format="yuv420p")
-        self.repeat(ticks)
-
-    def repeat(self, ticks: range) -> None:
-        """Show the last picture again at ``ticks``; errors as in ``write``."""
-        assert self._picture is not None
+        picture = av.VideoFrame.from_ndarray(self._yuv, format="yuv420p")
+        picture.time_base = 1 / self.fps
         for tick in ticks:
-            self._picture.pts = tick
-            self._picture.time_base = 1 / self.fps
-            self._encode(self._picture)
-        self._ticks = max(self._ticks, ticks.stop)
-
-    def hold(self, ticks: range) -> None:
-        """Show the last picture for ``ticks`` without encoding it again; there must be a picture after them."""
-        self._ticks = max(self._ticks, ticks.stop)
+            picture.pts = tick
+            self._encode(picture)
+        self._ticks = ticks.stop
 
     def finish(self, audio_from: str | os.PathLike[str] | None = None) -> None:
         """Make the final file of what was written, with the sound of ``audio_from``.
@@ -182,18 +176,21 @@ class Recording:
     def _abandon(self) -> None:
         """After a failed write: leave what can be played under the partial name."""
         self._broken = True
+        # The write that failed is what the caller hears of; what fails now is its consequence.
         try:
             self._container.close()
-            _cut_to_whole_fragments(self.partial)
-        except (av.FFmpegError, OSError) as error:
-            # The write that failed is what the caller hears of.
+        except av.FFmpegError as error:
             logger.debug("closing %s after a failed write: %s", self.partial, error)
+        try:
+            _cut_to_whole_fragments(self.partial)
+        except OSError as error:
+            logger.debug("trimming %s after a failed write: %s", self.partial, error)
         keep_partial(self.partial, self.path)
 
 
 def _remux(partial: Path, finished: Path, audio_from: str | os.PathLike[str] | None, end_s: float) -> None:
     """Copy the pictures of ``partial`` and the sound of ``audio_from`` into a plain MP4 with its index in front."""
-    audio = None if audio_from is None else SourceAudio(audio_from)
+    audio = None if audio_from is None else _open_audio(audio_from)
     try:
         with (
             av.open(str(partial)) as pictures,
@@ -208,6 +205,15 @@ def _remux(partial: Path, finished: Path, audio_from: str | os.PathLike[str] | N
     finally:
         if audio is not None:
             audio.close()
+
+
+def _open_audio(path: str | os.PathLike[str]) -> SourceAudio | None:
+    try:
+        return SourceAudio(path)
+    except av.FFmpegError as error:
+        # It could be read when the run began; a finished run's pictures are worth keeping without it.
+        logger.warning("the video is silent: cannot read the sound of %s: %s", os.fspath(path), error.strerror)
+        return None
 
 
 def _packets(pictures: av.container.InputContainer, track: av.VideoStream) -> Iterator[Packet[Any]]:

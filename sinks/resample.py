@@ -1,7 +1,7 @@
 """Constant-rate output from frames at any times: which input frame is on screen at each tick of the output.
 
-The k-th output frame is due ``k / fps`` seconds after the first input frame and shows the last input frame whose media
-time is not later. So the output lasts as long as the input whatever rate was asked for: input frames that fall between
+The k-th output frame is due at ``k / fps`` seconds of media time and shows the last input frame whose own time is not
+later. So the output lasts as long as the input whatever rate was asked for: input frames that fall between
 two ticks are left out, those that stay on screen for several are repeated.
 """
 
@@ -32,7 +32,7 @@ class OutputClock:
 
     Args:
         fps: ticks per second.
-        origin_s: media time of the first frame; tick 0.
+        origin_s: media time of tick 0. A first frame that comes later is on screen from there on.
         source_fps: frames per second of the input, if known.
     """
 
