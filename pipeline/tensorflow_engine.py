@@ -1,0 +1,192 @@
+"""A network of the YOLOv3 family on the CPU, in TensorFlow: images in, raw head outputs out.
+
+One graph serves every input shape and batch size. Batch norm, the division by 255 and the change from BGR to RGB are
+folded into the weights, which are constants, so that TensorFlow fuses convolution, bias and leaky ReLU into one oneDNN
+kernel and reorders the weights once. No Keras, no eager execution: a graph, a session and its callable.
+
+Importing this module imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ConfigError
+from pipeline.quiet_tensorflow import tf
+from pipeline.types import Float32Array, Image
+from pipeline.weights import ConvolutionParameters
+from pipeline.yolov3 import Convolution, MaxPool, Network, PlannedLayer, Route, Shortcut, Upsample, Yolo
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+_LEAKY_SLOPE = 0.1
+
+# What TensorFlow's graph optimiser would try besides the fusion we want. On a graph whose constants are all of its size
+# each costs a copy of the weights, and together most of the time to the first result; none changes the running time.
+_SUPERFLUOUS_OPTIMIZERS = (
+    "arithmetic_optimization",
+    "auto_mixed_precision",
+    "common_subgraph_elimination",
+    "constant_folding",
+    "debug_stripper",
+    "dependency_optimization",
+    "function_optimization",
+    "implementation_selector",
+    "layout_optimizer",
+    "loop_optimization",
+    "pin_to_host_optimization",
+    "scoped_allocator_optimization",
+    "shape_optimization",
+)
+
+
+def available_threads() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 (AVX512-BF16 or AMX), as far as the system says."""
+    try:
+        description = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux: nothing to read, and no such processor that TensorFlow supports there
+        return False
+    flags = next((line for line in description.splitlines() if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def choose_precision(precision: str) -> str:
+    """``float32`` or ``bfloat16``; ``auto`` is the latter where the processor computes in it."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision: got {precision!r}, expected one of {', '.join(PRECISIONS)}.")
+    if precision == "auto":
+        return "bfloat16" if cpu_has_bfloat16() else "float32"
+    return precision
+
+
+class TensorFlowEngine:
+    """Runs a network. Use one instance from one thread at a time.
+
+    Args:
+        network: its description.
+        parameters: one entry per convolution, in the network's order.
+        precision: ``auto``, ``float32`` or ``bfloat16``. The heads come out as float32 in either.
+        threads: processor cores to use; None for all that the process may use.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Sequence[ConvolutionParameters],
+        *,
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.precision = choose_precision(precision)
+        self.threads = available_threads() if threads is None else threads
+        if self.threads < 1:
+            raise ConfigError(f"threads: got {self.threads}, expected at least 1.")
+        self._network = network
+        self._outputs_per_anchor = 5 + network.class_count
+        graph = tf.Graph()
+        with graph.as_default():
+            images = tf.compat.v1.placeholder(tf.uint8, (None, None, None, 3))
+            heads = _Builder(network, parameters, self.precision).build(images)
+        self._session = tf.compat.v1.Session(graph=graph, config=_session_config(self.threads))
+        self._run = self._session.make_callable([head.name for head in heads], feed_list=[images.name])
+
+    def heads(self, images: Image) -> list[Float32Array]:
+        """The raw outputs, before any sigmoid or exponential.
+
+        Args:
+            images: uint8 ``(batch, height, width, 3)``, BGR, letterboxed; both sides multiples of 32.
+
+        Returns:
+            For each head, in the network's order, float32 ``(batch, rows, columns, anchors, 5 + classes)``: t_x, t_y,
+            t_w, t_h, objectness, then the classes.
+        """
+        outputs: list[Float32Array] = self._run(images)
+        return [output.reshape(*output.shape[:3], -1, self._outputs_per_anchor) for output in outputs]
+
+    def close(self) -> None:
+        """Give back the memory and the threads. May be called more than once."""
+        self._session.close()
+
+
+def _session_config(threads: int) -> Any:
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        # The layers run one after another: a second one at a time would only take cores from the first.
+        inter_op_parallelism_threads=1,
+        use_per_session_threads=True,
+        device_count={"GPU": 0},
+    )
+    options = config.graph_options.rewrite_options
+    for name in _SUPERFLUOUS_OPTIMIZERS:
+        setattr(options, name, options.OFF)
+    options.memory_optimization = options.NO_MEM_OPT
+    options.disable_model_pruning = True
+    options.meta_optimizer_iterations = options.ONE
+    options.remapping = options.ON
+    return config
+
+
+class _Builder:
+    """Adds a network's operations to the current graph; tensors are ``(batch, height, width, channels)``."""
+
+    def __init__(self, network: Network, parameters: Sequence[ConvolutionParameters], precision: str) -> None:
+        self._network = network
+        self._parameters = iter(parameters)
+        self._type = tf.dtypes.as_dtype(precision)
+
+    def build(self, images: Any) -> list[Any]:
+        # Every uint8 is exact in bfloat16.
+        outputs: dict[int, Any] = {-1: tf.cast(images, self._type)}
+        for planned in self._network.plan():
+            inputs = [outputs[position] for position in planned.inputs]
+            outputs[planned.position] = self._add(planned, inputs)
+        return [tf.cast(outputs[head.position], tf.float32) for head in self._network.heads()]
+
+    def _add(self, planned: PlannedLayer, inputs: list[Any]) -> Any:
+        match planned.layer:
+            case Convolution() as layer:
+                return self._convolution(layer, inputs[0], first=planned.position == 0)
+            case MaxPool(size, stride):
+                # SAME pads right and bottom (an even size has no middle), with what is never the largest.
+                return tf.raw_ops.MaxPool(
+                    input=inputs[0], ksize=[1, size, size, 1], strides=[1, stride, stride, 1], padding="SAME"
+                )
+            case Upsample(stride):
+                size = tf.shape(inputs[0])[1:3] * stride
+                return tf.raw_ops.ResizeNearestNeighbor(images=inputs[0], size=size)
+            case Route():
+                return inputs[0] if len(inputs) == 1 else tf.concat(inputs, axis=-1)
+            case Shortcut():
+                return tf.raw_ops.AddV2(x=inputs[0], y=inputs[1])
+            case Yolo():
+                return inputs[0]
+
+    def _convolution(self, layer: Convolution, source: Any, *, first: bool) -> Any:
+        weights, bias = next(self._parameters).folded()
+        kernel = weights.transpose(2, 3, 1, 0)
+        if first:
+            kernel = kernel[:, :, ::-1, :] / np.float32(255)
+        numpy_type = self._type.as_numpy_dtype
+        output = tf.raw_ops.Conv2D(
+            input=source,
+            filter=tf.constant(np.ascontiguousarray(kernel, dtype=numpy_type)),
+            strides=[1, layer.stride, layer.stride, 1],
+            # Not SAME, which pads nothing on the left and at the top where the stride is 2.
+            padding="EXPLICIT",
+            explicit_paddings=[0, 0, *[layer.size // 2] * 4, 0, 0],
+        )
+        output = tf.raw_ops.BiasAdd(value=output, bias=tf.constant(bias.astype(numpy_type)))
+        return tf.raw_ops.LeakyRelu(features=output, alpha=_LEAKY_SLOPE) if layer.leaky else output
