@@ -51,14 +51,19 @@ def check_anchor(anchor: str, where: str) -> None:
         raise ConfigError(f"{where}: no anchor {anchor!r}; choose one of {', '.join(_ANCHORS)}")
 
 
+def check_units(units: str, where: str) -> None:
+    """Raise ``ConfigError`` for units that do not exist."""
+    if units not in get_args(Units):
+        raise ConfigError(f"{where}: no units {units!r}; choose pixels or fraction")
+
+
 def check_points(points: Sequence[Point], units: str, where: str) -> Float64Array:
     """The points as float64 ``(N, 2)``.
 
     Raises:
         ConfigError: not pairs of finite numbers, unknown units, or a fraction outside [0, 1].
     """
-    if units not in get_args(Units):
-        raise ConfigError(f"{where}: no units {units!r}; choose pixels or fraction")
+    check_units(units, where)
     try:
         array = np.asarray(points, np.float64)
     except (TypeError, ValueError):
@@ -69,6 +74,24 @@ def check_points(points: Sequence[Point], units: str, where: str) -> Float64Arra
         bad = array[((array < 0) | (array > 1)).any(axis=1)][0].tolist()
         raise ConfigError(f"{where}: the fraction {bad} is outside [0, 1]; say units: pixels if it is in pixels")
     return array
+
+
+def check_polygon(corners: Sequence[Point], units: str, where: str) -> Float64Array:
+    """The corners as float64 ``(V, 2)``.
+
+    Raises:
+        ConfigError: as ``check_points``, or fewer than three corners, crossing edges, or no area.
+    """
+    polygon = check_points(corners, units, where)
+    if len(polygon) < 3:
+        raise ConfigError(f"{where}: a polygon needs three corners or more, got {len(polygon)}")
+    if _edges_cross(polygon):
+        raise ConfigError(f"{where}: the polygon's edges cross; list its corners in order around it")
+    if polygon_area(polygon) == 0:
+        raise ConfigError(f"{where}: the polygon encloses no area; its corners lie in one line")
+    if units == "pixels" and polygon.max() <= 1:
+        raise ConfigError(f"{where}: the polygon is smaller than a pixel; say units: fraction if that was meant")
+    return polygon
 
 
 def check_length(length: float, where: str) -> None:
@@ -110,7 +133,7 @@ def polygon_area(polygon: Float64Array) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def edges_cross(polygon: Float64Array) -> bool:
+def _edges_cross(polygon: Float64Array) -> bool:
     """Whether two edges that are not neighbours meet, so that the corners do not go around an area once."""
     count = len(polygon)
     following = np.roll(polygon, -1, axis=0)

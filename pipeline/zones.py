@@ -29,10 +29,9 @@ from pipeline.geometry import (
     check_anchor,
     check_length,
     check_points,
-    edges_cross,
+    check_polygon,
     length_to_pixels,
     points_to_pixels,
-    polygon_area,
 )
 from pipeline.track_table import IndexArray, TrackTable
 from pipeline.types import BoolArray, Float32Array
@@ -68,18 +67,9 @@ class Zone:
 
     def __post_init__(self) -> None:
         where = f"zone {self.name!r}"
-        corners = check_points(self.polygon, self.units, where)
+        check_polygon(self.polygon, self.units, where)
         check_anchor(self.anchor, where)
         check_length(self.hysteresis, where)
-        if len(corners) < 3:
-            raise ConfigError(f"{where}: a polygon needs three corners or more, got {len(corners)}")
-        if edges_cross(corners):
-            raise ConfigError(f"{where}: the polygon's edges cross; list its corners in order around it")
-        area = polygon_area(corners)
-        if area == 0:
-            raise ConfigError(f"{where}: the polygon encloses no area; its corners lie in one line")
-        if self.units == "pixels" and corners.max() <= 1:
-            raise ConfigError(f"{where}: the polygon is smaller than a pixel; say units: fraction if that was meant")
 
 
 @dataclass(frozen=True, slots=True)
