@@ -46,31 +46,37 @@ class Producer:
         self._failed: Counter[str] = Counter()
         self._stop_reason: str | None = None
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def start(self) -> None:
-        """Start reading. May be called once."""
-        if self._thread is not None or self._stop_reason is not None:
-            raise RuntimeError("a Producer can be started only once")
-        self._thread = threading.Thread(target=self._run, name=f"decode {self._source.stream}")
-        self._thread.start()
+        """Start reading. May be called once; after ``stop`` it does nothing, as the reader finds the end anyway."""
+        with self._starting:
+            if self._thread is not None:
+                raise RuntimeError("a Producer can be started only once")
+            if self._stop_reason is None:
+                self._thread = threading.Thread(target=self._run, name=f"decode {self._source.stream}")
+                self._thread.start()
 
     def stop(self, reason: str = "interrupted", timeout_s: float | None = None) -> bool:
-        """Stop reading and wait until the source is closed, or for ``timeout_s`` seconds. May be called again.
+        """Stop reading and wait until the source is closed, or for ``timeout_s`` seconds.
 
-        Frames decoded that nobody has read count as dropped with ``reason``.
+        Frames decoded that nobody has read count as dropped with ``reason``. May be called by any thread and again.
 
         Returns:
             Whether the thread has ended; False only after the timeout, while the source is still in a read.
         """
-        if self._stop_reason is None:
-            self._stop_reason = reason
-            if self._thread is None:
-                self._source.close()
+        with self._starting:
+            first = self._stop_reason is None
+            if first:
+                self._stop_reason = reason
+            thread = self._thread
         self._ledger.dropped(reason, len(self._channel.cancel()))
-        if self._thread is None:
+        if thread is None:
+            if first:
+                self._source.close()
             return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        thread.join(timeout_s)
+        return not thread.is_alive()
 
     def __enter__(self) -> Self:
         self.start()

@@ -117,6 +117,16 @@ class TestProducer:
         assert (account.decoded, account.processed, account.failed) == (7, 5, {"corrupt": 1, "truncated": 1})
         ledger.check()
 
+    def test_damage_that_ends_the_source_is_still_counted(self) -> None:
+        source = ListedSource(5, failed_before={3: "truncated"}, error=(3, SourceError("cut off")))
+        ledger = Ledger()
+        channel: Channel[Frame] = Channel(9)
+        with pytest.raises(SourceError), Producer(source, channel, ledger, Timings()):
+            for _ in channel:
+                ledger.processed()
+        assert ledger.snapshot().failed == {"truncated": 1}
+        ledger.check()
+
     def test_an_error_of_the_source_reaches_the_reader_after_the_frames_before_it(self) -> None:
         source, ledger = ListedSource(5, error=(3, SourceError("the disk was pulled out"))), Ledger()
         channel: Channel[Frame] = Channel(10)
@@ -170,9 +180,35 @@ class TestProducer:
         source = ListedSource(1)
         producer = Producer(source, Channel(1), Ledger(), Timings())
         assert producer.stop()
+        producer.start()
         assert source.closed_by == [threading.current_thread().name]
-        with pytest.raises(RuntimeError, match="once"):
+        assert source.decoded == 0
+
+    def test_starts_only_once(self) -> None:
+        with (
+            Producer(ListedSource(1), Channel(1), Ledger(), Timings()) as producer,
+            pytest.raises(RuntimeError, match="once"),
+        ):
             producer.start()
+
+    @settings(max_examples=30, deadline=None)
+    @given(capacity=st.integers(1, 3))
+    def test_start_and_stops_may_race(self, capacity: int) -> None:
+        source, ledger = ListedSource(20), Ledger()
+        channel: Channel[Frame] = Channel(capacity)
+        producer = Producer(source, channel, ledger, Timings())
+        stoppers = [threading.Thread(target=producer.stop, args=(reason,)) for reason in ("interrupted", "duration")]
+        for stopper in stoppers:
+            stopper.start()
+        producer.start()
+        for _ in channel:
+            ledger.processed()
+        for stopper in stoppers:
+            stopper.join(WAIT_S)
+        assert producer.stop("end", WAIT_S)
+        assert len(source.closed_by) == 1
+        assert ledger.snapshot().decoded == source.decoded
+        ledger.check()
 
     def test_an_error_after_the_reader_left_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         class FailsToClose(ListedSource):
