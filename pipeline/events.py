@@ -9,7 +9,7 @@ says otherwise.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -202,7 +202,17 @@ class Stats(Event, frozen=True, kw_only=True, tag="stats"):
 
 
 class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):
-    """The publisher is alive. ``seq`` repeats the last one that was sent; a heartbeat has none of its own."""
+    """The publisher is alive. ``seq`` repeats the last one that was sent; a heartbeat has none of its own.
+
+    It belongs to no stream: ``stream`` is empty and ``pts_s`` is 0.
+
+    Attributes:
+        requests_port: TCP port on which the same publisher answers requests for snapshots and replays, if it does.
+        final: the publisher sends nothing after this.
+    """
+
+    requests_port: int | None = None
+    final: bool = False
 
 
 AnyEvent = (
@@ -224,6 +234,84 @@ AnyEvent = (
 EVENT_TYPES: tuple[type[Event], ...] = AnyEvent.__args__
 
 
+class TrackState(msgspec.Struct, frozen=True, kw_only=True):
+    """A track that is being shown, as its newest event gave it."""
+
+    track_id: int
+    class_name: str = msgspec.field(name="class")
+    score: float
+    xyxy: Box
+    age_s: float = 0.0
+    unseen_s: float = 0.0
+    speed_mps: float | None = None
+
+
+class LineTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Crossings of one line by one class since its stream started."""
+
+    entered: int = msgspec.field(name="in", default=0)
+    left: int = msgspec.field(name="out", default=0)
+
+
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for one stream now.
+
+    Attributes:
+        status: ``running``, ``offline`` (a live source delivers nothing at the moment) or ``ended``.
+        pts_s, wall: of the stream's newest event.
+        source, width, height, fps, frame_count, live: as ``stream.started`` gave them; None before it.
+        tracks: the tracks shown now, by increasing id.
+        zones: per zone and class name, the ids of the tracks inside, increasing; nothing for empty ones.
+        lines: per line and class name, the crossings so far.
+    """
+
+    status: Literal["running", "offline", "ended"]
+    pts_s: float
+    wall: str
+    source: str | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    frame_count: int | None = None
+    live: bool | None = None
+    tracks: list[TrackState] = []
+    zones: dict[str, dict[str, list[int]]] = {}
+    lines: dict[str, dict[str, LineTotals]] = {}
+
+
+class FeedSnapshot(Event, frozen=True, kw_only=True, tag="feed.snapshot"):
+    """The state after the event numbered ``seq``, so that a reader that was not there knows it too.
+
+    A feed gives it on request; it is not part of the numbered events and belongs to no stream.
+
+    Attributes:
+        types: the event types that the feed publishes; empty for all. Tracks and zones are kept only where the types
+            that end them are published.
+        streams: by name.
+    """
+
+    types: list[str] = []
+    streams: dict[str, StreamState]
+
+
+class FeedGap(Event, frozen=True, kw_only=True, tag="feed.gap"):
+    """Events that this reader missed for good. Made by the reading side; ``seq`` repeats ``last_seq``.
+
+    Attributes:
+        first_seq, last_seq: every event of the feed numbered from ``first_seq`` to ``last_seq`` was missed.
+        reason: ``unavailable`` (the publisher no longer holds them), ``no_answer`` (it did not answer requests) or
+            ``new_run`` (it was restarted meanwhile).
+    """
+
+    first_seq: int
+    last_seq: int
+    reason: Literal["unavailable", "no_answer", "new_run"]
+
+
+FeedEvent = FeedSnapshot | FeedGap
+FEED_EVENT_TYPES: tuple[type[Event], ...] = FeedEvent.__args__
+
+
 def event_type(event: Event) -> str:
     """The ``type`` an event is tagged with, such as ``"track.started"``."""
     return str(type(event).__struct_config__.tag)
@@ -239,18 +327,25 @@ def encode_json(event: Event) -> bytes:
     return msgspec.json.encode(event)
 
 
+def encode_msgpack(event: Event) -> bytes:
+    """One MessagePack map, with the same keys and values as the JSON."""
+    return msgspec.msgpack.encode(event)
+
+
 class _Envelope(msgspec.Struct):
     type: str
     schema: int
 
 
-_ENVELOPE_JSON = msgspec.json.Decoder(_Envelope)
-_EVENT_JSON = msgspec.json.Decoder(AnyEvent)
-_TAGS = frozenset(kind.__struct_config__.tag for kind in EVENT_TYPES)
+_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in EVENT_TYPES + FEED_EVENT_TYPES)
+_JSON = msgspec.json.Decoder(AnyEvent | FeedEvent)
+_JSON_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_MSGPACK = msgspec.msgpack.Decoder(AnyEvent | FeedEvent)
+_MSGPACK_ENVELOPE = msgspec.msgpack.Decoder(_Envelope)
 
 
 def decode_json(data: bytes) -> Event | None:
-    """Read one event; fields that this version does not know are skipped.
+    """Read one event from JSON; fields that this version does not know are skipped.
 
     Returns:
         The event, or None for a type or a version of the schema that this version does not know.
@@ -259,10 +354,36 @@ def decode_json(data: bytes) -> Event | None:
         msgspec.DecodeError: it is no event.
     """
     try:
-        event: Event = _EVENT_JSON.decode(data)
+        return _of_this_schema(_JSON.decode(data))
     except msgspec.ValidationError:
-        envelope = _ENVELOPE_JSON.decode(data)
-        if envelope.schema == SCHEMA_VERSION and envelope.type in _TAGS:
+        if _is_known(_JSON_ENVELOPE.decode(data)):
             raise
         return None
+
+
+def decode_msgpack(data: bytes) -> Event | None:
+    """Read one event from MessagePack; otherwise like ``decode_json``."""
+    try:
+        return _of_this_schema(_MSGPACK.decode(data))
+    except msgspec.ValidationError:
+        if _is_known(_MSGPACK_ENVELOPE.decode(data)):
+            raise
+        return None
+
+
+def _of_this_schema(event: Event) -> Event | None:
     return event if event.schema == SCHEMA_VERSION else None
+
+
+def _is_known(envelope: _Envelope) -> bool:
+    return envelope.schema == SCHEMA_VERSION and envelope.type in _KNOWN
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of one event, as ``docs/events.schema.json`` holds it."""
+    schema = msgspec.json.schema(AnyEvent | FeedEvent)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Sightline event, schema {SCHEMA_VERSION}",
+        **schema,
+    }

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import SinkError
 
 _TCP = re.compile(r"tcp://(?P<host>\[[^]\s]*\]|[^\s:/\[\]]+):(?P<port>\*|\d{1,5})")
 _EXAMPLE = "expected tcp://HOST:PORT such as tcp://127.0.0.1:5556"
+_MAX_PATH_BYTES = 90  # the system allows about 107, and the path for requests is longer
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A TCP address to bind.
+    """An address to bind.
 
     Attributes:
-        host: an IP address without brackets, ``*`` for every interface, or the name of an interface.
-        port: 1 to 65535, or 0 for any free port (written ``*``).
+        host: an IP address without brackets, ``*`` for every interface, or the name of an interface; empty for ``ipc``.
+        port: 1 to 65535, or 0 for any free port (written ``*``) and for ``ipc``.
+        path: of the socket's file, for ``ipc``; otherwise empty.
     """
 
-    host: str
-    port: int
+    host: str = ""
+    port: int = 0
+    path: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """Read ``tcp://HOST:PORT``; ``localhost`` is taken as 127.0.0.1.
+        """Read ``tcp://HOST:PORT`` or ``ipc://PATH``; ``localhost`` is taken as 127.0.0.1.
 
         Raises:
             SinkError: it is no such address.
         """
+        if text.startswith("ipc://"):
+            return cls(path=_socket_path(text))
         match = _TCP.fullmatch(text)
         if match is None:
             raise SinkError(f"events endpoint {text!r}: {_EXAMPLE}")
@@ -48,7 +55,9 @@ class Endpoint:
         return cls("127.0.0.1" if host == "localhost" else host, port)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.path:
+            return f"ipc://{self.path}"
+        host = f"[{self.host}]" if self.ipv6 else self.host
         return f"tcp://{host}:{self.port or '*'}"
 
     @property
@@ -57,21 +66,28 @@ class Endpoint:
         return ":" in self.host
 
     @property
-    def loopback(self) -> bool:
+    def local(self) -> bool:
         """Whether only programs on this machine can connect."""
+        if self.path:
+            return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
 
     def requests(self) -> Endpoint:
-        """Where snapshots and replays are asked for unless told otherwise: the next port."""
+        """Where snapshots and replays are asked for unless told otherwise: the next port, or ``PATH.requests``."""
+        if self.path:
+            return Endpoint(path=f"{self.path}.requests")
         if self.port == 65535:
             raise SinkError(f"events endpoint {self}: the port after it is for requests, so use 65534 or less")
         return Endpoint(self.host, self.port + 1 if self.port else 0)
 
     def check_free(self) -> None:
-        """Raise ``SinkError`` when the address can't be bound now. Says nothing of interfaces given by name."""
+        """Raise ``SinkError`` when the address can't be bound now."""
+        if self.path:
+            _check_path_free(Path(self.path))
+            return
         try:
             address = ipaddress.ip_address("0.0.0.0" if self.host == "*" else self.host)
         except ValueError:
@@ -80,7 +96,7 @@ class Endpoint:
                     f"events endpoint {self}: {self.host} is neither an IP address nor a network interface of this "
                     f"machine; {_EXAMPLE}"
                 ) from None
-            return
+            return  # what address the interface has is for ZeroMQ to find out
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             # As ZeroMQ does, so that a port whose last connections are still winding down counts as free.
@@ -92,12 +108,41 @@ class Endpoint:
                 raise SinkError(f"events endpoint {self}: {bind_problem(error.errno)}") from error
 
 
+def _socket_path(text: str) -> str:
+    path = text.removeprefix("ipc://")
+    if not path or path.startswith("@") or len(os.fsencode(path)) > _MAX_PATH_BYTES:
+        raise SinkError(
+            f"events endpoint {text!r}: expected ipc://PATH with the path of a file, of {_MAX_PATH_BYTES} bytes at most"
+        )
+    return path
+
+
+def _check_path_free(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise SinkError(f"events endpoint ipc://{path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise SinkError(f"events endpoint ipc://{path}: no permission to write to {path.parent}; choose another folder")
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise SinkError(f"events endpoint ipc://{path}: there is a file of that name; choose another path")
+    # ZeroMQ would take the path over from a program that still listens there.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return  # left behind by a program that is gone
+        except OSError as error:
+            raise SinkError(f"events endpoint ipc://{path}: {bind_problem(error.errno)}") from error
+    raise SinkError(f"events endpoint ipc://{path}: {bind_problem(errno.EADDRINUSE)}")
+
+
 def bind_problem(number: int | None) -> str:
     """Why a bind failed and what to do, in words."""
     if number == errno.EADDRINUSE:
-        return "the port is in use by another program; stop that or choose another port"
+        return "it is in use by another program; stop that, or choose another address"
     if number in {errno.EADDRNOTAVAIL, errno.ENODEV}:
         return "this machine has no such address; use 127.0.0.1 or an address of this machine"
     if number in {errno.EACCES, errno.EPERM}:
-        return "no permission for this port; use one above 1023"
+        return "no permission for it; use a port above 1023 or another folder"
     return f"it can't be bound ({errno.errorcode.get(number or 0, 'unknown error')}); choose another address"
