@@ -11,14 +11,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from pipeline.config_reader import Document, KeyPath, dotted, show
+from pipeline.config_reader import MAX_PROBLEMS, Document, KeyPath, dotted, show
 
 _NUMBERS = {int: "a whole number", float: "a number"}
 
 
 def describe_errors(schema: type[BaseModel], error: ValidationError, document: Document) -> None:
     """Add to the document one problem for each thing that the validation found."""
-    items = [(*_locate(schema, item["loc"]), item) for item in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    document.unlisted += len(found[MAX_PROBLEMS:])
+    items = [(*_locate(schema, item["loc"]), item) for item in found[:MAX_PROBLEMS]]
     paths = [path for path, _, _ in items]
     for number, (path, annotation, item) in enumerate(items):
         # A list with a bad item is also reported as too short, and a point once per bad coordinate.

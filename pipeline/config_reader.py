@@ -20,7 +20,8 @@ from pipeline.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
-MAX_NODES = 50_000
+MAX_NODES = 10_000
+MAX_PROBLEMS = 50
 
 KeyPath = tuple[str | int, ...]
 
@@ -33,7 +34,8 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+# Greedy, since passwords may hold a / or an @; hiding a piece of a path in a message does no harm.
+_CREDENTIALS = re.compile(r"(?<=://)[^\s\"]*@")
 _STANDARD_TAG = re.compile(r"tag:yaml\.org,2002:(?:str|seq|map)")
 
 
@@ -58,11 +60,13 @@ class Document:
         data: nested mappings, lists and scalars.
         origins: key path -> (label such as ``file.yaml:12``, line); a path that is absent is where its parent is.
         problems: what is wrong with it so far.
+        unlisted: how much more is wrong that nobody would read to the end of.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[KeyPath, tuple[str, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    unlisted: int = 0
 
     def origin(self, path: KeyPath) -> tuple[str, int]:
         """Where the value at a key path, or the nearest section around it, was given."""
@@ -107,9 +111,9 @@ class Document:
         if not self.problems:
             return
         lines = [str(problem) for problem in sorted(self.problems, key=lambda problem: problem.line)]
-        if len(lines) > 50:
-            lines[50:] = [f"and {len(lines) - 50} more problems"]
-        raise ConfigError("\n".join(lines))
+        more = self.unlisted + len(lines[MAX_PROBLEMS:])
+        tail = [f"and {more} more problems"] if more else []
+        raise ConfigError("\n".join(lines[:MAX_PROBLEMS] + tail))
 
 
 def dotted(path: KeyPath) -> str:
@@ -213,9 +217,11 @@ def _compose(text: str, name: str, *, with_lines: bool = True) -> yaml.Node | No
 
 
 def _check_limits(events: Iterator[yaml.Event], name: str) -> None:
-    """Depth before composing, which recurses."""
+    """Depth and length before composing, which recurses and keeps everything."""
     depth = 0
-    for event in events:
+    for count, event in enumerate(events):
+        if count > 2 * MAX_NODES:
+            raise ConfigError(f"{name}: holds more than {MAX_NODES} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -207,9 +207,9 @@ class QueueSection(Section):
 
 
 class ThreadSection(Section):
-    """Threads per stage; null leaves it to Sightline."""
+    """Threads per stage; 0 leaves it to Sightline."""
 
-    decode: Annotated[int, Field(ge=1, le=256)] | None = None
+    decode: Annotated[int, Field(ge=0, le=256)] = 0
 
 
 class StreamSettings(Section):

@@ -168,6 +168,7 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
         ("model: {name: \"a\\0b\"}", "expected text without control characters"),
         ("detect_every: 99999999999999999999999999", "is too large a number"),
         ("? [a, b]\n: 1", "my.yaml:1: expected a plain word as key"),
+        ("source: 1\nmodel: rtsp://me:x/secret@yz@camera/", "model: got \"rtsp://***@camera/\""),
         ("source: rtsp://me:secret@camera/\nmodel: rtsp://me:secret@camera/", "model: got \"rtsp://***@camera/\""),
     ],
 )  # fmt: skip
@@ -247,8 +248,10 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
             + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)),
             "grows to more than",
         ),
+        ("".join(f"k{n}: &a{n} 1\n" for n in range(9000)), "and 8950 more problems"),
+        ("a: [" + "1," * 100_000 + "]", "holds more than 10000 values"),
     ],
-    ids=["open brackets", "nested maps", "recursive alias", "nested lists", "billion laughs"],
+    ids=["open brackets", "nested maps", "recursive alias", "nested lists", "billion laughs", "many keys", "long list"],
 )
 def test_hostile_files_cost_little(tmp_path: Path, text: str, expected: str) -> None:
     # Following all the aliases would take longer than any test's time limit.
