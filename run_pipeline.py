@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import psutil
 import typer
 from rich.console import Console
@@ -23,14 +22,15 @@ from pipeline.config import Config, ResolvedStream, load_config
 from pipeline.detector import YoloDetector
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.events import encode_json
+from pipeline.homography import Homography
 from pipeline.models import catalogue, fetch, find_model
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.stream import Stream
-from pipeline.types import DetectionFilter, Sink
+from pipeline.types import Sink
+from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator
 from sinks.callbacks import CallbacksSink
-from sinks.client import subscribe
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
@@ -38,13 +38,15 @@ from sinks.outputs import OutputFile, check_output
 from sinks.terminal import ProgressSink, print_summary
 from sinks.zeromq import ZeroMqSink
 from trackers import DEFAULT_TRACKER, create_tracker
+from trackers.filters import make_filters
 
 EXIT_INTERRUPTED = 130
+# The base of typer's usage errors, which has no public name of its own.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     help="Sightline turns a video into tracked objects, an annotated MP4, counts and events.",
     epilog="run_pipeline.py VIDEO is short for run_pipeline.py run VIDEO.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -185,7 +187,7 @@ def build_pipeline(config: Config, stream: ResolvedStream, *, progress: bool) ->
     with ExitStack() as stack:
         source = stack.enter_context(open_source(stream.source, stream=stream.name, threads=config.threads.decode))
         class_names = find_model(model.name).class_names
-        filters: list[DetectionFilter] = []
+        filters = make_filters(class_names, **dict(stream.filters))
         tracker = create_tracker(
             stream.tracker.name or DEFAULT_TRACKER, confidence=model.confidence, **stream.tracker.settings
         )
@@ -212,7 +214,7 @@ def build_pipeline(config: Config, stream: ResolvedStream, *, progress: bool) ->
                 filters=filters,
                 detect_every=stream.detect_every,
                 duration_s=stream.duration_s,
-                analytics={"update_hz": config.events.update_hz},
+                analytics={"update_hz": config.events.update_hz, **build_counting(stream)},
             ),
             detector,
             batch=model.batch,
@@ -222,6 +224,15 @@ def build_pipeline(config: Config, stream: ResolvedStream, *, progress: bool) ->
         )
         stack.pop_all()
     return pipeline
+
+
+def build_counting(stream: ResolvedStream) -> dict[str, Any]:
+    """The zones, lines and the map to metres that a stream asks for, as arguments of ``StreamAnalytics``."""
+    return {
+        "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
+        "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
+        "homography": Homography(**dict(stream.homography)) if stream.homography else None,
+    }
 
 
 def build_sinks(config: Config, stream: ResolvedStream, *, progress: bool) -> list[Sink]:
@@ -309,6 +320,8 @@ def listen(
     ] = None,
 ) -> None:
     """Print the events of a run as they come, one JSON object a line."""
+    from sinks.client import subscribe
+
     for event in subscribe(endpoint, topics=topic or ()):
         typer.echo(encode_json(event).decode())
 
@@ -322,19 +335,24 @@ def _with_default_command(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
+def _one_line(error: Exception) -> str:
+    """What typer found wrong with the command, without its line breaks."""
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(text.split())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        app(args=["--help"], prog_name="run_pipeline.py", standalone_mode=False)
+        return 2
     try:
         code = app(args=given, prog_name="run_pipeline.py", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message(), err=True)
+    except UsageError as error:
+        typer.echo(f"error: {_one_line(error)} (--help tells more)", err=True)
         return 2
-    except click.UsageError as error:
-        where = f"{error.ctx.command_path}: " if error.ctx else ""
-        typer.echo(f"error: {where}{error.format_message()} (--help tells more)", err=True)
-        return error.exit_code
     except CallbackError as error:
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)

@@ -175,7 +175,7 @@ def find_weights(model: str | Model, path: str | Path | None = None) -> Path:
         chosen = Path(path).expanduser()
         if not chosen.is_file():
             kind = "a folder, not a file" if chosen.is_dir() else "not there"
-            raise ModelError(f"{chosen}: the weights of {model.name} are {kind}; check the path given as weights.")
+            raise ConfigError(f"{chosen}: the weights of {model.name} are {kind}; check the path given as weights.")
         return chosen
     return fetch(model)
 

@@ -11,7 +11,7 @@ from pipeline.errors import SourceError
 from pipeline.events import StreamEnded, StreamStarted, WindowSecond, event_type
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
-from pipeline.types import Sink
+from pipeline.types import Sink, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker
 
@@ -138,11 +138,22 @@ def test_a_sink_that_will_not_open_is_closed_and_the_source_too() -> None:
 
 
 def test_stop_from_another_thread_ends_a_stalled_run_cleanly() -> None:
-    sink = MemorySink()
-    run = pipeline(MemorySource(moving_box(12), stall_s=1.0), [sink])
     arrived = threading.Event()
-    sink.on_event = lambda event: (sink.events.append(event), arrived.set() if len(sink.frames) == 12 else None)[0]  # type: ignore[method-assign,assignment,func-returns-value]
-    stopper = threading.Thread(target=lambda: arrived.wait(30) and run.stop())
+
+    class Telling(MemorySink):
+        def on_frame(self, tracked: TrackedFrame) -> None:
+            super().on_frame(tracked)
+            if len(self.frames) == 12:
+                arrived.set()
+
+    sink = Telling()
+    run = pipeline(MemorySource(moving_box(12), stall_s=1.0), [sink])
+
+    def stop() -> None:
+        arrived.wait(30)
+        run.stop()
+
+    stopper = threading.Thread(target=stop)
     stopper.start()
     report = run.run()
     stopper.join()
@@ -154,7 +165,7 @@ def test_stop_from_another_thread_ends_a_stalled_run_cleanly() -> None:
 
 def test_a_keyboard_interrupt_still_finishes_the_outputs() -> None:
     class Interrupting(MemorySink):
-        def on_frame(self, tracked: object) -> None:
+        def on_frame(self, tracked: TrackedFrame) -> None:
             self.calls.append("frame")
             if self.calls.count("frame") == 6:
                 raise KeyboardInterrupt
