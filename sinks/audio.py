@@ -57,7 +57,7 @@ class SourceAudio:
         """
         stream = self._stream
         assert stream is not None
-        copied = stream.codec_context.name in _COPIED
+        copied = stream.codec_context.codec.canonical_name in _COPIED
         make = self._copy_into if copied else self._encode_into
         cut_short = self._pictures_end_s is None or end_s < self._pictures_end_s - _WHOLE_WITHIN_S
         return self._guarded(make(stream, output, Fraction(end_s) if cut_short else None))

@@ -23,7 +23,6 @@ import av
 import cv2
 import numpy as np
 from av.packet import Packet
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from pipeline.errors import SinkError
 from pipeline.types import Image
@@ -36,6 +35,11 @@ logger = logging.getLogger(__name__)
 _FRAGMENT_US = 1_000_000
 # Seconds between keyframes: how far a player may have to go back when it seeks.
 _KEYFRAME_S = 2
+# Numbers of the H.264 standard (annex E). PyAV's enumeration of the matrices is swscale's, which differs.
+_LIMITED_RANGE = 1
+_BT601_MATRIX = 6
+# Primaries and transfer curve pass through as they came; in nearly all video they are these.
+_BT709 = 1
 
 
 class Recording:
@@ -100,10 +104,8 @@ class Recording:
         codec.time_base = 1 / self.fps
         codec.gop_size = max(1, round(_KEYFRAME_S * self.fps))
         codec.thread_count = threads
-        codec.color_range = ColorRange.MPEG
-        codec.colorspace = Colorspace.SMPTE170M
-        codec.color_primaries = ColorPrimaries.BT709
-        codec.color_trc = ColorTrc.BT709
+        codec.color_range, codec.colorspace = _LIMITED_RANGE, _BT601_MATRIX
+        codec.color_primaries = codec.color_trc = _BT709
 
     @property
     def duration_s(self) -> float:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
 
 # Rates that cameras and films really have; a measured rate within 1% of one is taken to be it.
 _USUAL_RATES = tuple(
@@ -76,12 +76,13 @@ def nominal_rate(fps: Fraction | None) -> Fraction | None:
 def measured_rate(times_s: Sequence[float]) -> Fraction:
     """The frame rate that the media times of some consecutive frames suggest; 25 if there is only one frame.
 
-    From the median difference, so that single gaps don't count, and taken to be a usual rate when it is within 1%.
+    From the mean difference without the gaps, and taken to be a usual rate when it is within 1%.
     """
     differences = [later - earlier for earlier, later in pairwise(times_s) if later > earlier]
     if not differences:
         return Fraction(25)
-    rate = 1 / median(differences)
+    largest_s = 1.5 * median(differences)
+    rate = 1 / mean(difference for difference in differences if difference <= largest_s)
     nearest = min(_USUAL_RATES, key=lambda usual: abs(usual - rate))
     if abs(nearest - rate) <= nearest / 100:
         return nearest
