@@ -13,7 +13,7 @@ import av
 from av.stream import Disposition
 
 from pipeline.errors import SourceError
-from pipeline.sources.decoder import PacketDecoder
+from pipeline.sources.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.picture import MAX_PIXELS, MAX_SIDE, Orientation, PictureConverter, too_large
 from pipeline.sources.timeline import Timeline
 from pipeline.types import Frame, SourceInfo
@@ -72,13 +72,12 @@ class ContainerSource:
             self._decoded = self._decoder.frames()
             self._first: av.VideoFrame | None = self._first_frame()
             self._info = self._describe(self._first, fps, live)
-            broadcast = "ts" in container.format.name.split(",") or "mpeg" in container.format.name
             self._timeline = Timeline(
                 stream,
                 self._video.time_base or Fraction(1, 90_000),
                 float(1 / fps) if fps else None,
-                start=self._video.start_time,
-                largest_gap_s=_LARGEST_BROADCAST_GAP_S if broadcast and not live else _LARGEST_GAP_S,
+                start=self._decoder.start_tick,
+                largest_gap_s=_LARGEST_BROADCAST_GAP_S if is_broadcast(container) and not live else _LARGEST_GAP_S,
             )
         except BaseException:
             container.close()
@@ -116,8 +115,10 @@ class ContainerSource:
             self._closed = True
             self._frames.close()
             self._decoded.close()
+            self._decoder.close()
             self._first = None
             self._container.close()
+            del self._video
 
     def __enter__(self) -> Self:
         return self
@@ -153,9 +154,9 @@ class ContainerSource:
         except (av.FFmpegError, ValueError) as error:
             self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
             return
-        pts = decoded.pts if decoded.pts is not None else decoded.dts
+        pts_s = self._timeline.next(decoded.pts, decoded.dts)
         index, self._index = self._index, self._index + 1
-        yield Frame(image, index, self._timeline.next(pts), time.monotonic(), self._stream_name)
+        yield Frame(image, index, pts_s, time.monotonic(), self._stream_name)
 
     def _choose_stream(self) -> av.VideoStream:
         videos = [video for video in self._container.streams.video if not video.disposition & Disposition.attached_pic]

@@ -25,6 +25,11 @@ _MOST_READ_ERRORS = 100
 _TAIL_BYTES = 64_000_000
 
 
+def is_broadcast(container: av.container.InputContainer) -> bool:
+    """Whether it is an MPEG transport or programme stream, whose clock may restart and whose counters may gap."""
+    return bool({"mpegts", "mpeg", "vob"} & set(container.format.name.split(",")))
+
+
 class PacketLedger:
     """Pairs each packet sent to a decoder with the frame that comes out, by timestamp; the rest is lost.
 
@@ -34,12 +39,14 @@ class PacketLedger:
     Args:
         patience: most packets that a decoder holds back.
         pairs: False for codecs with packets that are never shown; then only errors count.
+        believes_flags: whether a packet that the container calls corrupt makes a damaged frame.
         frame_ticks: nominal duration of a frame in the stream's ticks, to tell the second field of a frame.
     """
 
-    def __init__(self, patience: int, *, pairs: bool, frame_ticks: float) -> None:
+    def __init__(self, patience: int, *, pairs: bool, believes_flags: bool, frame_ticks: float) -> None:
         self._patience = patience
         self._pairs = pairs
+        self._believes_flags = believes_flags
         self._frame_ticks = frame_ticks
         self._sent = 0
         self._waiting: dict[int, int] = {}
@@ -58,7 +65,7 @@ class PacketLedger:
             return
         if self._pairs:
             self._waiting.setdefault(packet.pts, self._sent)
-        if packet.is_corrupt:
+        if packet.is_corrupt and self._believes_flags:
             self._damaged.add(packet.pts)
         while self._waiting:
             oldest = next(iter(self._waiting))
@@ -117,6 +124,11 @@ class PacketTail:
     def __len__(self) -> int:
         return sum(map(len, self._groups))
 
+    def clear(self) -> None:
+        """Let go of all."""
+        self._groups.clear()
+        self._bytes = 0
+
     def packets(self) -> list[Packet[av.VideoStream]]:
         """What was kept, in decoding order; it begins with a keyframe."""
         return list(itertools.chain(*self._groups))
@@ -137,6 +149,7 @@ class PacketDecoder:
         failed: frames that were there but could not be decoded whole, under ``"decode"``.
         packets: packets read so far.
         give_up_after: packets after which to end instead of looking further for a first frame, or None.
+        start_tick: the earliest timestamp so far, also of a packet that could not be decoded, in the stream's ticks.
         end_tick: the latest end of a packet so far, in the stream's ticks.
     """
 
@@ -165,12 +178,15 @@ class PacketDecoder:
         self._ledger = PacketLedger(
             self._held_back,
             pairs=context.codec.canonical_name not in _HIDDEN_FRAME_CODECS,
+            # An MPEG-TS flags whole packets too, next to a gap in its counters, as where two recordings were joined.
+            believes_flags=not is_broadcast(container),
             frame_ticks=(frame_s or 0.0) / tick_s,
         )
         self._tail = PacketTail(at_least=self._held_back)
         self.failed: Counter[str] = Counter()
         self.packets = 0
         self.give_up_after: int | None = None
+        self.start_tick: int | None = None
         self.end_tick: int | None = None
 
     def frames(self) -> Generator[av.VideoFrame, None, None]:
@@ -194,6 +210,11 @@ class PacketDecoder:
         self._ledger.close()
         self._account()
 
+    def close(self) -> None:
+        """Let go of the codec, whose threads end when nothing refers to it any more. ``failed`` stays."""
+        self._tail.clear()
+        del self._stream, self._container
+
     def count_failed(self, frames: int, what: str) -> None:
         """Count frames that are known to be missing; the first time, ``what`` happened is logged as a warning."""
         if not self.failed:
@@ -214,7 +235,11 @@ class PacketDecoder:
                     if self.give_up_after is not None and self.packets > self.give_up_after:
                         return
                     if packet.pts is not None:
-                        self.end_tick = max(self.end_tick or packet.pts, packet.pts + (packet.duration or 0))
+                        if not packet.is_discard:
+                            self.start_tick = min(
+                                packet.pts if self.start_tick is None else self.start_tick, packet.pts
+                            )
+                        self.end_tick = max(self.end_tick or 0, packet.pts + (packet.duration or 0))
                     yield packet
                 return
             except av.FFmpegError as error:

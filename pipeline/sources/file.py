@@ -14,6 +14,8 @@ from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
 from pipeline.sources.uri import stream_name
 
 _OPEN_TIMEOUT_S = 60.0
+# Bytes of a packet: plain, with a time code (.m2ts), with error correction.
+_TRANSPORT_PACKETS = (188, 192, 204)
 
 
 class VideoFile(ContainerSource):
@@ -52,6 +54,8 @@ class VideoFile(ContainerSource):
             beyond = 0
         if beyond:
             return beyond, f"the last {beyond} frames lie beyond the end of the file"
+        if self._container.format.name == "mpegts" and all(self._size % packet for packet in _TRANSPORT_PACKETS):
+            return 1, "the file ends within a transport packet"
         promised_s = _tagged_duration_s(self._video.metadata)
         end, tick_s = self._decoder.end_tick, self._video.time_base
         if promised_s is None or end is None or tick_s is None:

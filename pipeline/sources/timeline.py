@@ -25,8 +25,8 @@ class Timeline:
         name: what to call the stream in the log.
         time_base: seconds per tick.
         frame_s: nominal duration of a frame in seconds; None where the source does not say.
-        start: the stream's own statement of its first timestamp in ticks. It is believed when the first frame comes at
-            most ten seconds later; otherwise the first frame is the start.
+        start: the timestamp in ticks at which the stream starts, where the first frame may have been lost. It is
+            believed when the first frame comes at most ten seconds later; otherwise the first frame is the start.
         largest_gap_s: the longest pause between two frames that is believed.
     """
 
@@ -46,14 +46,25 @@ class Timeline:
         self._start = start
         self._largest_gap_s = largest_gap_s
         self._origin: int | None = None
+        self._last_pts: int | None = None
+        self._last_dts: int | None = None
+        self._pts_steps_back = 0
+        self._dts_steps_back = 0
         self._shift_s = 0.0
         self._last_s: float | None = None
         self._last_was_repaired = False
         self.repaired = 0
 
-    def next(self, pts: int | None) -> float:
-        """Seconds from the stream's start of the next frame in display order, whose timestamp in ticks is ``pts``."""
-        stated = self._stated(pts)
+    def next(self, pts: int | None, dts: int | None = None) -> float:
+        """Seconds from the stream's start of the next frame in display order.
+
+        Args:
+            pts: the frame's presentation timestamp in ticks.
+            dts: the decoding timestamp that the decoder gave out with the frame. It rises evenly even where a container
+                has no presentation timestamps and FFmpeg made some up in decoding order (AVI); it is used instead of
+                ``pts`` once that has gone backwards more often.
+        """
+        stated = self._stated(self._more_orderly(pts, dts))
         if self._last_s is None:
             self._last_s = 0.0 if stated is None else stated
             return self._last_s
@@ -64,6 +75,15 @@ class Timeline:
         # A step too small for a float that large must still be a step.
         self._last_s = max(self._repair(stated), math.nextafter(self._last_s, math.inf))
         return self._last_s
+
+    def _more_orderly(self, pts: int | None, dts: int | None) -> int | None:
+        self._pts_steps_back += self._last_pts is not None and pts is not None and pts <= self._last_pts
+        self._dts_steps_back += self._last_dts is not None and dts is not None and dts <= self._last_dts
+        self._last_pts = self._last_pts if pts is None else pts
+        self._last_dts = self._last_dts if dts is None else dts
+        if pts is None or (dts is not None and self._pts_steps_back > self._dts_steps_back):
+            return dts
+        return pts
 
     def _stated(self, pts: int | None) -> float | None:
         if pts is None:
