@@ -195,7 +195,8 @@ class Polygons:
         straddles = (start_y > y) != (end_y > y)
         # Multiplied out instead of divided, so that level edges need no special case.
         rise = end_y - start_y
-        reaches = ((x - start_x) * rise < (y - start_y) * (end_x - start_x)) == (rise > 0)
+        gap = (y - start_y) * (end_x - start_x) - (x - start_x) * rise
+        reaches = np.where(rise > 0, gap > 0, gap < 0)
         hits = np.add.reduceat((straddles & reaches).astype(np.intp), self._first_edge, axis=1)
         inside: BoolArray = hits % 2 == 1
         return inside

@@ -75,17 +75,21 @@ class GroundMap:
         # Centred and scaled to unit size first, or the equations lose digits.
         centre, scale = image.mean(axis=0), float(np.ptp(image, axis=0).max())
         x, y = ((image - centre) / scale).T
-        u, v = metres.T
+        ground_centre, ground_scale = metres.mean(axis=0), float(np.ptp(metres, axis=0).max())
+        u, v = ((metres - ground_centre) / ground_scale).T
         one, zero = np.ones(4), np.zeros(4)
-        left = np.concatenate(
+        equations = np.concatenate(
             [
-                np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
-                np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
+                np.stack([x, y, one, zero, zero, zero, -u * x, -u * y, -u], axis=1),
+                np.stack([zero, zero, zero, x, y, one, -v * x, -v * y, -v], axis=1),
             ]
         )
-        solution = np.append(np.linalg.solve(left, np.concatenate([u, v])), 1.0).reshape(3, 3)
+        # Eight equations in nine unknowns: what solves them is the direction that is left over.
+        solution = np.linalg.svd(equations)[2][-1].reshape(3, 3)
+        solution *= np.sign((solution[2] @ np.stack([x, y, one])).sum())
+        restore = np.array([[ground_scale, 0, ground_centre[0]], [0, ground_scale, ground_centre[1]], [0, 0, 1]])
         normalise = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
-        return cls(solution @ normalise)
+        return cls(restore @ solution @ normalise)
 
     def to_metres(self, points: Float64Array) -> Float64Array:
         """Points ``(N, 2)`` in pixels as ``(N, 2)`` in metres; NaN for those at or above the horizon."""
