@@ -109,7 +109,7 @@ class FeedReader:
         except (msgspec.DecodeError, ValueError):
             self.counters.malformed += 1
             return
-        if run in self._retired:
+        if run in self._retired or (self._run and not run):  # an empty run: a publisher without any event yet
             return
         if run != self._run:
             self._begin(run)
@@ -129,10 +129,10 @@ class FeedReader:
         try:
             header = decode_reply(frames[0])
             events = [read_event(payload) for payload in frames[1:]]
-            if header.run in self._retired:
-                return
-            if header.run != self._run:
+            if self._run is None:
                 self._begin(header.run)
+            elif header.run != self._run:
+                return  # late, from a run that is over, or early: a new run is believed when its messages come
             if isinstance(header, SnapshotReply):
                 self._take_snapshot(events, now - header.age_s)
             elif isinstance(header, ReplayReply):
