@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from fractions import Fraction
-from os import PathLike, fspath
+from pathlib import Path
 from typing import TypeAlias
 
 import av
@@ -36,8 +37,9 @@ class SourceAudio:
         av.FFmpegError: it can't be opened.
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        self._path = fspath(path)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Absolute, because FFmpeg takes what stands before a colon in a relative name for a protocol.
+        self._path = str(Path(path).absolute())
         self._container: InputContainer = av.open(self._path, metadata_errors="replace")
         streams = self._container.streams.audio
         self._stream: av.AudioStream | None = next((stream for stream in streams if stream.codec_context.name), None)

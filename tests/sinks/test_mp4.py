@@ -316,6 +316,21 @@ def test_sound_that_outlasts_the_pictures_stays_whole(tmp_path: Path) -> None:
     assert video.sound_s == pytest.approx(4.0, abs=0.05)
 
 
+def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = clip_with_beep(tmp_path / "12:30.mkv", "aac", seconds=1.0)
+    record(Path("http:out.mp4"), every_40_ms(25), audio_from=Path(source.name))
+    assert read_video(tmp_path / "http:out.mp4").audio == "aac"
+
+
+@pytest.mark.parametrize("fps", [0.1, 23.976, 29.97, 120, 1000])
+def test_unusual_rates(tmp_path: Path, fps: float) -> None:
+    record(tmp_path / "a.mp4", numbered([0, 0.01, 1.0, 2.0]), fps=fps)
+    video = read_video(tmp_path / "a.mp4", pictures=False)
+    assert float(video.fps or 0) == pytest.approx(fps, rel=1e-4)
+    assert abs(float(video.duration_s) - 2.04) <= 1 / fps
+
+
 def test_sources_without_sound_give_silent_videos(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     record(tmp_path / "silent.mp4", every_40_ms(5))
     record(tmp_path / "a.mp4", every_40_ms(5), audio_from=tmp_path / "silent.mp4")
