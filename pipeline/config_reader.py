@@ -92,6 +92,7 @@ class Document:
                 return
             if inner is None:
                 target[str(key)] = inner = {}
+                self.origins[at[: depth + 1]] = (label, 0)
             target = inner
         self._merge_into(target, data, label, at)
 

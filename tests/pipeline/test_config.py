@@ -201,6 +201,7 @@ def test_an_override_may_set_null_and_whole_sections(tmp_path: Path) -> None:
         ("model.iou", "--set model.iou: expected key.path=value, such as model.confidence=0.4"),
         ("=3", "--set =3: expected key.path=value, such as model.confidence=0.4"),
         ("model..iou=3", "--set model..iou=3: expected key.path=value, such as model.confidence=0.4"),
+        ("modle.iou=3", "--set: modle: unknown key; did you mean model?"),
         ("model.iou=[", "--set model.iou=[: is not valid YAML: "),
         ("model.iou=3", "--set: model.iou: got 3, expected a number from 0 to 1"),
         ("source.x=3", '--set: source.x: source is "a.mp4", not a section with keys of its own'),
