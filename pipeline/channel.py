@@ -73,6 +73,7 @@ class Channel(Generic[T]):
         # The queue in the order of arrival, and for each lane the numbers of its items in that order.
         self._items: OrderedDict[int, tuple[Hashable, T]] = OrderedDict()
         self._lanes: dict[Hashable, deque[int]] = {}
+        self._cancelled_lanes: set[Hashable] = set()
         self._number = 0
         self._closed = False
         self._cancelled = False
@@ -101,7 +102,7 @@ class Channel(Generic[T]):
                 queued = self._lanes[lane.key] = deque()
             if lane.when_full == "wait" and len(queued) >= lane.capacity:
                 queued = self._wait_for_room(lane)
-            if self._cancelled:
+            if self._cancelled or lane.key in self._cancelled_lanes:
                 return False
             if self._closed:
                 raise ChannelClosed("put: this channel has been closed")
@@ -186,6 +187,18 @@ class Channel(Generic[T]):
             self._wake_all()
             return discarded
 
+    def cancel_lane(self, key: Hashable) -> list[T]:
+        """End one lane for good: from now on ``put`` returns False for its items. The other lanes go on.
+
+        Returns:
+            What was queued in it, oldest first, to be counted; ``on_drop`` is not called for it.
+        """
+        with self._lock:
+            self._cancelled_lanes.add(key)
+            discarded = [self._items.pop(number)[1] for number in self._lanes.pop(key, ())]
+            self._wake_all()
+            return discarded
+
     def __len__(self) -> int:
         """Items queued now."""
         return len(self._items)
@@ -206,7 +219,13 @@ class Channel(Generic[T]):
         self._waiting_producers += 1
         self._arrived.notify_all()
         try:
-            self._room.wait_for(lambda: self._closed or len(self._lanes.get(lane.key, ())) < lane.capacity)
+            self._room.wait_for(
+                lambda: (
+                    self._closed
+                    or lane.key in self._cancelled_lanes
+                    or len(self._lanes.get(lane.key, ())) < lane.capacity
+                )
+            )
         finally:
             self._waiting_producers -= 1
         return self._lanes.setdefault(lane.key, deque())

@@ -28,12 +28,16 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
     Attributes:
         media_s: seconds of media time from the first frame to the end of the last one processed.
         objects: counts per class name.
-        sinks: per output that lost something, what it dropped or failed at, by reason.
+        sinks: per output of its own that did not see every frame, how many it missed by reason.
+        latency: of a live stream, from capture to its events.
+        error: what ended the stream early, or None.
     """
 
     media_s: float
     objects: dict[str, ObjectCounts]
     sinks: dict[str, dict[str, int]] = {}
+    latency: StageReport | None = None
+    error: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         peak_rss_mb: largest resident memory of the process, in 10**6 bytes.
         input_shape: height and width of the network's input in pixels, or None when no frame came.
         precision: numeric type the detector computed in.
+        sinks: per shared output that did not see every frame, how many it missed by reason.
         versions: of Sightline, Python and the libraries that matter.
     """
 
@@ -59,6 +64,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     peak_rss_mb: float
     input_shape: tuple[int, int] | None
     precision: str
+    sinks: dict[str, dict[str, int]] = {}
     versions: dict[str, str]
 
     def to_json(self) -> bytes:

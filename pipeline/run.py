@@ -1,8 +1,9 @@
-"""The loop: frames from a source through detector, tracker and analytics into the sinks.
+"""The loop: frames of one or many streams through the one detector, then each through its own tracker into its sinks.
 
-    Producer thread --Channel--> Pipeline.run: detect, track, count --SinkWorker threads--> sinks
+    Producer threads --Intake--> Pipeline.run: detect, then per stream track and count --sink threads--> outputs
 
-Every handle is given back on every way out, and every decoded frame ends in the ledger as processed, dropped or failed.
+Every handle is given back on every way out, and every decoded frame ends in its stream's ledger as processed, dropped
+or failed. Where there are several streams, one that fails ends alone.
 """
 
 from __future__ import annotations
@@ -11,160 +12,221 @@ import logging
 import time
 from collections.abc import Sequence
 
-from pipeline.channel import Channel
-from pipeline.report import Report, peak_rss_mb, versions
+from pipeline.intake import Intake, StreamEnd
+from pipeline.report import Report, StreamReport, peak_rss_mb, versions
+from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamRun
 from pipeline.timing import Timings
-from pipeline.types import Detections, Detector, Frame, Sink
-from pipeline.workers import Producer, SinkWorker
+from pipeline.types import Detector, Frame, Sink
 
 logger = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Runs a stream through a detector into its sinks; good for one ``run``.
+    """Runs streams through a detector into their sinks; good for one ``run``.
 
         stream = Stream(source=open_source("clip.mp4"), tracker=SortTracker(), sinks=[Mp4Sink("out.mp4")])
         report = Pipeline(stream, YoloDetector()).run()
 
     Args:
-        stream: source, tracker, filters and sinks. Sinks that may stall run in threads of their own.
-        detector: finds objects; never closed here, so it can serve the next run too.
+        streams: one or several, each with a source, tracker, filters and sinks of its own.
+        detector: finds objects in all of them; never closed here, so it can serve the next run too.
+        sinks: outputs that all streams share. Like a stream's own, those that may stall get a thread each.
         batch: most frames handed to the detector at once.
-        queue: decoded frames that may wait for the detector, at least ``batch``.
+        max_wait_s: how long to wait for a batch to fill; 0 takes what is there.
+        queue: decoded frames of a file that may wait for the detector.
         sink_queue: frames that may wait for each sink that has a thread of its own.
         started_s: ``time.monotonic()`` when the user's command began, for ``Report.start_s``; default: ``run()``.
+
+    Attributes:
+        report: what happened, also after a failure; None before the end of ``run``.
     """
 
     def __init__(
         self,
-        stream: Stream,
+        streams: Stream | Sequence[Stream],
         detector: Detector,
         *,
+        sinks: Sequence[Sink] = (),
         batch: int = 4,
+        max_wait_s: float = 0.0,
         queue: int = 8,
         sink_queue: int = 16,
         started_s: float | None = None,
     ) -> None:
-        if not 1 <= batch <= queue:
-            raise ValueError(f"batch and queue: expected 1 <= batch <= queue, got {batch} and {queue}")
-        self._stream = stream
+        if batch < 1 or queue < 1:
+            raise ValueError(f"batch and queue: expected 1 or more, got {batch} and {queue}")
+        self.report: Report | None = None
         self._detector = detector
         self._batch = batch
+        self._max_wait_s = max_wait_s
+        self._queues = {"queue": queue, "sink_queue": sink_queue}
         self._started_s = started_s
         self._timings = Timings()
-        self._workers = [
-            SinkWorker(sink, capacity=sink_queue, timings=self._timings) if sink.may_stall else sink
-            for sink in stream.sinks
-        ]
-        self._run = StreamRun(
-            stream,
-            class_names=detector.class_names,
-            sinks=self._workers,
-            stamper=EventStamper(),
-            timings=self._timings,
-        )
-        self._channel: Channel[Frame] = Channel(queue)
-        self._producer = Producer(stream.source, self._channel, self._run.ledger, self._timings)
-        self._end: EndReason = "end"
-        self._opened = False
+        self._intake = Intake()
+        self._stamper = EventStamper()
+        given = [streams] if isinstance(streams, Stream) else list(streams)
+        live = any(stream.source.info.live for stream in given)
+        self._shared = SinkGroup(sinks, live=live, capacity=sink_queue, timings=self._timings)
+        self._running: dict[str, StreamRun] = {}
+        self._ended: dict[str, StreamReport] = {}
+        self._errors: list[BaseException] = []
+        for stream in given:
+            self._take(stream)
+        self._stop_reason: EndReason | None = None
         self._input_shape: tuple[int, int] | None = None
         self._first_analysed_s: float | None = None
+        self._processed = 0
 
     def stop(self, reason: EndReason = "interrupted") -> None:
         """End the run after the frames in hand and let it finish its outputs. For any thread, but no signal handler."""
-        self._end = reason
-        self._producer.stop(reason)
+        self._stop_reason = self._stop_reason or reason
+        self._intake.call(lambda: None)
+
+    def add(self, stream: Stream) -> None:
+        """Begin a further stream while the run goes on. For any thread."""
+        self._intake.call(lambda: self._start(self._take(stream)))
+
+    def remove(self, name: str) -> None:
+        """End one stream while the run goes on with the others; no other is disturbed. For any thread."""
+        self._intake.call(lambda: self._end(self._running[name], "removed") if name in self._running else None)
 
     def run(self) -> Report:
-        """Process the source to its end, or to ``stop``, and return what happened.
+        """Process every source to its end, or to ``stop``, and return what happened.
 
         Raises:
-            PipelineError: what went wrong; what was processed until then is kept as the sinks describe.
+            PipelineError: what went wrong, if no stream came through; otherwise failures are in the report. What was
+                processed until then is kept as the sinks describe.
             KeyboardInterrupt: after the outputs were finished, where the caller has not arranged for ``stop``.
         """
         begun_s = time.monotonic()
         error: BaseException | None = None
         try:
-            for sink in self._workers:
-                sink.check()
-            self._opened = True
-            self._run.open()
-            self._producer.start()
-            info = self._stream.source.info
-            self._input_shape = self._detector.warm_up(info.height, info.width)
+            self._shared.check()
+            for run in self._running.values():
+                run.check()
+            for run in list(self._running.values()):
+                self._start(run)
             self._loop()
         except BaseException as raised:  # noqa: BLE001 - raised again below, when everything is closed
             error = raised
-            self._end = "interrupted" if isinstance(raised, KeyboardInterrupt) else "error"
-        self._producer.stop(self._end)
         error = self._finish(error)
+        self.report = self._make_report(begun_s)
         if error is not None:
             raise error
-        return self._report(begun_s)
+        return self.report
+
+    def _take(self, stream: Stream) -> StreamRun:
+        run = StreamRun(
+            stream,
+            class_names=self._detector.class_names,
+            shared=self._shared,
+            stamper=self._stamper,
+            timings=self._timings,
+            intake=self._intake,
+            **self._queues,
+        )
+        if run.name in self._running:
+            raise ValueError(f"two streams are called {run.name}")
+        self._running[run.name] = run
+        return run
+
+    def _start(self, run: StreamRun) -> None:
+        try:
+            run.start()
+            info = run.info
+            if info.width and info.height:
+                self._input_shape = self._detector.warm_up(info.height, info.width)
+        except Exception as error:  # noqa: BLE001 - raised later, or logged and reported when other streams go on
+            self._fail(run, error)
 
     def _loop(self) -> None:
-        while frames := self._channel.get_batch(self._batch):
-            wanted = [frame for frame in frames if not self._run.beyond_duration(frame)]
-            self._process(wanted)
-            if len(wanted) < len(frames):
-                self._run.ledger.dropped("duration", len(frames) - len(wanted))
-                self.stop("duration")
+        while self._running and self._stop_reason is None:
+            frames: list[Frame] = []
+            for arrival in self._intake.get_batch(self._batch, self._max_wait_s):
+                if isinstance(arrival, Frame):
+                    frames.append(arrival)
+                    continue
+                self._process(frames)
+                frames = []
+                if not isinstance(arrival, StreamEnd):
+                    arrival.function()
+                elif arrival.error is not None:
+                    self._fail(self._running[arrival.stream], arrival.error)
+                else:
+                    self._end(self._running[arrival.stream], "end")
+            self._process(frames)
 
     def _process(self, frames: Sequence[Frame]) -> None:
-        processed = 0
-        try:
-            looked_at = [frame for frame in frames if self._run.wants_detection()]
-            found: dict[int, Detections] = {}
-            if looked_at:
-                with self._timings.stage("detect", frames=len(looked_at)):
-                    results = self._detector.detect([frame.image for frame in looked_at])
-                found = {frame.index: result for frame, result in zip(looked_at, results, strict=True)}
-            for frame in frames:
-                self._run.process(frame, found.get(frame.index))
-                processed += 1
-                if self._first_analysed_s is None:
-                    self._first_analysed_s = time.monotonic()
-        except BaseException:
-            self._run.ledger.failed("error", len(frames) - processed)
-            raise
+        looked_at = [
+            frame
+            for frame in frames
+            if (run := self._run_of(frame)) and not run.beyond_duration(frame) and run.wants_detection(frame)
+        ]
+        found = {}
+        if looked_at:
+            with self._timings.stage("detect", frames=len(looked_at)):
+                results = self._detector.detect([frame.image for frame in looked_at])
+            found = {id(frame): result for frame, result in zip(looked_at, results, strict=True)}
+        for frame in frames:
+            run = self._run_of(frame)
+            if run is None:
+                continue  # its stream has ended, and has accounted for it
+            if run.beyond_duration(frame):
+                self._end(run, "duration")
+                continue
+            try:
+                run.process(frame, found.get(id(frame)))
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fail(run, error)
+                continue
+            self._processed += 1
+            self._first_analysed_s = self._first_analysed_s or time.monotonic()
+
+    def _run_of(self, frame: Frame) -> StreamRun | None:
+        return self._running.get(frame.stream)
+
+    def _fail(self, run: StreamRun, error: BaseException) -> None:
+        """End a stream that failed; raise instead where all streams are concerned."""
+        if error is self._shared.failure:
+            raise error
+        self._end(run, "error", error)
+        if self._running:
+            logger.error("stream %s ended: %s", run.name, error)
+
+    def _end(self, run: StreamRun, reason: EndReason, error: BaseException | None = None) -> None:
+        failure = run.finish(reason, error)
+        if failure is not None:
+            self._errors.append(failure)
+        del self._running[run.name]
+        self._ended[run.name] = run.report()
 
     def _finish(self, error: BaseException | None) -> BaseException | None:
-        """Send the last events and close the sinks; returns the error that ended the run, if any did."""
-        if self._opened:
-            try:
-                self._run.finish(self._end, None if self._end == "interrupted" else error)
-            except Exception as raised:  # noqa: BLE001 - returned, or logged when it is not the first
-                error = _first(error, raised)
-        for sink in self._workers:
-            try:
-                sink.close(error)
-            except Exception as raised:  # noqa: BLE001 - returned, or logged when it is not the first
-                error = _first(error, raised)
-        return error
+        """End what still runs and close the shared sinks; returns the error that ended the run, if any did."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        reason: EndReason = "interrupted" if interrupted else "error" if error else self._stop_reason or "end"
+        for run in list(self._running.values()):
+            self._end(run, reason, None if interrupted else error)
+        self._intake.close()
+        if error is None and self._ended and len(self._errors) == len(self._ended):
+            error = self._errors[0]
+        failure = self._shared.close(None if interrupted else error)
+        return error or failure
 
-    def _report(self, begun_s: float) -> Report:
+    def _make_report(self, begun_s: float) -> Report:
         ended_s = time.monotonic()
         started_s = begun_s if self._started_s is None else self._started_s
-        first_s = ended_s if self._first_analysed_s is None else self._first_analysed_s
-        stream = self._run.report()
+        first_s = self._first_analysed_s or ended_s
         return Report(
-            streams={self._run.name: stream},
+            streams=dict(self._ended),
             stages=self._timings.report(),
             wall_s=round(ended_s - started_s, 3),
-            fps=round(stream.processed / (ended_s - first_s), 2) if stream.processed > 1 else 0.0,
+            fps=round(self._processed / (ended_s - first_s), 2) if self._processed > 1 else 0.0,
             start_s=round(first_s - started_s, 3),
             peak_rss_mb=round(peak_rss_mb(), 1),
             input_shape=self._input_shape,
             precision=self._detector.precision,
+            sinks=self._shared.lost(),
             versions=versions(),
         )
-
-
-def _first(error: BaseException | None, later: BaseException) -> BaseException:
-    if error is None:
-        return later
-    if later is not error:
-        logger.error("and while finishing: %s", later)
-    return error

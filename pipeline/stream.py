@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.events import Event, StreamEnded, StreamStarted
+from pipeline.events import Event, StreamEnded, StreamOffline, StreamOnline, StreamStarted
+from pipeline.intake import Intake
 from pipeline.ledger import Ledger
+from pipeline.pace import EveryNth, Pace
+from pipeline.producer import Producer
 from pipeline.report import ObjectCounts, StreamReport
+from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
-from pipeline.timing import Timings
-from pipeline.types import DetectionFilter, Detections, Frame, Sink, Source, TrackedFrame, Tracker
-
-logger = logging.getLogger(__name__)
+from pipeline.timing import Durations, Timings
+from pipeline.types import DetectionFilter, Detections, Frame, Sink, Source, SourceInfo, TrackedFrame, Tracker
 
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
+
+# A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
+_LIVE_STOP_S = 2.0
+# A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
+_LIVE_QUEUE = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,7 +36,7 @@ class Stream:
         tracker: gives objects their ids; for this stream and run only.
         sinks: outputs of this stream alone.
         filters: a detection is kept when every filter says so; applied before the tracker.
-        detect_every: run the detector on every N-th frame; the tracker predicts in between.
+        detect_every: run the detector on every N-th frame, or as a ``Pace`` says; the tracker predicts in between.
         duration_s: stop after this much media time; None for all of it.
         analytics: keyword arguments of ``StreamAnalytics``, such as ``zones`` and ``lines``.
     """
@@ -38,24 +45,23 @@ class Stream:
     tracker: Tracker
     sinks: Sequence[Sink] = ()
     filters: Sequence[DetectionFilter] = ()
-    detect_every: int = 1
+    detect_every: int | Pace = 1
     duration_s: float | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.detect_every < 1:
-            raise ValueError(f"detect_every: expected 1 or more, got {self.detect_every}")
-
 
 class StreamRun:
-    """A stream while it runs; used from one thread.
+    """A stream while it runs. Only the thread that runs the pipeline uses it.
 
     Args:
         stream: what to do.
         class_names: of the detector.
-        sinks: every sink that gets this stream's frames and events, shared ones included, already opened.
+        shared: the sinks that all streams share, already checked.
         stamper: numbers the run's events.
         timings: of the run.
+        intake: where its frames go.
+        queue: decoded frames of a file that may wait.
+        sink_queue: frames that may wait for a sink of its own.
     """
 
     def __init__(
@@ -63,63 +69,57 @@ class StreamRun:
         stream: Stream,
         *,
         class_names: Sequence[str],
-        sinks: Sequence[Sink],
+        shared: SinkGroup,
         stamper: EventStamper,
         timings: Timings,
+        intake: Intake,
+        queue: int,
+        sink_queue: int,
     ) -> None:
+        info = stream.source.info
         self.name = stream.source.stream
-        self.ledger = Ledger()
-        self.ended: EndReason | None = None
-        self.error: BaseException | None = None
+        self.live = info.live
+        self.latency = Durations()
         self._stream = stream
         self._class_names = class_names
-        self._sinks = sinks
+        self._pace = EveryNth(stream.detect_every) if isinstance(stream.detect_every, int) else stream.detect_every
+        self._ledger = Ledger()
+        self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
+        self._groups = (self._own, shared)
         self._stamper = stamper
         self._timings = timings
-        info = stream.source.info
-        self._frame_s = float(1 / info.fps) if info.fps else 0.0
-        self._analytics = StreamAnalytics(
+        self._inlet = intake.add(
             self.name,
-            class_names,
-            stamper=stamper,
-            hold_s=hold_for(info),
-            frame_s=self._frame_s or 0.04,
-            **dict(stream.analytics),
+            capacity=_LIVE_QUEUE if info.live else queue,
+            when_full="drop_oldest" if info.live else "wait",
+            on_drop=lambda _: self._ledger.dropped("stale"),
         )
-        self._undetected: int | None = None  # frames since the detector last looked; None before it first did
+        self._producer = Producer(stream.source, self._inlet, self._ledger, timings)
+        self._analytics: StreamAnalytics | None = None
         self._last_pts_s: float | None = None
+        self._error: BaseException | None = None
 
-    def open(self) -> None:
-        """Announce the stream to its sinks."""
-        info = self._stream.source.info
-        for sink in self._sinks:
-            sink.open(self.name, info, self._class_names)
-        self._send(
-            self._stamper(
-                StreamStarted,
-                stream=self.name,
-                pts_s=0.0,
-                source=info.uri,
-                width=info.width,
-                height=info.height,
-                fps=float(info.fps) if info.fps else None,
-                frame_count=info.frame_count,
-                live=info.live,
-            )
-        )
+    def check(self) -> None:
+        """Raise ``SinkError`` if one of its own outputs can't work."""
+        self._own.check()
+
+    def start(self) -> None:
+        """Begin to decode. A camera may be off yet, so a live stream is announced when its first frame comes."""
+        if not self.live:
+            self._open()
+        self._producer.start()
+
+    def wants_detection(self, frame: Frame) -> bool:
+        """Whether the detector is to look at this frame; call once per frame, in order."""
+        return self._pace.wants(frame)
 
     def beyond_duration(self, frame: Frame) -> bool:
         """Whether the frame lies past the time that was asked for."""
         return self._stream.duration_s is not None and frame.pts_s >= self._stream.duration_s
 
-    def wants_detection(self) -> bool:
-        """Whether the detector is to look at the stream's next frame; call once per frame, in order."""
-        due = self._undetected is None or self._undetected + 1 >= self._stream.detect_every
-        self._undetected = 0 if due or self._undetected is None else self._undetected + 1
-        return due
-
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
+        analytics = self._analytics or self._open()
         with self._timings.stage("track"):
             if detections is not None:
                 for keep in self._stream.filters:
@@ -127,50 +127,123 @@ class StreamRun:
             tracks = self._stream.tracker.update(detections, frame.pts_s, frame.image)
         tracked = TrackedFrame(frame, detections, tracks, self._stream.tracker.ended)
         with self._timings.stage("analytics"):
-            events = self._analytics.update(tracked)
+            events = analytics.update(tracked)
         with self._timings.stage("sinks"):
-            for sink in self._sinks:
-                sink.on_frame(tracked)
+            for group in self._groups:
+                group.on_frame(tracked)
             self._send(*events)
         self._last_pts_s = frame.pts_s
-        self.ledger.processed()
+        self._ledger.processed()
+        latency_s = time.monotonic() - frame.captured_s
+        self.latency.add(latency_s)
+        self._pace.observe(tracked, latency_s)
 
-    def finish(self, reason: EndReason, error: BaseException | None = None) -> None:
-        """Send what is still due: the end of every track, the last windows and ``stream.ended``."""
-        self.ended, self.error = reason, error
+    def offline(self, reason: str) -> None:
+        """The source went away: tracks end, since what comes after the gap may be another scene."""
+        analytics = self._analytics or self._open()
         self._stream.tracker.reset()
-        self._send(
-            *self._analytics.finish(),
-            self._stamper(
-                StreamEnded,
-                stream=self.name,
-                pts_s=self.media_s,
-                reason=reason,
-                error=str(error) if error is not None else None,
-                ledger=self.ledger.snapshot(),
-            ),
-        )
+        self._send(*analytics.gap(), self._stamper(StreamOffline, **self._now(), reason=reason))
+
+    def online(self, offline_s: float) -> None:
+        """The source is back."""
+        self._send(self._stamper(StreamOnline, **self._now(), offline_s=round(offline_s, 3)))
+
+    def finish(self, reason: EndReason, error: BaseException | None = None) -> BaseException | None:
+        """Stop decoding, send what is still due, and close the stream's own sinks.
+
+        Returns:
+            The error that ended the stream, or that it met in ending; None if all went well.
+        """
+        self._producer.stop(reason, _LIVE_STOP_S if self.live else None)
+        self._settle(reason)
+        if self._analytics is not None:
+            self._stream.tracker.reset()
+            try:
+                self._send(*self._analytics.finish(), self._ended(reason, error))
+            except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
+                error = error or raised
+        failure = self._own.close(error)
+        self._error = error or failure
+        return self._error
+
+    @property
+    def info(self) -> SourceInfo:
+        """What its source says of itself now."""
+        return self._stream.source.info
 
     @property
     def media_s(self) -> float:
         """Seconds of media time from the first frame to the end of the last one processed."""
-        if self._last_pts_s is None:
-            return 0.0
-        return self._last_pts_s + self._frame_s
+        return 0.0 if self._last_pts_s is None else self._last_pts_s + self._frame_s
 
     def report(self) -> StreamReport:
         """What this stream adds to the run's report."""
-        ledger = self.ledger.snapshot()
+        ledger = self._ledger.snapshot()
+        objects = self._analytics.objects() if self._analytics else {}
         return StreamReport(
             decoded=ledger.decoded,
             processed=ledger.processed,
             dropped=ledger.dropped,
             failed=ledger.failed,
             media_s=round(self.media_s, 3),
-            objects={name: ObjectCounts(**counts) for name, counts in self._analytics.objects().items()},
+            objects={name: ObjectCounts(**counts) for name, counts in objects.items()},
+            sinks=self._own.lost(),
+            latency=self.latency.report() if self.live else None,
+            error=str(self._error) if self._error is not None else None,
         )
 
+    @property
+    def _frame_s(self) -> float:
+        fps = self._stream.source.info.fps
+        return float(1 / fps) if fps else 0.0
+
+    def _open(self) -> StreamAnalytics:
+        """Announce the stream, now that its source is known."""
+        info = self._stream.source.info
+        self._analytics = StreamAnalytics(
+            self.name,
+            self._class_names,
+            stamper=self._stamper,
+            hold_s=hold_for(info),
+            frame_s=self._frame_s or 0.04,
+            **dict(self._stream.analytics),
+        )
+        for group in self._groups:
+            group.open(self.name, info, self._class_names)
+        started = self._stamper(
+            StreamStarted,
+            stream=self.name,
+            pts_s=0.0,
+            source=info.uri,
+            width=info.width,
+            height=info.height,
+            fps=float(info.fps) if info.fps else None,
+            frame_count=info.frame_count,
+            live=info.live,
+        )
+        self._send(started)
+        return self._analytics
+
+    def _settle(self, reason: EndReason) -> None:
+        """Account for frames that were taken from the queue and did not get through."""
+        if reason != "end":
+            count = self._ledger.in_flight
+            (self._ledger.failed if reason == "error" else self._ledger.dropped)(reason, count)
+
+    def _ended(self, reason: EndReason, error: BaseException | None) -> Event:
+        return self._stamper(
+            StreamEnded,
+            stream=self.name,
+            pts_s=self.media_s,
+            reason=reason,
+            error=str(error) if error is not None else None,
+            ledger=self._ledger.snapshot(),
+        )
+
+    def _now(self) -> dict[str, Any]:
+        return {"stream": self.name, "pts_s": self.media_s}
+
     def _send(self, *events: Event) -> None:
-        for sink in self._sinks:
+        for group in self._groups:
             for event in events:
-                sink.on_event(event)
+                group.on_event(event)

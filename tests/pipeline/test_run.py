@@ -175,7 +175,7 @@ def test_a_keyboard_interrupt_still_finishes_the_outputs() -> None:
         pipeline(MemorySource(moving_box(20)), [sink]).run()
     assert ended(sink).reason == "interrupted"
     assert_balanced(sink)
-    assert isinstance(sink.closed_with[0], KeyboardInterrupt)
+    assert sink.closed_with == [None]
 
 
 def test_failures_of_the_source_are_in_the_report() -> None:

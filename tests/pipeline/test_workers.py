@@ -18,9 +18,10 @@ from pipeline.channel import Channel
 from pipeline.errors import SinkError, SourceError
 from pipeline.events import Event, Heartbeat
 from pipeline.ledger import Ledger
+from pipeline.producer import Producer
+from pipeline.sink_worker import SinkWorker
 from pipeline.timing import Timings
 from pipeline.types import Frame, Sink, SourceInfo, TrackedFrame, Tracks
-from pipeline.workers import Producer, SinkWorker
 
 WAIT_S = 20.0
 INFO = SourceInfo(width=4, height=2)

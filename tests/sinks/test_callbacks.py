@@ -14,9 +14,9 @@ import pytest
 
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.events import ClassCounts, Event, Ledger, StreamEnded, TrackStarted, WindowMinute, WindowSecond
+from pipeline.sink_worker import SinkWorker
 from pipeline.types import Detections, Frame, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import load_user_file
-from pipeline.workers import SinkWorker
 from sinks.annotate import Annotator
 from sinks.callbacks import CALLBACKS, CallbacksSink, FrameResult
 

@@ -1,0 +1,110 @@
+"""Where the frames of all streams come together for the one detector.
+
+    Producer --Inlet--> Intake --get_batch--> Pipeline
+
+Frames leave in the order they came. Each stream has room of its own, so a fast camera can neither push out nor starve a
+slow one, and a stream's end or change of state comes after the frames before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
+from pipeline.types import Frame
+
+# Ends and calls are few; they are never dropped.
+_NOTICES = Lane("notices", 1024, "wait")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamEnd:
+    """The last thing that comes from a stream; with the error that ended it, if any did."""
+
+    stream: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """Something to be done between frames by the thread that runs the pipeline."""
+
+    function: Callable[[], None]
+
+
+Arrival = Frame | StreamEnd | Call
+
+
+class Intake:
+    """Bounded queues of many streams, read as one."""
+
+    def __init__(self) -> None:
+        self._channel: Channel[_Queued] = Channel(1, lane=lambda queued: queued.lane, on_drop=_dropped)
+
+    def add(self, stream: str, *, capacity: int, when_full: WhenFull, on_drop: Callable[[Frame], None]) -> Inlet:
+        """A way in for a stream.
+
+        Args:
+            stream: its name.
+            capacity: frames that may wait.
+            when_full: ``"wait"`` for files, ``"drop_oldest"`` for live streams.
+            on_drop: called with each frame that made room for a newer one.
+        """
+        return Inlet(self._channel, stream, Lane(object(), capacity, when_full), on_drop)
+
+    def call(self, function: Callable[[], None]) -> bool:
+        """Have the reader call ``function`` between frames; False when it reads no more. For any thread."""
+        try:
+            return self._channel.put(_Queued(Call(function), _NOTICES))
+        except ChannelClosed:
+            return False
+
+    def get_batch(self, limit: int, max_wait_s: float = 0.0) -> list[Arrival]:
+        """What came first, at most ``limit``; empty once closed. Waits as ``Channel.get_batch`` does."""
+        return [queued.item for queued in self._channel.get_batch(limit, max_wait_s)]
+
+    def close(self) -> None:
+        """The reader reads no more."""
+        self._channel.cancel()
+
+
+class Inlet:
+    """One stream's way in; what its ``Producer`` puts frames into."""
+
+    def __init__(self, channel: Channel[_Queued], stream: str, lane: Lane, on_drop: Callable[[Frame], None]) -> None:
+        self._channel = channel
+        self._stream = stream
+        self._lane = lane
+        self._on_drop = on_drop
+
+    def put(self, item: Frame) -> bool:
+        """As ``Channel.put``."""
+        try:
+            return self._channel.put(_Queued(item, self._lane, self._on_drop))
+        except ChannelClosed:  # the reader has closed all of the intake
+            return False
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Tell the reader that the stream is over, unless it reads no more."""
+        with suppress(ChannelClosed):
+            self._channel.put(_Queued(StreamEnd(self._stream, error), _NOTICES))
+
+    def cancel(self) -> list[Frame]:
+        """Discard and return what is queued, and wake the producer; as ``Channel.cancel``."""
+        discarded = (queued.item for queued in self._channel.cancel_lane(self._lane.key))
+        return [item for item in discarded if isinstance(item, Frame)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Queued:
+    item: Arrival
+    lane: Lane
+    on_drop: Callable[[Frame], None] | None = None
+
+
+def _dropped(queued: _Queued) -> None:
+    assert isinstance(queued.item, Frame)
+    assert queued.on_drop is not None
+    queued.on_drop(queued.item)

@@ -1,0 +1,97 @@
+"""Several sinks as one: those that may stall get a thread each, and closing reaches every one whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from pipeline.events import Event
+from pipeline.sink_worker import SinkWorker
+from pipeline.timing import Timings
+from pipeline.types import Sink, SourceInfo, TrackedFrame
+
+logger = logging.getLogger(__name__)
+
+# What a live sink gets to work off its queue when the run ends, so that stopping takes a bounded time.
+_LIVE_CLOSE_S = 2.0
+
+
+class SinkGroup:
+    """Passes every call to each of its sinks, in order.
+
+    Args:
+        sinks: to pass the calls to.
+        live: drop frames for a sink that can't keep up, rather than hold up the run.
+        capacity: frames that may wait for each sink that has a thread.
+        timings: gets the time that each sink with a thread takes per frame, under the sink's class name.
+
+    Attributes:
+        failure: what the first sink to fail raised, or None. A sink that has failed gets no more calls but ``close``.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], *, live: bool, capacity: int, timings: Timings) -> None:
+        self.failure: Exception | None = None
+        self._failed: set[Sink] = set()
+        self._names = [type(sink).__name__ for sink in sinks]
+        self._sinks: list[Sink] = [
+            SinkWorker(
+                sink,
+                capacity=capacity,
+                when_full="drop_oldest" if live else "wait",
+                timeout_s=_LIVE_CLOSE_S if live else None,
+                timings=timings,
+            )
+            if sink.may_stall
+            else sink
+            for sink in sinks
+        ]
+
+    def check(self) -> None:
+        """``Sink.check`` of each."""
+        for sink in self._sinks:
+            sink.check()
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """``Sink.open`` of each."""
+        self._each(lambda sink: sink.open(stream, info, class_names))
+
+    def on_frame(self, tracked: TrackedFrame) -> None:
+        """``Sink.on_frame`` of each."""
+        self._each(lambda sink: sink.on_frame(tracked))
+
+    def on_event(self, event: Event) -> None:
+        """``Sink.on_event`` of each."""
+        self._each(lambda sink: sink.on_event(event))
+
+    def close(self, error: BaseException | None) -> BaseException | None:
+        """``Sink.close`` of each; returns what the first to fail at it raised, and logs what others did."""
+        first: BaseException | None = None
+        for name, sink in zip(self._names, self._sinks, strict=True):
+            try:
+                sink.close(error)
+            except BaseException as raised:  # noqa: BLE001 - returned or logged; the other sinks must be closed too
+                if raised is error or raised is self.failure:
+                    continue
+                if first is None:
+                    first = raised
+                else:
+                    logger.error("%s: %s", name, raised)
+        return first
+
+    def lost(self) -> dict[str, dict[str, int]]:
+        """Per sink that did not see every frame, how many it missed by reason."""
+        workers = zip(self._names, self._sinks, strict=True)
+        return {
+            name: sink.dropped_frames for name, sink in workers if isinstance(sink, SinkWorker) and sink.dropped_frames
+        }
+
+    def _each(self, call: Callable[[Sink], None]) -> None:
+        for sink in self._sinks:
+            if sink in self._failed:
+                continue
+            try:
+                call(sink)
+            except Exception as error:
+                self._failed.add(sink)
+                self.failure = self.failure or error
+                raise
