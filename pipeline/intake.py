@@ -23,7 +23,7 @@ _NOTICES = Lane("notices", 1024, "wait")
 class StreamEnd:
     """The last thing that comes from a stream; with the error that ended it, if any did."""
 
-    stream: str
+    inlet: Inlet
     error: BaseException | None
 
 
@@ -43,16 +43,15 @@ class Intake:
     def __init__(self) -> None:
         self._channel: Channel[_Queued] = Channel(1, lane=lambda queued: queued.lane, on_drop=_dropped)
 
-    def add(self, stream: str, *, capacity: int, when_full: WhenFull, on_drop: Callable[[Frame], None]) -> Inlet:
+    def add(self, *, capacity: int, when_full: WhenFull, on_drop: Callable[[Frame], None]) -> Inlet:
         """A way in for a stream.
 
         Args:
-            stream: its name.
             capacity: frames that may wait.
             when_full: ``"wait"`` for files, ``"drop_oldest"`` for live streams.
             on_drop: called with each frame that made room for a newer one.
         """
-        return Inlet(self._channel, stream, Lane(object(), capacity, when_full), on_drop)
+        return Inlet(self._channel, Lane(object(), capacity, when_full), on_drop)
 
     def call(self, function: Callable[[], None]) -> bool:
         """Have the reader call ``function`` between frames; False when it reads no more. For any thread."""
@@ -73,9 +72,8 @@ class Intake:
 class Inlet:
     """One stream's way in; what its ``Producer`` puts frames into."""
 
-    def __init__(self, channel: Channel[_Queued], stream: str, lane: Lane, on_drop: Callable[[Frame], None]) -> None:
+    def __init__(self, channel: Channel[_Queued], lane: Lane, on_drop: Callable[[Frame], None]) -> None:
         self._channel = channel
-        self._stream = stream
         self._lane = lane
         self._on_drop = on_drop
 
@@ -89,7 +87,7 @@ class Inlet:
     def close(self, error: BaseException | None = None) -> None:
         """Tell the reader that the stream is over, unless it reads no more."""
         with suppress(ChannelClosed):
-            self._channel.put(_Queued(StreamEnd(self._stream, error), _NOTICES))
+            self._channel.put(_Queued(StreamEnd(self, error), _NOTICES))
 
     def cancel(self) -> list[Frame]:
         """Discard and return what is queued, and wake the producer; as ``Channel.cancel``."""

@@ -150,13 +150,20 @@ class Pipeline:
                     continue
                 self._process(frames)
                 frames = []
-                if not isinstance(arrival, StreamEnd):
-                    arrival.function()
-                elif arrival.error is not None:
-                    self._fail(self._running[arrival.stream], arrival.error)
+                if isinstance(arrival, StreamEnd):
+                    self._arrived_at_end(arrival)
                 else:
-                    self._end(self._running[arrival.stream], "end")
+                    arrival.function()
             self._process(frames)
+
+    def _arrived_at_end(self, end: StreamEnd) -> None:
+        run = next((run for run in self._running.values() if run.inlet is end.inlet), None)
+        if run is None:
+            return  # it was ended before its source came to its end
+        if end.error is not None:
+            self._fail(run, end.error)
+        else:
+            self._end(run, "end")
 
     def _process(self, frames: Sequence[Frame]) -> None:
         looked_at = [

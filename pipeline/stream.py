@@ -88,13 +88,12 @@ class StreamRun:
         self._groups = (self._own, shared)
         self._stamper = stamper
         self._timings = timings
-        self._inlet = intake.add(
-            self.name,
+        self.inlet = intake.add(
             capacity=_LIVE_QUEUE if info.live else queue,
             when_full="drop_oldest" if info.live else "wait",
             on_drop=lambda _: self._ledger.dropped("stale"),
         )
-        self._producer = Producer(stream.source, self._inlet, self._ledger, timings)
+        self._producer = Producer(stream.source, self.inlet, self._ledger, timings)
         self._analytics: StreamAnalytics | None = None
         self._last_pts_s: float | None = None
         self._error: BaseException | None = None

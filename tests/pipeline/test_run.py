@@ -184,3 +184,68 @@ def test_failures_of_the_source_are_in_the_report() -> None:
     assert report.streams["memory"].failed == {"decode": 2}
     assert report.streams["memory"].decoded == 6
     assert_balanced(sink)
+
+
+class TestManyStreams:
+    def test_each_stream_comes_through_whole_and_in_order(self) -> None:
+        shared, own = MemorySink(), [MemorySink(), MemorySink()]
+        streams = [
+            Stream(source=MemorySource(moving_box(count), stream=name), tracker=SortTracker(), sinks=[sink])
+            for name, count, sink in zip(("left", "right"), (30, 17), own, strict=True)
+        ]
+        report = Pipeline(streams, BlobDetector(), sinks=[shared]).run()
+        assert [len(sink.frames) for sink in own] == [30, 17]
+        for sink, name in zip(own, ("left", "right"), strict=True):
+            assert {tracked.frame.stream for tracked in sink.frames} == {name}
+            assert [tracked.frame.index for tracked in sink.frames] == list(range(len(sink.frames)))
+        assert [event.seq for event in shared.events] == list(range(1, len(shared.events) + 1))
+        assert {name: stream.processed for name, stream in report.streams.items()} == {"left": 30, "right": 17}
+        assert shared.calls.count("open") == 2
+        assert shared.calls.count("close") == 1
+
+    @pytest.mark.parametrize("kind", [MemorySink, StallingSink])
+    def test_one_that_fails_does_not_touch_the_other(self, kind: type[MemorySink]) -> None:
+        good, bad = MemorySink(), kind(fail_at=5)
+        streams = [
+            Stream(source=MemorySource(moving_box(40), stream="good"), tracker=SortTracker(), sinks=[good]),
+            Stream(source=MemorySource(moving_box(40), stream="bad"), tracker=SortTracker(), sinks=[bad]),
+        ]
+        report = Pipeline(streams, BlobDetector()).run()
+        assert len(good.frames) == 40
+        assert report.streams["good"].error is None
+        assert report.streams["bad"].error == "the sink broke"
+        for stream in report.streams.values():
+            assert stream.decoded == stream.processed + sum(stream.dropped.values()) + sum(stream.failed.values())
+
+    def test_a_failing_shared_sink_ends_the_run(self) -> None:
+        streams = [
+            Stream(source=MemorySource(moving_box(40), stream=name), tracker=SortTracker()) for name in ("one", "two")
+        ]
+        with pytest.raises(OSError, match="the sink broke"):
+            Pipeline(streams, BlobDetector(), sinks=[MemorySink(fail_at=5)]).run()
+
+    def test_a_stream_can_join_and_leave_while_others_run(self) -> None:
+        class Conductor(MemorySink):
+            """Adds a stream at one frame and removes it at a later one."""
+
+            def on_frame(self, tracked: TrackedFrame) -> None:
+                super().on_frame(tracked)
+                if len(self.frames) == 5:
+                    run.add(
+                        Stream(
+                            source=MemorySource(moving_box(1000), stream="guest"), tracker=SortTracker(), sinks=[guest]
+                        )
+                    )
+                if len(self.frames) == 60:
+                    run.remove("guest")
+
+        guest, host = MemorySink(), Conductor()
+        source = MemorySource(moving_box(65), stream="host")
+        run = Pipeline(Stream(source=source, tracker=SortTracker(), sinks=[host]), BlobDetector())
+        report = run.run()
+        assert len(host.frames) == 65
+        assert ended(host).reason == "end"
+        assert ended(guest).reason == "removed"
+        assert_balanced(guest)
+        assert 0 < len(guest.frames) < 1000
+        assert report.streams["guest"].processed == len(guest.frames)
