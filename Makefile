@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := pipeline trackers sinks tests benchmarks run_pipeline.py
+SOURCES := pipeline trackers sinks tests benchmarks sample_videos run_pipeline.py
 
 .PHONY: demo test lint format bench setup clean
 
@@ -25,6 +25,8 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 demo: $(INSTALLED)
+	$(BIN)/python -m sample_videos.fetch
+	mkdir -p out
 	$(BIN)/python run_pipeline.py run --config configs/demo.yaml
 
 lint: $(INSTALLED)

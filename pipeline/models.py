@@ -199,25 +199,27 @@ def _status(model: Model) -> ModelStatus:
     if model.file is None:
         raise ModelError(f"{model.name}: no weights are published for this model; pass --weights FILE.")
     cached = cache_folder() / model.file.name
-    if _is_genuine(cached, model.file):
+    if is_genuine(cached, model.file):
         return ModelStatus(model, "cache", cached)
-    packaged = _packaged(model.file)
-    if packaged is not None and _is_genuine(packaged, model.file):
+    packaged = find_packaged(model.file)
+    if packaged is not None:
         return ModelStatus(model, "package", packaged)
     return ModelStatus(model, "missing", cached)
 
 
-def _packaged(file: PublishedFile) -> Path | None:
+def find_packaged(file: PublishedFile) -> Path | None:
+    """The file as an installed package carries it, if its SHA-256 is right; None otherwise. Imports nothing."""
     if file.package is None:
         return None
     try:
         entries = importlib.metadata.files(file.package) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    return next((Path(str(entry.locate())) for entry in entries if entry.name == file.name), None)
+    paths = (Path(str(entry.locate())) for entry in entries if entry.name == file.name)
+    return next((path for path in paths if is_genuine(path, file)), None)
 
 
-def _is_genuine(path: Path, file: PublishedFile) -> bool:
+def is_genuine(path: Path, file: PublishedFile) -> bool:
     """Whether the file is there and is the published one; says so in the log where it is there but is not."""
     try:
         status = path.stat()

