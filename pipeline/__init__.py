@@ -1,1 +1,31 @@
-"""Sightline's core: sources, detector, analytics, events and the loop that joins them."""
+"""Sightline's core: sources, detector, analytics, events and the loop that joins them.
+
+Importing it is cheap: what follows loads when it is first asked for, so a program that only reads events needs neither
+OpenCV nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.detector import YoloDetector
+    from pipeline.run import Pipeline
+    from pipeline.sources import open_source
+    from pipeline.stream import Stream
+
+__all__ = ["Pipeline", "Stream", "YoloDetector", "open_source"]
+
+_HOMES = {
+    "Pipeline": "pipeline.run",
+    "Stream": "pipeline.stream",
+    "YoloDetector": "pipeline.detector",
+    "open_source": "pipeline.sources",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
