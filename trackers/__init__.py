@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from trackers.base import ArrayTracker
+from trackers.bytetrack import ByteTracker
 from trackers.sort import SortTracker
 
-_CLASSES: dict[str, type[ArrayTracker]] = {"sort": SortTracker}
+_CLASSES: dict[str, type[ArrayTracker]] = {"sort": SortTracker, "bytetrack": ByteTracker}
 
 TRACKERS: tuple[str, ...] = tuple(_CLASSES)
 """Names that ``create_tracker`` knows."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from math import isfinite
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import Detections, Image, Int64Array, Tracks
-from trackers.kalman import BoolArray, Float64Array, KalmanFilter
+from pipeline.types import Detections, Float32Array, Image, Int32Array, Int64Array, Tracks
+from trackers.kalman import BoolArray, Float64Array, IndexArray, KalmanFilter
 
 # One row per track. ``track_id`` is 0 until the track is shown for the first time, so that users see no gaps.
 TRACK = np.dtype(
@@ -20,11 +21,37 @@ TRACK = np.dtype(
         ("score", np.float32),
         ("first_s", np.float64),
         ("seen_s", np.float64),
+        ("hits", np.int64),
         ("streak", np.int64),
         ("missed", np.int64),
         ("shown", np.bool_),
     ]
 )
+
+
+class Found(NamedTuple):
+    """What was detected in one frame, in canonical order: boxes float64 ``(N, 4)`` xyxy, scores, classes ``(N,)``."""
+
+    boxes: Float64Array
+    score: Float32Array
+    class_id: Int32Array
+
+    @classmethod
+    def of(cls, detections: Detections, lowest_score: float) -> Self:
+        """Those that score at least ``lowest_score``, by class, then falling score, then place.
+
+        That is a total order of the contents, so any permutation of the detections gives the same.
+        """
+        box, score, class_id = detections.xyxy, detections.score, detections.class_id
+        order = np.lexsort((box[:, 3], box[:, 2], box[:, 1], box[:, 0], -score, class_id))
+        order = order[score[order] >= lowest_score]
+        return cls(box[order].astype(np.float64), score[order], class_id[order])
+
+    def select(self, rows: BoolArray | IndexArray) -> Self:
+        """The rows chosen by a mask or by indices."""
+        return type(self)(self.boxes[rows], self.score[rows], self.class_id[rows])
+
+
 _NO_IDS: Int64Array = np.zeros(0, np.int64)
 _NO_IDS.setflags(write=False)
 
@@ -78,7 +105,10 @@ class ArrayTracker(ABC):
     """
 
     lowest_score: float = 1.0
-    """The lowest score of a detection that this tracker can use below the user's confidence."""
+    """The lowest score of a detection that this tracker can use; an instance may be more choosy than its class."""
+
+    _track: ClassVar[np.dtype[np.void]] = TRACK
+    """What is kept per track; subclasses may add to it."""
 
     def __init__(self) -> None:
         self._next_id = 1
@@ -87,7 +117,7 @@ class ArrayTracker(ABC):
 
     def _clear(self) -> None:
         self._clock = StepClock()
-        self._rows: NDArray[np.void] = np.zeros(0, TRACK)
+        self._rows: NDArray[np.void] = np.zeros(0, self._track)
         self._filter = KalmanFilter()
 
     @property
@@ -125,9 +155,11 @@ class ArrayTracker(ABC):
             self._predict(steps)
         over = np.zeros(len(self._rows), np.bool_)
         if detections is not None:
-            over = self._look(_in_canonical_order(detections), pts_s)
-        self._ended = np.sort(self._rows["track_id"][over & (self._rows["track_id"] > 0)])
+            over = self._look(Found.of(detections, self.lowest_score), pts_s)
+        self._ended = _NO_IDS
         if over.any():
+            gone = self._rows["track_id"][over]
+            self._ended = np.sort(gone[gone > 0])
             self._keep(~over)
         return self._shown(pts_s)
 
@@ -139,7 +171,7 @@ class ArrayTracker(ABC):
         """Move every row ``steps`` frames ahead."""
 
     @abstractmethod
-    def _look(self, detections: Detections, pts_s: float) -> BoolArray:
+    def _look(self, found: Found, pts_s: float) -> BoolArray:
         """Take in one frame's detections: match, start tracks, set ``shown``; returns which rows are over."""
 
     @abstractmethod
@@ -150,12 +182,26 @@ class ArrayTracker(ABC):
         self._rows = self._rows[rows]
         self._filter.keep(rows)
 
-    def _start(self, detections: Detections, pts_s: float) -> None:
-        """Append one row for each detection; the filter's rows are the subclass's business."""
-        rows = np.zeros(len(detections), TRACK)
-        rows["class_id"], rows["score"] = detections.class_id, detections.score
-        rows["first_s"] = rows["seen_s"] = pts_s
-        self._rows = np.concatenate([self._rows, rows])
+    def _seen(self, rows: IndexArray, score: Float32Array, pts_s: float) -> None:
+        """Count a look, in which ``rows`` were detected with ``score`` and the others were not."""
+        self._rows["streak"][self._rows["missed"] > 0] = 0
+        self._rows["missed"] += 1
+        self._rows["missed"][rows] = 0
+        self._rows["streak"][rows] += 1
+        self._rows["hits"][rows] += 1
+        self._rows["seen_s"][rows] = pts_s
+        self._rows["score"][rows] = score
+
+    def _start(self, new: Found, pts_s: float) -> NDArray[np.void]:
+        """Append a row for each of ``new`` and return those rows, a view; the filter's are the subclass's business."""
+        before = len(self._rows)
+        rows = np.zeros(before + len(new.boxes), self._track)
+        rows[:before] = self._rows
+        self._rows = rows
+        started = rows[before:]
+        started["class_id"], started["score"] = new.class_id, new.score
+        started["first_s"] = started["seen_s"] = pts_s
+        return started
 
     def _shown(self, pts_s: float) -> Tracks:
         new = np.flatnonzero(self._rows["shown"] & (self._rows["track_id"] == 0))
@@ -173,10 +219,3 @@ class ArrayTracker(ABC):
             age_s=(pts_s - rows["first_s"]).astype(np.float32),
             unseen_s=(pts_s - rows["seen_s"]).astype(np.float32),
         )
-
-
-def _in_canonical_order(detections: Detections) -> Detections:
-    """By class, then falling score, then place: a total order of the contents, so that any permutation is the same."""
-    box = detections.xyxy
-    keys = (box[:, 3], box[:, 2], box[:, 1], box[:, 0], -detections.score, detections.class_id)
-    return detections.select(np.lexsort(keys))

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.types import Detections
 from trackers.association import associate, pairwise_iou
-from trackers.base import ArrayTracker
+from trackers.base import ArrayTracker, Found
 from trackers.kalman import BoolArray, Float64Array
 
 # The published noises, as variances per step, of (centre x, centre y, area, aspect ratio).
@@ -51,7 +50,7 @@ class SortTracker(ArrayTracker):
         max_unseen_s: float | None = None,
     ) -> None:
         self._iou, self._max_age, self._min_hits = iou, max_age, min_hits
-        self._min_score, self._max_unseen_s = min_score, max_unseen_s
+        self._max_unseen_s = max_unseen_s
         super().__init__()
         self.lowest_score = min_score
 
@@ -67,26 +66,19 @@ class SortTracker(ArrayTracker):
     def _boxes(self) -> Float64Array:
         return _to_boxes(self._filter.position)
 
-    def _look(self, detections: Detections, pts_s: float) -> BoolArray:
+    def _look(self, found: Found, pts_s: float) -> BoolArray:
         self._looks += 1
-        detections = detections.select(detections.score >= self._min_score)
-        boxes = detections.xyxy.astype(np.float64)
-        found, matched = associate(
-            pairwise_iou(boxes, self._boxes()), self._iou, detections.class_id, self._rows["class_id"]
-        )
-        rows = self._rows
-        rows["streak"][rows["missed"] > 0] = 0
-        rows["missed"] += 1
-        rows["missed"][matched] = 0
-        rows["streak"][matched] += 1
-        rows["seen_s"][matched] = pts_s
-        rows["score"][matched] = detections.score[found]
-        self._filter.update(matched, _to_measurements(boxes[found]), _MEASUREMENT)
+        overlap = pairwise_iou(found.boxes, self._boxes())
+        taken, matched = associate(overlap, self._iou, found.class_id, self._rows["class_id"])
+        self._seen(matched, found.score[taken], pts_s)
+        self._filter.update(matched, _to_measurements(found.boxes[taken]), _MEASUREMENT)
 
-        new = np.ones(len(detections), np.bool_)
-        new[found] = False
-        self._start(detections.select(new), pts_s)
-        self._filter.add(_to_measurements(boxes[new]), _FIRST, _FIRST_VELOCITY)
+        unmatched = np.ones(len(found.boxes), np.bool_)
+        unmatched[taken] = False
+        if unmatched.any():
+            new = found.select(unmatched)
+            self._start(new, pts_s)
+            self._filter.add(_to_measurements(new.boxes), _FIRST, _FIRST_VELOCITY)
 
         rows = self._rows
         confirmed = (rows["streak"] >= self._min_hits) | (self._looks <= self._min_hits)
