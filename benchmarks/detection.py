@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--confidence", type=float, default=0.001, help="smallest score reported (%(default)s)")
     parser.add_argument("--iou", type=float, default=0.45, help="overlap that suppresses (%(default)s)")
+    parser.add_argument("--multi-label", action="store_true", help="every class of a box, not only its best")
     parser.add_argument("--threads", type=int, help="processor cores to use (all)")
     parser.add_argument("--batch", type=int, default=8, help="images handed over at a time (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -151,6 +152,7 @@ def main() -> int:
             precision=options.precision,
             confidence=options.confidence,
             iou=options.iou,
+            multi_label=options.multi_label,
             max_detections=MOST_PER_IMAGE,
             threads=options.threads,
         )

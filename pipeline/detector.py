@@ -39,7 +39,7 @@ class YoloDetector:
         iou: boxes of one class that overlap a better one by more than this are dropped.
         multi_label: report a box once for every class that reaches the confidence, as Darknet does. By default it has
             the one class that scores best, so that a thing is not counted both as a car and as a truck; COCO's AP50
-            is the same within 0.001.
+            differs by less than 0.003.
         max_detections: per image; the best are kept.
         batch_size: most images that go through the network at once.
         threads: processor cores for the network; None for all that the process may use.

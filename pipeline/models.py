@@ -167,8 +167,8 @@ def find_weights(model: str | Model, path: str | Path | None = None) -> Path:
         path: the caller's own file: it is what is returned, and no hash is asked of it.
 
     Raises:
-        ConfigError: no model of that name.
-        ModelError: there is no such file, or none could be got; the message says what to do by hand.
+        ConfigError: no model of that name, or no file at ``path``.
+        ModelError: no weights could be got; the message says what to do by hand.
     """
     model = find_model(model) if isinstance(model, str) else model
     if path is not None:

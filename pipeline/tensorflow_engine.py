@@ -53,10 +53,10 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cpu_has_bfloat16() -> bool:
+def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the processor computes in bfloat16 (AVX512-BF16 or AMX), as far as the system says."""
     try:
-        description = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        description = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux: nothing to read, and no such processor that TensorFlow supports there
         return False
     flags = next((line for line in description.splitlines() if line.startswith("flags")), "").split()
@@ -144,6 +144,7 @@ class _Builder:
 
     def __init__(self, network: Network, parameters: Sequence[ConvolutionParameters], precision: str) -> None:
         self._network = network
+        self._heads = [head.position for head in network.heads()]
         self._parameters = iter(parameters)
         self._type = tf.dtypes.as_dtype(precision)
 
@@ -153,12 +154,12 @@ class _Builder:
         for planned in self._network.plan():
             inputs = [outputs[position] for position in planned.inputs]
             outputs[planned.position] = self._add(planned, inputs)
-        return [tf.cast(outputs[head.position], tf.float32) for head in self._network.heads()]
+        return [outputs[position] for position in self._heads]
 
     def _add(self, planned: PlannedLayer, inputs: list[Any]) -> Any:
         match planned.layer:
             case Convolution() as layer:
-                return self._convolution(layer, inputs[0], first=planned.position == 0)
+                return self._convolution(planned, layer, inputs[0])
             case MaxPool(size, stride):
                 # SAME pads right and bottom (an even size has no middle), with what is never the largest.
                 return tf.raw_ops.MaxPool(
@@ -174,19 +175,20 @@ class _Builder:
             case Yolo():
                 return inputs[0]
 
-    def _convolution(self, layer: Convolution, source: Any, *, first: bool) -> Any:
+    def _convolution(self, planned: PlannedLayer, layer: Convolution, source: Any) -> Any:
         weights, bias = next(self._parameters).folded()
         kernel = weights.transpose(2, 3, 1, 0)
-        if first:
+        if planned.position == 0:
             kernel = kernel[:, :, ::-1, :] / np.float32(255)
-        numpy_type = self._type.as_numpy_dtype
+        # The last layers are always float32: they are small, and scores with the 8 bits of bfloat16 tie and lose ranks.
+        number_type = tf.float32 if planned.position in self._heads else self._type
         output = tf.raw_ops.Conv2D(
-            input=source,
-            filter=tf.constant(np.ascontiguousarray(kernel, dtype=numpy_type)),
+            input=tf.cast(source, number_type),
+            filter=tf.constant(np.ascontiguousarray(kernel, dtype=number_type.as_numpy_dtype)),
             strides=[1, layer.stride, layer.stride, 1],
             # Not SAME, which pads nothing on the left and at the top where the stride is 2.
             padding="EXPLICIT",
             explicit_paddings=[0, 0, *[layer.size // 2] * 4, 0, 0],
         )
-        output = tf.raw_ops.BiasAdd(value=output, bias=tf.constant(bias.astype(numpy_type)))
+        output = tf.raw_ops.BiasAdd(value=output, bias=tf.constant(bias.astype(number_type.as_numpy_dtype)))
         return tf.raw_ops.LeakyRelu(features=output, alpha=_LEAKY_SLOPE) if layer.leaky else output

@@ -24,7 +24,8 @@ BATCH_NORM_EPSILON = 1e-6
 """Darknet adds it to the standard deviation, not to the variance."""
 
 _VERSION = struct.Struct("<3i")
-_PARTIAL_HEADER = _VERSION.size + 8
+_CURRENT_VERSION = (0, 2, 0)
+_CURRENT_HEADER_SIZE = _VERSION.size + 8
 _LARGEST_VERSION = 1000  # Darknet's own limit; what is above is some other file
 
 
@@ -91,12 +92,12 @@ def read_darknet_weights(path: str | Path, network: Network) -> list[Convolution
 def _read_header(file: BinaryIO, path: Path, size: int, network: Network) -> None:
     count = network.parameter_count()
     header = file.read(_VERSION.size)
-    version = _VERSION.unpack(header) if len(header) == _VERSION.size else (0, 0, 0)
+    version = _VERSION.unpack(header) if len(header) == _VERSION.size else _CURRENT_VERSION
     major, minor, _ = version
     wide = major * 10 + minor >= 2
     expected = _VERSION.size + (8 if wide else 4) + 4 * count
     if size != expected:
-        held = max(0, size - _PARTIAL_HEADER) // 4
+        held = max(0, size - _CURRENT_HEADER_SIZE) // 4
         raise ModelError(
             f"{path}: found {size:,} bytes (about {held:,} numbers); {network.name} with {network.class_count} classes "
             f"needs exactly {expected:,} bytes ({count:,} numbers): the file is damaged or belongs to another network."
@@ -137,7 +138,9 @@ def _split(numbers: Float32Array, network: Network, path: Path) -> list[Convolut
 
 def _check_finite(block: Float32Array, start: int, where: str) -> None:
     # One pass without a temporary: a sum of finite float32 numbers can't overflow a float64.
-    if math.isfinite(block.sum(dtype=np.float64)):
+    with np.errstate(invalid="ignore"):
+        total = block.sum(dtype=np.float64)
+    if math.isfinite(total):
         return
     index = int(np.argmin(np.isfinite(block)))
     raise ModelError(f"{where}: number {start + index:,} of the file is {block[index]}: the file is damaged.")
