@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 from rich.console import Console
 
-from pipeline.config import Config, ResolvedStream, load_config
+from pipeline.config import Config, ResolvedStream, load_config, stream_name
 from pipeline.detector import YoloDetector
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.events import encode_json
 from pipeline.homography import Homography
 from pipeline.models import catalogue, fetch, find_model
+from pipeline.report import process_started_s
 from pipeline.run import Pipeline
+from pipeline.signals import stopping_on_signals
 from pipeline.sources import open_source
 from pipeline.stream import Stream
 from pipeline.types import Sink
@@ -60,9 +59,26 @@ def _names(value: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None
 
 
+def _streams(sources: Sequence[str]) -> dict[str, Any]:
+    """One source as ``source``, several as ``streams`` under names of their own."""
+    if len(sources) < 2:
+        return {"source": sources[0] if sources else None}
+    streams: dict[str, Any] = {}
+    for source in sources:
+        name = base = stream_name(source)
+        for number in count(2):
+            if name not in streams:
+                break
+            name = f"{base}-{number}"
+        streams[name] = {"source": source}
+    return {"streams": streams}
+
+
 @app.command(no_args_is_help=True)
 def run(
-    source: Annotated[str | None, typer.Argument(help="Video file to process.", metavar="VIDEO")] = None,
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="What to process: one video file or several.", metavar="VIDEO...")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Settings from a YAML file; see configs/.")
     ] = None,
@@ -132,7 +148,7 @@ def run(
     the command, the configuration or a file name, 1 for anything else that could not be done.
     """
     options: dict[str, Any] = {
-        "source": source,
+        **_streams(sources or ()),
         "detect_every": detect_every,
         "duration_s": duration,
         "model": {
@@ -161,40 +177,39 @@ def run(
 
 def _run(config: Config, *, quiet: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
-    streams = config.resolved_streams()
-    if not streams:
-        raise ConfigError("nothing to process: name a video file, or set source in the configuration")
-    stream = streams[0]
-    pipeline = build_pipeline(config, stream, progress=not quiet)
-    with _stopping_on_signals(pipeline) as stopped:
-        report = pipeline.run()
-    if config.output.report is not None:
-        with OutputFile(config.output.report) as file:
-            file.write(report.to_json())
+    pipeline = build_pipeline(config, progress=not quiet)
+    try:
+        with stopping_on_signals(pipeline.stop) as stopped:
+            report = pipeline.run()
+    finally:
+        if config.output.report is not None and pipeline.report is not None:
+            with OutputFile(config.output.report) as file:
+                file.write(pipeline.report.to_json())
     if not quiet:
-        print_summary(Console(), report, _written(config, stream))
+        print_summary(Console(), report, _written(config))
     if stopped():
         raise typer.Exit(EXIT_INTERRUPTED)
+    if any(stream.error for stream in report.streams.values()):
+        raise typer.Exit(1)
 
 
-def build_pipeline(config: Config, stream: ResolvedStream, *, progress: bool) -> Pipeline:
+def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
     """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
 
     Raises:
         PipelineError: of the kind that describes what can't be used.
     """
+    described = config.resolved_streams()
+    if not described:
+        raise ConfigError("nothing to process: name a video file, or set source in the configuration")
     model = config.model
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(stream.source, stream=stream.name, threads=config.threads.decode))
         class_names = find_model(model.name).class_names
-        filters = make_filters(class_names, **dict(stream.filters))
-        tracker = create_tracker(
-            stream.tracker.name or DEFAULT_TRACKER, confidence=model.confidence, **stream.tracker.settings
-        )
-        sinks = build_sinks(config, stream, progress=progress)
+        streams = [build_stream(config, stream, class_names, stack) for stream in described]
+        shared = build_shared_sinks(config, progress=progress)
         if config.output.report is not None:
             check_output(config.output.report)
-        for sink in sinks:
+        for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
             sink.check()
         detector = YoloDetector(
             model.name,
@@ -202,101 +217,91 @@ def build_pipeline(config: Config, stream: ResolvedStream, *, progress: bool) ->
             input_size=model.input_size,
             square=model.square,
             precision=model.precision,
-            confidence=min(model.confidence, tracker.lowest_score),
+            confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
             iou=model.iou,
             batch_size=model.batch,
         )
         pipeline = Pipeline(
-            Stream(
-                source=source,
-                tracker=tracker,
-                sinks=sinks,
-                filters=filters,
-                detect_every=stream.detect_every,
-                duration_s=stream.duration_s,
-                analytics={"update_hz": config.events.update_hz, **build_counting(stream)},
-            ),
+            streams,
             detector,
+            sinks=shared,
             batch=model.batch,
             queue=max(config.queues.frames, model.batch),
             sink_queue=config.queues.sink,
-            started_s=command_started_s(),
+            started_s=process_started_s(),
         )
         stack.pop_all()
     return pipeline
 
 
-def build_counting(stream: ResolvedStream) -> dict[str, Any]:
-    """The zones, lines and the map to metres that a stream asks for, as arguments of ``StreamAnalytics``."""
-    return {
-        "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
-        "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
-        "homography": Homography(**dict(stream.homography)) if stream.homography else None,
-    }
+def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[str], stack: ExitStack) -> Stream:
+    """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
+    source = open_source(stream.source, stream=stream.name, threads=config.threads.decode)
+    stack.callback(source.close)
+    return Stream(
+        source=source,
+        tracker=create_tracker(
+            stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
+        ),
+        sinks=build_sinks(config, stream),
+        filters=make_filters(class_names, **dict(stream.filters)),
+        detect_every=stream.detect_every,
+        duration_s=stream.duration_s,
+        analytics={
+            "update_hz": config.events.update_hz,
+            "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
+            "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
+            "homography": Homography(**dict(stream.homography)) if stream.homography else None,
+        },
+    )
 
 
-def build_sinks(config: Config, stream: ResolvedStream, *, progress: bool) -> list[Sink]:
-    """The outputs that a configuration asks for."""
+def build_sinks(config: Config, stream: ResolvedStream) -> list[Sink]:
+    """The outputs that one stream has to itself."""
     output = stream.output
-    annotator = partial(Annotator, **output.annotate.model_dump())
+    annotator = partial(Annotator, **dict(output.annotate))
     sinks: list[Sink] = []
     if output.video is not None:
-        audio_from = stream.source if output.audio else None
-        sinks.append(
-            Mp4Sink(output.video, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=stream.source)
-        )
-    if config.output.jsonl is not None:
-        sinks.append(JsonlSink(config.output.jsonl, types=config.events.types))
+        path = stream.source.removeprefix("file://")
+        audio_from = path if output.audio and Path(path).is_file() else None
+        sinks.append(Mp4Sink(output.video, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=path))
     if output.tracks is not None:
         sinks.append(MotSink(output.tracks))
-    if config.events.endpoint is not None:
-        sinks.append(ZeroMqSink(config.events.endpoint, insecure=config.events.insecure))
     if config.callbacks is not None:
         sinks.append(CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator))
+    return sinks
+
+
+def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
+    """The outputs that all streams share."""
+    events, sinks = config.events, list[Sink]()
+    if config.output.jsonl is not None:
+        sinks.append(JsonlSink(config.output.jsonl, types=events.types))
+    if events.endpoint is not None:
+        sinks.append(
+            ZeroMqSink(
+                events.endpoint,
+                types=events.types,
+                encoding=events.encoding,
+                replay=events.replay,
+                insecure=events.insecure,
+            )
+        )
     if progress and sys.stderr.isatty():
         sinks.append(ProgressSink(Console(stderr=True)))
     return sinks
 
 
-def _written(config: Config, stream: ResolvedStream) -> dict[str, Path]:
+def _written(config: Config) -> dict[str, Path]:
     """What the run leaves behind, by kind."""
+    streams = config.resolved_streams()
     paths = {
-        "video": stream.output.video,
+        **{f"video of {stream.name}" if len(streams) > 1 else "video": stream.output.video for stream in streams},
+        **{f"tracks of {stream.name}" if len(streams) > 1 else "tracks": stream.output.tracks for stream in streams},
         "events": config.output.jsonl,
-        "tracks": stream.output.tracks,
         "report": config.output.report,
     }
     return {kind: path for kind, path in paths.items() if path is not None}
-
-
-def command_started_s() -> float:
-    """``time.monotonic()`` at the moment this process was started, so that ``start_s`` counts the imports too."""
-    return time.monotonic() - max(0.0, time.time() - psutil.Process().create_time())
-
-
-@contextmanager
-def _stopping_on_signals(pipeline: Pipeline) -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM end the run and let it finish its outputs; a second SIGINT ends the process at once.
-
-    A handler runs between any two bytecodes of the main thread, which may hold a lock that ``stop`` needs: so a short
-    thread of its own calls it.
-    """
-    stoppers: list[threading.Thread] = []
-
-    def handle(number: int, _: object) -> None:
-        if stoppers and number == signal.SIGINT:
-            signal.default_int_handler(number, None)
-        stoppers.append(threading.Thread(target=pipeline.stop, name="stop"))
-        stoppers[-1].start()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(stoppers)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for stopper in stoppers:
-            stopper.join()
 
 
 @models_app.command("list")

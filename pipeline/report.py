@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import resource
 import sys
+import time
 from importlib import metadata
 
 import msgspec
+import psutil
 
 from pipeline.events import Ledger
 from pipeline.timing import StageReport
@@ -70,6 +72,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> bytes:
         """Indented JSON, UTF-8."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+def process_started_s() -> float:
+    """``time.monotonic()`` at the moment this process was started, so that ``start_s`` counts the imports too."""
+    return time.monotonic() - max(0.0, time.time() - psutil.Process().create_time())
 
 
 def peak_rss_mb() -> float:

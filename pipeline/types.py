@@ -259,6 +259,11 @@ class Detector(Protocol):
 class Tracker(Protocol):
     """Gives detections of one stream their identities. State is per instance; one instance per stream."""
 
+    @property
+    def lowest_score(self) -> float:
+        """Weaker detections are of no use to it, so the detector need not report them."""
+        ...
+
     def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
         """The confirmed tracks at ``pts_s``, which must be later than at the last call.
 
