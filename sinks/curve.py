@@ -86,7 +86,7 @@ def read_public_key(key: str | Path) -> bytes:
     Raises:
         ConfigError: it is neither.
     """
-    if isinstance(key, str) and len(key) == 40 and "/" not in key:
+    if isinstance(key, str) and len(key) == 40 and not key.endswith((".key", ".key_secret")):
         return _checked(key.encode(errors="replace"), "the given public key")
     return _read(Path(key))[0]
 

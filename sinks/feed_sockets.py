@@ -100,7 +100,11 @@ class FeedSockets:
 
     def completed(self, frame: zmq.Frame) -> None:
         """A whole request came; ``frame`` is one of its frames."""
-        self.guards[1].completed(int(frame.get(zmq.SRCFD)))
+        try:
+            descriptor = int(frame.get(zmq.SRCFD))
+        except zmq.ZMQError:
+            return  # the peer had hung up before ZeroMQ could tell who it is
+        self.guards[1].completed(descriptor)
 
     def close(self, linger_s: float) -> None:
         """Close all; what subscribers have not taken yet is kept for them for so many seconds."""

@@ -1,10 +1,15 @@
-"""What the tests of the event feed share: free ports, and events as the pipeline would make them."""
+"""What the tests of the event feed share: free ports, an open feed, events."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from pipeline.events import TrackUpdated
+from pipeline.types import SourceInfo
+from sinks.zeromq import ZeroMqSink
 
 RUN = "6f1f3d0e-0000-4000-8000-000000000001"
 WALL = "2026-01-02T03:04:05.678Z"
@@ -38,3 +43,15 @@ def updated(seq: int, *, stream: str = "cam", run: str = RUN, track_id: int = 1,
         age_s=1.0,
         unseen_s=0.0,
     )
+
+
+@contextmanager
+def opened(endpoint: str = "tcp://127.0.0.1:*", **options: Any) -> Iterator[ZeroMqSink]:
+    """A sink that publishes; closed at the end."""
+    sink = ZeroMqSink(endpoint, **options)
+    try:
+        sink.check()
+        sink.open("cam", SourceInfo(width=64, height=48), ["person"])
+        yield sink
+    finally:
+        sink.close()
