@@ -1,35 +1,97 @@
 """Where frames come from. ``open_source`` chooses by the address; each source can also be made by itself.
 
-Every source keeps the promises of ``pipeline.types.Source``.
+Every source keeps the promises of ``pipeline.types.Source``. None of them connects again by itself.
 """
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import unquote
+
 from pipeline.errors import ConfigError
 from pipeline.sources.file import VideoFile
+from pipeline.sources.folder import IMAGE_SUFFIXES, ImageFolder, is_pattern
+from pipeline.sources.live import NETWORK_SCHEMES, NetworkStream, Transport
+from pipeline.sources.pipe import PipeSource, is_pipe
 from pipeline.sources.uri import clean_name, has_scheme, redact, stream_name
+from pipeline.sources.webcam import Webcam
 from pipeline.types import Source
 
-__all__ = ["VideoFile", "clean_name", "open_source", "redact", "stream_name"]
+__all__ = [
+    "ImageFolder",
+    "NetworkStream",
+    "PipeSource",
+    "VideoFile",
+    "Webcam",
+    "clean_name",
+    "open_source",
+    "redact",
+    "stream_name",
+]
 
 
-def open_source(uri: str, *, stream: str | None = None, threads: int = 0) -> Source:
-    """Open the source at ``uri``.
+def open_source(
+    uri: str,
+    *,
+    stream: str | None = None,
+    threads: int = 0,
+    fps: float | Fraction | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    transport: Transport = "tcp",
+    open_timeout_s: float = 5.0,
+    read_timeout_s: float | None = None,
+    username_env: str | None = None,
+    password_env: str | None = None,
+) -> Source:
+    """Open the source at ``uri``. Settings that do not concern its kind are ignored.
 
     Args:
-        uri: path of a video file.
+        uri: a video file; a folder of images, an image, or a pattern such as ``shots/*.jpg``; ``-`` for standard
+            input, or a named pipe; ``webcam:0`` or ``/dev/video0``; ``rtsp://``, ``rtsps://``, ``http://``,
+            ``https://``.
         stream: name of the stream; default: made from the address. White space and "/" in it become "-".
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        fps: images per second of media time (default 1), or the frame rate to ask of a webcam.
+        width, height: pixels to ask of a webcam.
+        transport: how RTSP carries video: ``"tcp"`` or ``"udp"``.
+        open_timeout_s: longest wait for a network stream to open, in seconds.
+        read_timeout_s: longest wait for the next data of a network stream (default 5) or a pipe (default 30).
+        username_env, password_env: environment variables with the user name and password for a network stream.
 
     Raises:
         SourceNotFoundError: there is nothing at that path.
         SourceError: it can't be opened or holds no picture that can be decoded.
-        ConfigError: an address of a kind that is not known, or a stream name that is empty.
+        ConfigError: an address of a kind that is not known, a stream name that is empty, a variable that is not set.
     """
-    name = clean_name(stream) if stream is not None else stream_name(uri)
-    if not name:
+    name = clean_name(stream) if stream is not None else None
+    if name == "":
         raise ConfigError(f"stream name {stream!r}: expected at least one character besides spaces and '/'")
-    if has_scheme(uri) and not uri.startswith("file://"):
-        scheme = uri.split("://", 1)[0]
-        raise ConfigError(f"{redact(uri)}: can't read {scheme}:// addresses; give the path of a video file")
-    return VideoFile(uri.removeprefix("file://"), stream=name, threads=threads)
+    if camera := re.fullmatch(r"webcam:(\d+)|(/dev/video\d+)", uri):
+        device = int(camera[1]) if camera[1] else camera[2]
+        return Webcam(device, width=width, height=height, fps=None if fps is None else float(fps), stream=name)
+    scheme = uri.partition("://")[0].lower() if has_scheme(uri) else ""
+    if scheme in NETWORK_SCHEMES:
+        return NetworkStream(
+            uri,
+            stream=name,
+            transport=transport,
+            open_timeout_s=open_timeout_s,
+            read_timeout_s=5.0 if read_timeout_s is None else read_timeout_s,
+            username_env=username_env,
+            password_env=password_env,
+            threads=threads,
+        )
+    if scheme and scheme != "file":
+        raise ConfigError(
+            f"{redact(uri)}: can't read {scheme}:// addresses; give a file, a folder, '-', webcam:0, rtsp:// or http://"
+        )
+    path = unquote(uri.partition("://")[2]) if scheme else uri
+    if path == "-" or is_pipe(path):
+        return PipeSource(path, stream=name, read_timeout_s=30.0 if read_timeout_s is None else read_timeout_s)
+    place = Path(path)
+    if place.is_dir() or place.suffix.lower() in IMAGE_SUFFIXES or (is_pattern(path) and not place.exists()):
+        return ImageFolder(path, fps=1 if fps is None else fps, stream=name)
+    return VideoFile(path, stream=name, threads=threads)

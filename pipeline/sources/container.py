@@ -26,6 +26,8 @@ _HIGHEST_FPS = 1000
 # Broadcast formats restart their clock where recordings were joined; FFmpeg's own tools draw the line here too.
 _LARGEST_BROADCAST_GAP_S = 10.0
 _LARGEST_GAP_S = 3600.0
+# Motion JPEG as cameras send it over HTTP. FFmpeg makes up 25 frames per second; the time of arrival is the truth.
+_WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
 
 OPEN_OPTIONS = {
     "max_pixels": str(MAX_PIXELS),
@@ -46,14 +48,22 @@ class ContainerSource:
         stream: the stream's name.
         uri: the address without credentials, for ``info`` and messages.
         threads: decoding threads; 0 lets FFmpeg choose.
-        live: a camera or network stream.
+        live: a camera, which does not wait; None decides by whether the container knows an end.
+        network: read errors are raised as ``SourceError``, and so is the end of a live stream.
 
     Raises:
         SourceError: no video stream, no picture that can be decoded, or one of an absurd size.
     """
 
     def __init__(
-        self, container: av.container.InputContainer, *, stream: str, uri: str, threads: int = 0, live: bool = False
+        self,
+        container: av.container.InputContainer,
+        *,
+        stream: str,
+        uri: str,
+        threads: int = 0,
+        live: bool | None = False,
+        network: bool = False,
     ) -> None:
         if threads < 0:
             raise ValueError(f"threads: expected 0 (automatic) or more, got {threads}")
@@ -64,19 +74,27 @@ class ContainerSource:
         self._index = 0
         self._converter = PictureConverter()
         try:
+            live = not has_end(container) if live is None else live
+            self._by_arrival = live and container.format.name in _WITHOUT_TIMESTAMPS
             self._video = self._choose_stream()
-            fps = frame_rate(self._video)
+            fps = None if self._by_arrival else frame_rate(self._video)
             self._decoder = PacketDecoder(
-                container, self._video, name=stream, threads=threads, live=live, frame_s=float(1 / fps) if fps else None
+                container,
+                self._video,
+                name=stream,
+                threads=threads,
+                live=live,
+                frame_s=float(1 / fps) if fps else None,
+                network=network,
             )
             self._decoded = self._decoder.frames()
             self._first: av.VideoFrame | None = self._first_frame()
             self._info = self._describe(self._first, fps, live)
             self._timeline = Timeline(
                 stream,
-                self._video.time_base or Fraction(1, 90_000),
+                Fraction(1, 1_000_000) if self._by_arrival else self._video.time_base or Fraction(1, 90_000),
                 float(1 / fps) if fps else None,
-                start=self._decoder.start_tick,
+                start=None if self._by_arrival else self._decoder.start_tick,
                 largest_gap_s=_LARGEST_BROADCAST_GAP_S if is_broadcast(container) and not live else _LARGEST_GAP_S,
             )
         except BaseException:
@@ -129,19 +147,22 @@ class ContainerSource:
     def _at_end(self) -> None:
         """Called once when the container has been read to its end."""
 
-    def _read_error(self, error: av.FFmpegError) -> SourceError:
-        """What to raise when reading breaks off."""
-        return SourceError(f"{self._uri}: reading broke off ({describe(error)}); check the source and the network")
+    def _broken_off(self, error: av.FFmpegError) -> SourceError:
+        return SourceError(f"{self._uri}: the stream broke off ({describe(error)}); check the source and the network")
 
     def _read(self) -> Generator[Frame, None, None]:
+        problem: SourceError | None = None
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield from self._pictures(first)
         try:
-            if self._first is not None:
-                first, self._first = self._first, None
-                yield from self._pictures(first)
             for decoded in self._decoded:
                 yield from self._pictures(decoded)
         except av.FFmpegError as error:
-            raise self._read_error(error) from error
+            problem = self._broken_off(error)
+        if problem is not None:
+            # Raised here, so that FFmpeg's error, which may hold an address with a password, does not come along.
+            raise problem
         self._at_end()
 
     def _pictures(self, decoded: av.VideoFrame) -> Iterator[Frame]:
@@ -154,9 +175,13 @@ class ContainerSource:
         except (av.FFmpegError, ValueError) as error:
             self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
             return
-        pts_s = self._timeline.next(decoded.pts, decoded.dts)
+        now_s = time.monotonic()
+        if self._by_arrival:
+            pts_s = self._timeline.next(round(now_s / float(self._timeline.time_base)))
+        else:
+            pts_s = self._timeline.next(decoded.pts, decoded.dts)
         index, self._index = self._index, self._index + 1
-        yield Frame(image, index, pts_s, time.monotonic(), self._stream_name)
+        yield Frame(image, index, pts_s, now_s, self._stream_name)
 
     def _choose_stream(self) -> av.VideoStream:
         videos = [video for video in self._container.streams.video if not video.disposition & Disposition.attached_pic]
@@ -182,10 +207,13 @@ class ContainerSource:
 
     def _first_frame(self) -> av.VideoFrame:
         self._decoder.give_up_after = _PACKETS_BEFORE_FIRST_FRAME
+        problem: SourceError | None = None
         try:
             frame = next(self._decoded, None)
         except av.FFmpegError as error:
-            raise self._read_error(error) from error
+            problem = self._broken_off(error)
+        if problem is not None:
+            raise problem
         self._decoder.give_up_after = None
         if frame is None:
             raise SourceError(
@@ -211,6 +239,11 @@ class ContainerSource:
             duration_s=duration_s if not live else None,
             uri=self._uri,
         )
+
+
+def has_end(container: av.container.InputContainer) -> bool:
+    """Whether its duration or its size is known. A playlist's own size says nothing of the stream."""
+    return bool(container.duration) or (container.format.name not in ("hls", "dash") and container.size > 0)
 
 
 def frame_rate(video: av.VideoStream) -> Fraction | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Generator, Iterator
 
 import av
 from av.codec.context import ThreadType
 from av.packet import Packet
 
+from pipeline.sources.packets import PacketLedger, PacketTail
 from pipeline.sources.picture import MAX_PIXELS
 
 logger = logging.getLogger(__name__)
@@ -22,116 +23,11 @@ _HIDDEN_FRAME_CODECS = frozenset({"vp8"})
 # Reorder buffers hold at most 16 frames in any codec.
 _MOST_REORDERED = 16
 _MOST_READ_ERRORS = 100
-_TAIL_BYTES = 64_000_000
 
 
 def is_broadcast(container: av.container.InputContainer) -> bool:
     """Whether it is an MPEG transport or programme stream, whose clock may restart and whose counters may gap."""
     return bool({"mpegts", "mpeg", "vob"} & set(container.format.name.split(",")))
-
-
-class PacketLedger:
-    """Pairs each packet sent to a decoder with the frame that comes out, by timestamp; the rest is lost.
-
-    Decoders swallow damage in several ways: an error, an error some packets later, or no sign at all. A packet whose
-    frame has not come out after ``patience`` more packets went in never will.
-
-    Args:
-        patience: most packets that a decoder holds back.
-        pairs: False for codecs with packets that are never shown; then only errors count.
-        believes_flags: whether a packet that the container calls corrupt makes a damaged frame.
-        frame_ticks: nominal duration of a frame in the stream's ticks, to tell the second field of a frame.
-    """
-
-    def __init__(self, patience: int, *, pairs: bool, believes_flags: bool, frame_ticks: float) -> None:
-        self._patience = patience
-        self._pairs = pairs
-        self._believes_flags = believes_flags
-        self._frame_ticks = frame_ticks
-        self._sent = 0
-        self._waiting: dict[int, int] = {}
-        self._damaged: set[int] = set()
-        self.lost = 0
-
-    @property
-    def waiting(self) -> frozenset[int]:
-        """Timestamps of the packets whose frames have not come out yet."""
-        return frozenset(self._waiting)
-
-    def sent(self, packet: Packet[av.VideoStream]) -> None:
-        """A packet goes into the decoder."""
-        self._sent += 1
-        if packet.pts is None or packet.is_discard:
-            return
-        if self._pairs:
-            self._waiting.setdefault(packet.pts, self._sent)
-        if packet.is_corrupt and self._believes_flags:
-            self._damaged.add(packet.pts)
-        while self._waiting:
-            oldest = next(iter(self._waiting))
-            if self._sent - self._waiting[oldest] <= self._patience:
-                break
-            del self._waiting[oldest]
-            self._damaged.discard(oldest)
-            self.lost += 1
-
-    def refused(self, packet: Packet[av.VideoStream]) -> None:
-        """The decoder reported an error; it is counted here unless the missing frame will be."""
-        if not self._pairs or packet.pts is None:
-            self.lost += 1
-
-    def received(self, frame: av.VideoFrame) -> bool:
-        """A frame came out; returns whether it is whole."""
-        if frame.pts is not None:
-            self._waiting.pop(frame.pts, None)
-            if frame.interlaced_frame:
-                for pts in [pts for pts in self._waiting if 0 < pts - frame.pts < 0.75 * self._frame_ticks]:
-                    del self._waiting[pts]
-        if frame.pts in self._damaged:
-            self._damaged.remove(frame.pts)
-            return False
-        return not frame.is_corrupt
-
-    def close(self) -> None:
-        """The decoder is empty: what is still waiting is lost."""
-        self.lost += len(self._waiting)
-        self._waiting.clear()
-
-
-class PacketTail:
-    """The last packets of a stream, from a keyframe on, so that its end can be decoded a second time.
-
-    Args:
-        at_least: packets to keep; more are kept back to a keyframe, and fewer where they would fill memory.
-    """
-
-    def __init__(self, at_least: int) -> None:
-        self._at_least = at_least
-        self._groups: deque[list[Packet[av.VideoStream]]] = deque()
-        self._bytes = 0
-
-    def append(self, packet: Packet[av.VideoStream]) -> None:
-        """Keep one more, and let go of what is no longer needed."""
-        if packet.is_keyframe:
-            self._groups.append([])
-        if not self._groups:
-            return
-        self._groups[-1].append(packet)
-        self._bytes += packet.size
-        while self._bytes > _TAIL_BYTES or len(self) - len(self._groups[0]) >= self._at_least:
-            self._bytes -= sum(kept.size for kept in self._groups.popleft())
-
-    def __len__(self) -> int:
-        return sum(map(len, self._groups))
-
-    def clear(self) -> None:
-        """Let go of all."""
-        self._groups.clear()
-        self._bytes = 0
-
-    def packets(self) -> list[Packet[av.VideoStream]]:
-        """What was kept, in decoding order; it begins with a keyframe."""
-        return list(itertools.chain(*self._groups))
 
 
 class PacketDecoder:
@@ -144,6 +40,7 @@ class PacketDecoder:
         live: hand out each frame as soon as its packet is in (threads share a picture's slices, not whole frames),
             and also frames that the decoder had to patch up: a camera's next whole one may be seconds away.
         frame_s: nominal duration of a frame in seconds, or None.
+        network: read errors end the stream and are raised, instead of being counted and read past.
 
     Attributes:
         failed: frames that were there but could not be decoded whole, under ``"decode"``.
@@ -162,11 +59,14 @@ class PacketDecoder:
         threads: int = 0,
         live: bool = False,
         frame_s: float | None = None,
+        network: bool = False,
     ) -> None:
         self._container = container
         self._stream = stream
         self._name = name
         self._live = live
+        self._network = network
+        self._started = False
         context = stream.codec_context
         context.thread_type = ThreadType.SLICE if live else ThreadType.AUTO
         context.thread_count = threads
@@ -193,9 +93,10 @@ class PacketDecoder:
         """The frames, once, in display order.
 
         Raises:
-            av.FFmpegError: a live container broke off or timed out. Others end there, and the failure is counted.
+            av.FFmpegError: a network stream broke off or timed out; what had been received came out before.
         """
-        for packet in self._packets():
+        broken: list[av.FFmpegError] = []
+        for packet in self._packets(broken):
             if self._frame_threads:
                 self._tail.append(packet)
             self._ledger.sent(packet)
@@ -209,6 +110,8 @@ class PacketDecoder:
         yield from self._flushed()
         self._ledger.close()
         self._account()
+        if broken:
+            raise broken[0]
 
     def close(self) -> None:
         """Let go of the codec, whose threads end when nothing refers to it any more. ``failed`` stays."""
@@ -221,8 +124,8 @@ class PacketDecoder:
             logger.warning("%s: %s", self._name, what)
         self.failed["decode"] += frames
 
-    def _packets(self) -> Iterator[Packet[av.VideoStream]]:
-        """Packets that hold data. Reading goes on behind damage."""
+    def _packets(self, broken: list[av.FFmpegError]) -> Iterator[Packet[av.VideoStream]]:
+        """Packets that hold data. Reading goes on behind damage; what ends a network stream is left in ``broken``."""
         errors = 0
         while True:
             try:
@@ -243,8 +146,9 @@ class PacketDecoder:
                     yield packet
                 return
             except av.FFmpegError as error:
-                if self._live and not isinstance(error, av.InvalidDataError):
-                    raise
+                if self._network and not isinstance(error, av.InvalidDataError):
+                    broken.append(error)
+                    return
                 errors += 1
                 logger.debug("%s: reading: %s", self._name, error)
                 if errors == 1:
@@ -256,6 +160,9 @@ class PacketDecoder:
 
     def _whole(self, decoded: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         for frame in decoded:
+            if self._live and not self._started:
+                self._ledger.start_from(frame)
+            self._started = True
             if self._ledger.received(frame) or self._live:
                 yield frame
             else:
@@ -263,6 +170,9 @@ class PacketDecoder:
         self._account()
 
     def _account(self) -> None:
+        if self._live and not self._started:
+            # Who joins a camera between two keyframes misses nothing that was meant for him.
+            return
         lost = self._ledger.lost
         if lost:
             self._ledger.lost = 0

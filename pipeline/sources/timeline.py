@@ -41,7 +41,7 @@ class Timeline:
     ) -> None:
         self._name = name
         self._tick_s = float(time_base)
-        self._time_base = time_base
+        self.time_base = time_base
         self._frame_s = frame_s or FALLBACK_FRAME_S
         self._start = start
         self._largest_gap_s = largest_gap_s
@@ -93,7 +93,7 @@ class Timeline:
             if self._last_s is not None:
                 # Frames without a timestamp came first; this one follows them.
                 self._shift_s = self._last_s + self._frame_s
-        return float((pts - self._origin) * self._time_base) + self._shift_s
+        return float((pts - self._origin) * self.time_base) + self._shift_s
 
     def _first_tick(self, pts: int) -> int:
         start = self._start

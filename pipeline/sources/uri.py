@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-# Everything between "//" and the last "@" before the path; passwords hold any character, even "@" and ":".
-_USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")
+# Credentials reach to the last "@": a password may hold "@", "/" and "?" where its owner did not encode them. That also
+# cuts an "@" in the path behind a port number, which no rule can tell from a password; cutting too much is the safer
+# mistake.
+_USER_INFO = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s:@]*:\S*@)(?:\S*@)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SECRET_PARAMETERS = re.compile(
-    r"(?i)([?&;](?:[a-z_-]*(?:password|passwd|token|secret|signature|api_?key)|pwd|pass|auth|key|sig|user|username|usr)=)[^&;#\s]*"
+    r"(?i)([?&;/_](?:[a-z_-]*(?:password|passwd|token|secret|signature|api_?key)|pwd|pass|auth|key|sig|user|username|usr)=)[^&;#/\s]*"
 )
 
 

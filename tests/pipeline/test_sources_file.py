@@ -308,7 +308,7 @@ def _playlist(path: Path) -> None:
     ("make", "expected"),
     [
         (lambda path: None, "no such file; check the path"),
-        (Path.mkdir, "is a folder; give a video file"),
+        (Path.mkdir, "is a folder without images; give a video file"),
         (Path.touch, "is empty"),
         (_text, "is not a video"),
         (_no_index, "lacks its index"),

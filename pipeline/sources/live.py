@@ -1,0 +1,154 @@
+"""Cameras and streams on the network, through FFmpeg."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Literal, get_args
+from urllib.parse import quote
+
+import av
+
+from pipeline.errors import ConfigError, SourceError
+from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.uri import redact, stream_name
+
+Transport = Literal["tcp", "udp"]
+
+NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
+# What a stream may lead to: a playlist from the network must not open local files.
+_RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls"
+_HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,data"
+
+
+class NetworkStream(ContainerSource):
+    """The frames of an RTSP camera, or of MJPEG, HLS or a video file over HTTP.
+
+    RTSP is live, and so is what HTTP gives without a length; such a source never ends by itself: when the connection
+    breaks, ends, or brings no data for ``read_timeout_s``, iterating raises ``SourceError``. Open a new one to go on.
+    Video over HTTP with a length is read like a file, to its end. Pictures with small damage are handed out as the
+    decoder patched them up; frames that never came out are counted in ``failed["decode"]``.
+
+    Args:
+        uri: ``rtsp://``, ``rtsps://``, ``http://`` or ``https://``; it may hold ``user:password@``.
+        stream: name of the stream; default: made from host and path.
+        transport: how RTSP carries video. UDP drops packets where TCP would wait.
+        open_timeout_s, read_timeout_s: longest wait for the stream to open and for each further packet, in seconds.
+        username_env, password_env: environment variables that hold user name and password, in place of those in
+            ``uri``.
+        threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+
+    Raises:
+        ConfigError: an environment variable is not set, or ``uri`` or ``transport`` is of an unknown kind.
+        SourceError: no connection, no permission, no video, or nothing came in time. No message, ``info`` or log line
+            holds user name or password.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        stream: str | None = None,
+        transport: Transport = "tcp",
+        open_timeout_s: float = 5.0,
+        read_timeout_s: float = 5.0,
+        username_env: str | None = None,
+        password_env: str | None = None,
+        threads: int = 0,
+    ) -> None:
+        shown = redact(uri)
+        scheme = uri.partition("://")[0].lower()
+        if scheme not in NETWORK_SCHEMES:
+            raise ConfigError(f"{shown}: expected one of {', '.join(sorted(NETWORK_SCHEMES))}")
+        if transport not in get_args(Transport):
+            raise ConfigError(f"transport: expected tcp or udp, got {transport!r}")
+        self._read_timeout_s = read_timeout_s
+        container = _open(
+            _with_credentials(uri, username_env, password_env),
+            shown,
+            _options(scheme, transport),
+            (open_timeout_s, read_timeout_s),
+        )
+        super().__init__(
+            container,
+            stream=stream or stream_name(uri),
+            uri=shown,
+            threads=threads,
+            live=True if scheme.startswith("rtsp") else None,
+            network=True,
+        )
+
+    def _at_end(self) -> None:
+        if self._info.live:
+            raise SourceError(f"{self._uri}: the stream ended; the camera or server closed it")
+
+    def _broken_off(self, error: av.FFmpegError) -> SourceError:
+        if isinstance(error, av.ExitError | av.TimeoutError):
+            return SourceError(
+                f"{self._uri}: no data for {self._read_timeout_s:g} s; check the camera, or allow more time"
+            )
+        return super()._broken_off(error)
+
+
+def _options(scheme: str, transport: Transport) -> dict[str, str]:
+    if scheme.startswith("rtsp"):
+        # Sound is not asked for: it would only take bandwidth.
+        return {
+            "rtsp_transport": transport,
+            "allowed_media_types": "video",
+            "protocol_whitelist": _RTSP_PROTOCOLS,
+        }
+    return {"protocol_whitelist": _HTTP_PROTOCOLS}
+
+
+def _with_credentials(uri: str, username_env: str | None, password_env: str | None) -> str:
+    if username_env is None and password_env is None:
+        return uri
+    username = _from_environment(username_env) if username_env is not None else ""
+    password = _from_environment(password_env) if password_env is not None else ""
+    scheme, _, rest = uri.partition("://")
+    authority, slash, path = rest.partition("/")
+    in_uri, _, host = authority.rpartition("@")
+    old_username, _, old_password = in_uri.partition(":")
+    user = quote(username, safe="") or old_username
+    secret = quote(password, safe="") or old_password
+    return f"{scheme}://{user}:{secret}@{host}{slash}{path}"
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigError(f"environment variable {name}: is not set; it should hold a camera's user name or password")
+    return value
+
+
+def _open(uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float, float]) -> av.container.InputContainer:
+    began_s = time.monotonic()
+    try:
+        return av.open(
+            uri,
+            "r",
+            options=dict(OPEN_OPTIONS),
+            container_options=options,
+            metadata_errors="replace",
+            timeout=timeout_s,
+        )
+    except av.FFmpegError as error:
+        # A protocol that is interrupted in the middle of an answer often calls it invalid.
+        timed_out = isinstance(error, av.ExitError | av.TimeoutError) or time.monotonic() - began_s >= timeout_s[0]
+        late = f"no video within {timeout_s[0]:g} s; check that the camera is on and reachable, or allow more time"
+        problem = SourceError(f"{shown}: {late if timed_out else _reason(error)}")
+    # Raised outside the handler: FFmpeg's error holds the address with its password and must not come along.
+    raise problem
+
+
+def _reason(error: av.FFmpegError) -> str:
+    if isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
+        return "user name or password are missing or wrong; give them in the address or in environment variables"
+    if isinstance(error, av.HTTPNotFoundError):
+        return "the server has nothing at this path; check the path"
+    if isinstance(error, av.ConnectionRefusedError):
+        return "connection refused; check host and port, and that the camera is on"
+    if isinstance(error, av.InvalidDataError):
+        return "what it sends is not a video; check the address"
+    return f"can't be opened ({describe(error)}); check the address and the network"

@@ -1,0 +1,121 @@
+"""Accounts of packets: which frame came out of which, and the last ones in case the end must be decoded again."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+
+import av
+from av.packet import Packet
+
+_TAIL_BYTES = 64_000_000
+
+
+class PacketLedger:
+    """Pairs each packet sent to a decoder with the frame that comes out, by timestamp; the rest is lost.
+
+    Decoders swallow damage in several ways: an error, an error some packets later, or no sign at all. A packet whose
+    frame has not come out after ``patience`` more packets went in never will.
+
+    Args:
+        patience: most packets that a decoder holds back.
+        pairs: False for codecs with packets that are never shown; then only errors count.
+        believes_flags: whether a packet that the container calls corrupt makes a damaged frame.
+        frame_ticks: nominal duration of a frame in the stream's ticks, to tell the second field of a frame.
+    """
+
+    def __init__(self, patience: int, *, pairs: bool, believes_flags: bool, frame_ticks: float) -> None:
+        self._patience = patience
+        self._pairs = pairs
+        self._believes_flags = believes_flags
+        self._frame_ticks = frame_ticks
+        self._sent = 0
+        self._waiting: dict[int, int] = {}
+        self._damaged: set[int] = set()
+        self.lost = 0
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """Timestamps of the packets whose frames have not come out yet."""
+        return frozenset(self._waiting)
+
+    def sent(self, packet: Packet[av.VideoStream]) -> None:
+        """A packet goes into the decoder."""
+        self._sent += 1
+        if packet.pts is None or packet.is_discard:
+            return
+        if self._pairs:
+            self._waiting.setdefault(packet.pts, self._sent)
+        if packet.is_corrupt and self._believes_flags:
+            self._damaged.add(packet.pts)
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            if self._sent - self._waiting[oldest] <= self._patience:
+                break
+            del self._waiting[oldest]
+            self._damaged.discard(oldest)
+            self.lost += 1
+
+    def refused(self, packet: Packet[av.VideoStream]) -> None:
+        """The decoder reported an error; it is counted here unless the missing frame will be."""
+        if not self._pairs or packet.pts is None:
+            self.lost += 1
+
+    def received(self, frame: av.VideoFrame) -> bool:
+        """A frame came out; returns whether it is whole."""
+        if frame.pts is not None:
+            self._waiting.pop(frame.pts, None)
+            if frame.interlaced_frame:
+                for pts in [pts for pts in self._waiting if 0 < pts - frame.pts < 0.75 * self._frame_ticks]:
+                    del self._waiting[pts]
+        if frame.pts in self._damaged:
+            self._damaged.remove(frame.pts)
+            return False
+        return not frame.is_corrupt
+
+    def start_from(self, first: av.VideoFrame) -> None:
+        """Forget what was lost before the first frame."""
+        self.lost = 0
+        if first.pts is not None:
+            self._waiting = {pts: sent for pts, sent in self._waiting.items() if pts >= first.pts}
+
+    def close(self) -> None:
+        """The decoder is empty: what is still waiting is lost."""
+        self.lost += len(self._waiting)
+        self._waiting.clear()
+
+
+class PacketTail:
+    """The last packets of a stream, from a keyframe on, so that its end can be decoded a second time.
+
+    Args:
+        at_least: packets to keep; more are kept back to a keyframe, and fewer where they would fill memory.
+    """
+
+    def __init__(self, at_least: int) -> None:
+        self._at_least = at_least
+        self._groups: deque[list[Packet[av.VideoStream]]] = deque()
+        self._bytes = 0
+
+    def append(self, packet: Packet[av.VideoStream]) -> None:
+        """Keep one more, and let go of what is no longer needed."""
+        if packet.is_keyframe:
+            self._groups.append([])
+        if not self._groups:
+            return
+        self._groups[-1].append(packet)
+        self._bytes += packet.size
+        while self._bytes > _TAIL_BYTES or len(self) - len(self._groups[0]) >= self._at_least:
+            self._bytes -= sum(kept.size for kept in self._groups.popleft())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups))
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self._groups.clear()
+        self._bytes = 0
+
+    def packets(self) -> list[Packet[av.VideoStream]]:
+        """What was kept, in decoding order; it begins with a keyframe."""
+        return list(itertools.chain(*self._groups))
