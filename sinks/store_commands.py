@@ -1,0 +1,116 @@
+"""The commands that read a store of events: query, export and report-html."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.errors import ConfigError
+from sinks.store_export import Format, export
+from sinks.store_query import Rows, query
+
+DEFAULT_STORE = Path("events.db")
+StorePath = Annotated[
+    Path, typer.Option("--store", "-s", metavar="X.db", help="The store of events, as store.path of the run names it.")
+]
+
+
+class Shape(StrEnum):
+    """How the answer to a query is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class FileFormat(StrEnum):
+    """What export can write."""
+
+    csv = "csv"
+    parquet = "parquet"
+    jsonl = "jsonl"
+
+
+def query_command(
+    sql: Annotated[str, typer.Argument(metavar="SELECT", help="What to ask; the views are in docs/store.md.")],
+    store: StorePath = DEFAULT_STORE,
+    shape: Annotated[Shape, typer.Option("--format", help="How to print the answer.")] = Shape.table,
+    limit: Annotated[int, typer.Option(min=0, help="Most rows to print; 0 for all.")] = 1000,
+    timeout: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Stop a query that takes longer.")] = 30.0,
+) -> None:
+    """Ask a store of events with SQL. Nothing can be changed by it."""
+    rows = query(store, sql, limit=limit or None, timeout_s=timeout)
+    if shape is Shape.table:
+        _print_table(rows)
+    elif shape is Shape.csv:
+        typer.echo(_as_csv(rows), nl=False)
+    else:
+        for row in rows.rows:
+            typer.echo(json.dumps(dict(zip(rows.columns, row, strict=True)), ensure_ascii=False, default=_no_json))
+    if not rows.complete:
+        typer.echo(f"only the first {limit} rows; --limit 0 prints all", err=True)
+
+
+def export_command(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    store: StorePath = DEFAULT_STORE,
+    file_format: Annotated[
+        FileFormat | None, typer.Option("--format", help="What to write. [default: as the file's name ends]")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Only this run; the beginning of its name is enough.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
+    types: Annotated[
+        str | None, typer.Option("--types", help="Only these types, such as line.crossed,zone.left.")
+    ] = None,
+) -> None:
+    """Write events of a store to a CSV, Parquet or JSON Lines file."""
+    chosen = [name.strip() for name in types.split(",") if name.strip()] if types is not None else None
+    count = export(store, output, format=_format(output, file_format), run=run, stream=stream, types=chosen)
+    typer.echo(f"{count} events written to {output}", err=True)
+
+
+def _format(output: Path, given: FileFormat | None) -> Format:
+    if given is not None:
+        return given.value
+    try:
+        return FileFormat(output.suffix.lower().removeprefix(".")).value
+    except ValueError:
+        raise ConfigError(f"{output}: its name says no format; add --format csv, parquet or jsonl") from None
+
+
+def _print_table(rows: Rows) -> None:
+    table = Table(*(escape(name) for name in rows.columns))
+    for row in rows.rows:
+        table.add_row(*("" if value is None else escape(_shown(value)) for value in row))
+    Console().print(table)
+
+
+def _shown(value: object) -> str:
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
+
+
+def _as_csv(rows: Rows) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows.columns)
+    writer.writerows([_shown(value) if isinstance(value, bytes) else value for value in row] for row in rows.rows)
+    return text.getvalue()
+
+
+def _no_json(value: object) -> str:
+    return _shown(value)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to a command line."""
+    app.command("query", no_args_is_help=True)(query_command)
+    app.command("export", no_args_is_help=True)(export_command)
