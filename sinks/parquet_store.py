@@ -1,0 +1,225 @@
+"""Events kept as Parquet files in a folder, run after run. See docs/store.md.
+
+A Parquet file can be read only when it is complete, so events go to a journal first: JSON lines, synced every time.
+When the journal is large or old enough it becomes a Parquet file, and so does one that a killed run left, at the next
+start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import time
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from itertools import islice, takewhile
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import SinkError
+from pipeline.events import Event, encode_json
+from pipeline.types import Sink, SourceInfo
+from sinks.batching import Batcher
+from sinks.event_kinds import event_kinds
+from sinks.outputs import write_error
+from sinks.parquet import ParquetFile, load_pyarrow
+from sinks.store_schema import COLUMN_NAMES
+
+logger = logging.getLogger(__name__)
+
+_MB = 1_000_000
+_DAY_S = 86_400.0
+_JOURNAL = re.compile(r"events-\d{8}T\d{12}Z-\d+\.journal")
+_FILE = re.compile(r"events-\d{8}T\d{12}Z-\d+\.parquet")
+_ROWS_AT_A_TIME = 5000
+
+
+class ParquetStore(Sink):
+    """Keeps events as Parquet files in a folder; a new one is begun every ``rotate_s`` and every ``rotate_mb``.
+
+    A process that is killed, or a machine that loses power, loses the events of the last ``flush_s`` at most. Several
+    runs may share a folder, also at the same time.
+
+    Args:
+        folder: made if its parent is there.
+        types: the event types to keep; all by default.
+        keep_days: files that were completed longer ago are deleted; None keeps them.
+        max_mb: the oldest files are deleted so that all stay below this many million bytes together; None for no limit.
+        flush_s: longest time in seconds that an event waits to be written, at most 1.
+        rotate_s, rotate_mb: time in seconds, and million bytes of JSON, after which a file is complete.
+
+    Raises:
+        ConfigError: an event type that does not exist.
+    """
+
+    may_stall = False  # it has a thread of its own
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        types: Collection[str] | None = None,
+        keep_days: float | None = None,
+        max_mb: float | None = None,
+        flush_s: float = 0.5,
+        rotate_s: float = 600.0,
+        rotate_mb: float = 32.0,
+    ) -> None:
+        if min(keep_days or 1, max_mb or 1, rotate_s, rotate_mb) <= 0 or not 0 < flush_s <= 1:
+            raise ValueError(
+                "expected keep_days, max_mb, rotate_s and rotate_mb above 0 and 0 < flush_s <= 1, got "
+                f"{keep_days}, {max_mb}, {rotate_s}, {rotate_mb} and {flush_s}"
+            )
+        self.folder = Path(folder)
+        self._kinds = event_kinds(types)
+        self._keep_s = None if keep_days is None else keep_days * _DAY_S
+        self._max_bytes = None if max_mb is None else max_mb * _MB
+        self._flush_s = flush_s
+        self._rotate_s = rotate_s
+        self._rotate_bytes = rotate_mb * _MB
+        self._journal: _Journal | None = None
+        self._batcher: Batcher[Event] | None = None
+
+    def check(self) -> None:
+        """Raise ``SinkError`` if the folder can't be written to, or pyarrow is not installed."""
+        load_pyarrow()
+        folder = self.folder if self.folder.exists() else self.folder.absolute().parent
+        if not folder.is_dir():
+            raise SinkError(f"cannot keep events in {self.folder}: {folder} is no folder; create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(f"cannot keep events in {self.folder}: no permission to write; choose another place")
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """Make the folder, and complete what a killed run left."""
+        if self._batcher is not None:
+            return
+        try:
+            self.folder.mkdir(exist_ok=True)
+            for path in sorted(self.folder.iterdir()):
+                if _JOURNAL.fullmatch(path.name):
+                    _recover(path)
+        except OSError as error:
+            raise _explained(self.folder, error) from error
+        self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
+
+    def on_event(self, event: Event) -> None:
+        """Hand an event to the writing thread. Waits only while 100,000 others do.
+
+        Raises:
+            SinkError: the files could not be written.
+        """
+        if self._batcher is None:
+            raise RuntimeError("ParquetStore: an event came before open")
+        if type(event) in self._kinds:
+            self._batcher.put(event)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Write what is left, and complete the last file. What was processed is kept, whatever ended the run."""
+        batcher, self._batcher = self._batcher, None
+        try:
+            if batcher is not None:
+                batcher.close()
+        finally:
+            self._complete()
+
+    def _write(self, batch: Sequence[Event]) -> None:
+        try:
+            if self._journal is None:
+                self._journal = _Journal(self.folder)
+            self._journal.write(b"".join(encode_json(event) + b"\n" for event in batch))
+        except OSError as error:
+            raise _explained(self.folder, error) from error
+        if self._journal.size >= self._rotate_bytes or self._journal.age_s >= self._rotate_s:
+            self._complete()
+
+    def _complete(self) -> None:
+        journal, self._journal = self._journal, None
+        try:
+            if journal is not None:
+                journal.complete()
+            self._trim()
+        except OSError as error:
+            raise _explained(self.folder, error) from error
+
+    def _trim(self) -> None:
+        """Delete the oldest files, as far as the limits ask for it. The newest stays."""
+        files = [(path, path.stat()) for path in sorted(self.folder.glob("events-*.parquet"))]
+        files = [(path, stat) for path, stat in files if _FILE.fullmatch(path.name)]
+        total = sum(stat.st_size for _, stat in files)
+        for path, stat in files[:-1]:
+            old = self._keep_s is not None and time.time() - stat.st_mtime > self._keep_s
+            if old or (self._max_bytes is not None and total > self._max_bytes):
+                path.unlink(missing_ok=True)
+                total -= stat.st_size
+
+
+class _Journal:
+    """A file of JSON lines that is locked as long as its owner lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._begun_s = time.monotonic()
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self._path = folder / f"events-{stamp}Z-{os.getpid()}.journal"
+        self._file = self._path.open("xb", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self.size = 0
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was begun."""
+        return time.monotonic() - self._begun_s
+
+    def write(self, lines: bytes) -> None:
+        """Add whole lines, safe from a loss of power when this returns."""
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        os.fsync(self._file.fileno())
+        self.size += len(lines)
+
+    def complete(self) -> None:
+        """Turn it into a Parquet file."""
+        with self._file:  # which holds the lock
+            _convert(self._path)
+
+
+def _recover(path: Path) -> None:
+    """Turn a journal that nobody writes any more into a Parquet file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if path.exists():  # its owner may have completed it just now
+            logger.warning("%s was left by a run that was killed; it is completed", path)
+            _convert(path)
+
+
+def _convert(path: Path) -> None:
+    with path.open("rb") as file:
+        # Only the last line can be torn: the journal is written in order.
+        rows = map(_row, takewhile(lambda line: line.endswith(b"\n"), file))
+        part = list(islice(rows, _ROWS_AT_A_TIME))
+        if part:
+            with ParquetFile(path.with_suffix(".parquet")) as parquet:
+                while part:
+                    parquet.write_rows(part)
+                    part = list(islice(rows, _ROWS_AT_A_TIME))
+    path.unlink()
+
+
+def _row(line: bytes) -> tuple[object, ...]:
+    """The values of ``store_schema.COLUMNS`` of an event in JSON."""
+    fields = msgspec.json.decode(line, type=dict[str, object])
+    box = fields.get("xyxy")
+    if isinstance(box, list):
+        fields |= dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
+    fields["data"] = line.rstrip(b"\n").decode()
+    return tuple(fields.get(name) for name in COLUMN_NAMES)
+
+
+def _explained(folder: Path, error: OSError) -> SinkError:
+    return error if isinstance(error, SinkError) else write_error(folder, error)
