@@ -164,11 +164,9 @@ class FeedReader:
         missing = self._chain.missing()
         if missing is not None and self._run is not None:
             return ReplayRequest(self._run, *missing)
-        if self._resync:
-            return SnapshotRequest()
-        if self._final and not self._done and self._run is not None:
-            return DoneRequest(self._run, self._chain.last or 0)
-        return None
+        if self._final and self._run is not None and self._chain.last is not None:
+            return None if self._done else DoneRequest(self._run, self._chain.last)
+        return SnapshotRequest() if self._resync else None
 
     def _give_up(self, now: float) -> None:
         """Report as missed what nobody answers for. A reader that merely waits for its publisher never gives up."""
