@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.errors import ConfigError
 
-CLASS_LIST_COMMAND = "run_pipeline.py models list"
-
 
 def class_ids(names: Iterable[str], class_names: Sequence[str], *, where: str = "classes") -> tuple[int, ...]:
     """The ids of class names, in the order given and each once.
@@ -33,11 +31,11 @@ def class_ids(names: Iterable[str], class_names: Sequence[str], *, where: str = 
 def _unknown(name: str, class_names: Sequence[str], where: str) -> str:
     """One line that says which name is unknown and which ones are like it."""
     lowered = {candidate.lower(): candidate for candidate in reversed(class_names)}
+    # Whoever is far off is shown them all: one long line, but nothing left to look up.
     matches = difflib.get_close_matches(str(name).lower(), lowered, n=4, cutoff=0.55)
     matches += [c for c in lowered if (name and str(name).lower() in c) and c not in matches][: 4 - len(matches)]
-    if len(class_names) <= 8:
-        hint = "this model knows: " + ", ".join(class_names)
+    if matches:
+        hint = f"did you mean {' or '.join(repr(lowered[match]) for match in matches)}?"
     else:
-        near = "did you mean " + " or ".join(repr(lowered[match]) for match in matches) + "? " if matches else ""
-        hint = f"{near}{CLASS_LIST_COMMAND} shows all {len(class_names)}"
+        hint = f"its {len(class_names)} classes are {', '.join(class_names)}"
     return f"{where}: no class {name!r} in this model; {hint}"
