@@ -54,7 +54,7 @@ def non_maximum_suppression(
     best of the rest, and so on. Boxes of different classes never suppress each other.
 
     Args:
-        xyxy: ``(N, 4)``, finite, not clipped to the image (clipped boxes overlap more than the real ones do).
+        xyxy: ``(N, 4)``, finite, each with some area, and not clipped to the image, which makes boxes overlap more.
         score: float32 ``(N,)``.
         class_id: int32 ``(N,)``, from 0.
         iou: boxes that overlap by exactly this much both stay.
@@ -104,8 +104,7 @@ class Letterbox:
             scaled_width, scaled_height = width, max(1, image_height * width // image_width)
         else:
             scaled_width, scaled_height = max(1, image_width * height // image_height), height
-        top, left = (height - scaled_height) // 2, (width - scaled_width) // 2
-        return cls(image_height, image_width, height, width, scaled_height, scaled_width, top, left)
+        return cls._centred(image_height, image_width, height, width, scaled_height, scaled_width)
 
     @classmethod
     def rectangular(cls, image_height: int, image_width: int, long_side: int, multiple: int) -> Letterbox:
@@ -114,7 +113,14 @@ class Letterbox:
         square = cls.fit(image_height, image_width, long_side, long_side)
         height = math.ceil(square.scaled_height / multiple) * multiple
         width = math.ceil(square.scaled_width / multiple) * multiple
-        return cls.fit(image_height, image_width, height, width)
+        return cls._centred(image_height, image_width, height, width, square.scaled_height, square.scaled_width)
+
+    @classmethod
+    def _centred(
+        cls, image_height: int, image_width: int, height: int, width: int, scaled_height: int, scaled_width: int
+    ) -> Letterbox:
+        top, left = (height - scaled_height) // 2, (width - scaled_width) // 2
+        return cls(image_height, image_width, height, width, scaled_height, scaled_width, top, left)
 
     def draw(self, image: Image, out: Image) -> None:
         """Write the letterboxed image into ``out``, uint8 ``(height, width, 3)``."""
@@ -127,10 +133,8 @@ class Letterbox:
         if image.shape[:2] == place.shape[:2]:
             place[...] = image
             return
-        if (
-            cv2.resize(image, (self.scaled_width, self.scaled_height), dst=place, interpolation=cv2.INTER_LINEAR)
-            is not place
-        ):
+        size = (self.scaled_width, self.scaled_height)
+        if cv2.resize(image, size, dst=place, interpolation=cv2.INTER_LINEAR) is not place:
             raise AssertionError("OpenCV did not write into the buffer that it was given")
 
     def to_network(self, xyxy: FloatArray) -> NDArray[np.float64]:

@@ -197,7 +197,7 @@ class _Decoder:
         parts = [self._candidates(head, output) for head, output in zip(self._heads, heads, strict=True)]
         image, xyxy, score, class_id = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         if not np.isfinite(xyxy).all():
-            raise ModelError(f"{self._path}: with these weights the network computes boxes that are not numbers.")
+            raise self._not_a_number()
         detections = []
         for index, letterbox in enumerate(letterboxes):
             rows = np.flatnonzero(image == index)
@@ -207,6 +207,8 @@ class _Decoder:
     def _candidates(self, head: Head, output: Float32Array) -> _Candidates:
         # No class can score more than the objectness, so most of the cells need no more than one look.
         objectness = _sigmoid(output[..., 4])
+        if not np.isfinite(output[..., 4]).all():
+            raise self._not_a_number()
         image, row, column, anchor = np.nonzero(objectness >= self._confidence)
         cells = output[image, row, column, anchor]
         scores = objectness[image, row, column, anchor, None] * _sigmoid(cells[:, 5:])
@@ -222,6 +224,12 @@ class _Decoder:
         half = np.exp(growth) * np.array(head.anchors)[anchor[cell]] / 2
         xyxy = np.concatenate([centre - half, centre + half], axis=1)
         return _Candidates(image[cell], xyxy, scores[cell, class_id], class_id.astype(np.int32))
+
+    def _not_a_number(self) -> ModelError:
+        return ModelError(
+            f"{self._path}: with these weights the network computes what is not a finite number; the file is damaged "
+            "or belongs to another network."
+        )
 
     def _select(
         self, xyxy: NDArray[np.float64], score: Float32Array, class_id: Int32Array, letterbox: Letterbox

@@ -4,8 +4,8 @@ Import this where TensorFlow is needed, never at the top of a module: it takes s
 
 While it loads, TensorFlow writes a dozen lines of no concern to anybody (which instructions it uses, that there is no
 GPU) straight to file descriptor 2, from C++ and before any setting of its own applies. They go to the log at debug
-level instead. Nothing is hidden from who sets TF_CPP_MIN_LOG_LEVEL. A module's body runs once and under Python's import
-lock, so the detour of the descriptor needs no lock of its own.
+level instead, unless TF_CPP_MIN_LOG_LEVEL is 0. A module's body runs once and under Python's import lock, so the detour
+of the descriptor needs no lock of its own.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def _default_environment(name: str, value: str) -> Iterator[None]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # for what it would say later on
-    with _chatter_to_log():
+    # TensorFlow reads the level once, when it first has something to say.
+    with _default_environment("TF_CPP_MIN_LOG_LEVEL", "2"), _chatter_to_log():
         yield
 
 

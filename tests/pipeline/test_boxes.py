@@ -16,10 +16,10 @@ Box = tuple[float, float, float, float]
 
 
 @st.composite
-def boxes(draw: st.DrawFn) -> Box:
+def boxes(draw: st.DrawFn, smallest: int = 0) -> Box:
     # Quarters of small numbers: overlaps of exactly the threshold, equal boxes and empty ones all come up.
     left, top = draw(st.integers(-40, 80)) / 4, draw(st.integers(-40, 80)) / 4
-    width, height = draw(st.integers(0, 60)) / 4, draw(st.integers(0, 60)) / 4
+    width, height = draw(st.integers(smallest, 60)) / 4, draw(st.integers(smallest, 60)) / 4
     return left, top, left + width, top + height
 
 
@@ -52,7 +52,9 @@ def suppress_one_by_one(rows: list[Box], scores: list[float], classes: list[int]
 
 
 @given(
-    st.lists(st.tuples(boxes(), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.integers(0, 3)), max_size=24),
+    st.lists(
+        st.tuples(boxes(smallest=1), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.integers(0, 3)), max_size=24
+    ),
     st.sampled_from([0.0, 0.25, 0.45, 0.5, 1.0]),
 )
 def test_suppression_equals_its_definition(found: list[tuple[Box, float, int]], iou: float) -> None:
