@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from pipeline.ledger import Ledger
 from pipeline.timing import Timings
-from pipeline.types import Frame, Source
+from pipeline.types import Frame, ReconnectingSource, Source
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,8 @@ class Producer:
             if first:
                 self._stop_reason = reason
             thread = self._thread
+        if isinstance(self._source, ReconnectingSource):
+            self._source.request_stop()
         # Whoever stops second must not see the ledger before the first has counted what it discarded.
         with self._stopping:
             self._ledger.dropped(reason, len(self._channel.cancel()))

@@ -32,6 +32,7 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
         objects: counts per class name.
         sinks: per output of its own that did not see every frame, how many it missed by reason.
         latency: of a live stream, from capture to its events.
+        sink_latency: of a live stream, from capture until a sink of its own was done with the frame, per sink.
         error: what ended the stream early, or None.
     """
 
@@ -39,6 +40,7 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
     objects: dict[str, ObjectCounts]
     sinks: dict[str, dict[str, int]] = {}
     latency: StageReport | None = None
+    sink_latency: dict[str, StageReport] = {}
     error: str | None = None
 
 

@@ -16,7 +16,7 @@ from pipeline.intake import Intake, StreamEnd
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
-from pipeline.stream import EndReason, Stream, StreamRun
+from pipeline.stream import EndReason, Stream, StreamRun, StreamStatus
 from pipeline.timing import Timings
 from pipeline.types import Detector, Frame, Sink
 
@@ -91,6 +91,10 @@ class Pipeline:
     def remove(self, name: str) -> None:
         """End one stream while the run goes on with the others; no other is disturbed. For any thread."""
         self._intake.call(lambda: self._end(self._running[name], "removed") if name in self._running else None)
+
+    def status(self) -> list[StreamStatus]:
+        """How each running stream is doing; for any thread."""
+        return [run.status() for run in list(self._running.values())]
 
     def run(self) -> Report:
         """Process every source to its end, or to ``stop``, and return what happened.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.events import Event
 from pipeline.sink_worker import SinkWorker
-from pipeline.timing import Timings
+from pipeline.timing import StageReport, Timings
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,13 @@ class SinkGroup:
         workers = zip(self._names, self._sinks, strict=True)
         return {
             name: sink.dropped_frames for name, sink in workers if isinstance(sink, SinkWorker) and sink.dropped_frames
+        }
+
+    def latency(self) -> dict[str, StageReport]:
+        """Per sink that has a thread, the time from a frame's capture until the sink was done with it."""
+        workers = zip(self._names, self._sinks, strict=True)
+        return {
+            name: sink.latency.report() for name, sink in workers if isinstance(sink, SinkWorker) and sink.latency.count
         }
 
     def _each(self, call: Callable[[Sink], None]) -> None:

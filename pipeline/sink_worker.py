@@ -11,11 +11,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
 from pipeline.errors import SinkError
 from pipeline.events import Event
-from pipeline.timing import Timings
+from pipeline.timing import Durations, Timings
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ class SinkWorker(Sink):
             None means as long as it takes.
         timings: gets the time of each ``on_frame`` as stage ``name``.
         name: of the thread and in messages; by default the sink's class.
+
+    Attributes:
+        latency: from a frame's capture to the end of the sink's ``on_frame``.
     """
 
     may_stall = False
@@ -76,7 +80,8 @@ class SinkWorker(Sink):
         self._when_full: WhenFull = when_full
         self._on_drop = on_drop
         self._timeout_s = timeout_s
-        self._timings = timings
+        self._timings = timings or Timings()
+        self.latency = Durations()
         self._name = name or type(sink).__name__
         self._channel: Channel[_Call] = Channel(
             capacity, when_full=when_full, lane=self._lane, on_drop=lambda call: self._count(call, "slow")
@@ -184,11 +189,9 @@ class SinkWorker(Sink):
 
     def _make(self, call: _Call) -> None:
         if isinstance(call, TrackedFrame):
-            if self._timings is None:
+            with self._timings.stage(self._name):
                 self._sink.on_frame(call)
-            else:
-                with self._timings.stage(self._name):
-                    self._sink.on_frame(call)
+            self.latency.add(monotonic() - call.frame.captured_s)
         elif isinstance(call, Event):
             self._sink.on_event(call)
         else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
+from pipeline import events
 from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.events import Event, StreamEnded, StreamOffline, StreamOnline, StreamStarted
+from pipeline.events import Event, Latency, Stats, StreamEnded, StreamOffline, StreamOnline, StreamStarted
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
 from pipeline.pace import EveryNth, Pace
@@ -17,12 +19,23 @@ from pipeline.report import ObjectCounts, StreamReport
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.timing import Durations, Timings
-from pipeline.types import DetectionFilter, Detections, Frame, Sink, Source, SourceInfo, TrackedFrame, Tracker
+from pipeline.types import (
+    DetectionFilter,
+    Detections,
+    Frame,
+    ReconnectingSource,
+    Sink,
+    Source,
+    SourceInfo,
+    TrackedFrame,
+    Tracker,
+)
 
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
 _LIVE_STOP_S = 2.0
+_STATS_S = 10.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
 
@@ -48,6 +61,24 @@ class Stream:
     detect_every: int | Pace = 1
     duration_s: float | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """How a stream is doing.
+
+    Attributes:
+        name: of the stream.
+        state: ``waiting`` for its first frame, ``online`` or ``offline``.
+        ledger: where its frames went so far.
+        p50_ms, p95_ms: latency from capture to events so far.
+    """
+
+    name: str
+    state: Literal["waiting", "online", "offline"]
+    ledger: events.Ledger
+    p50_ms: float
+    p95_ms: float
 
 
 class StreamRun:
@@ -93,9 +124,20 @@ class StreamRun:
             when_full="drop_oldest" if info.live else "wait",
             on_drop=lambda _: self._ledger.dropped("stale"),
         )
+        self._call = intake.call
+        self._state: Literal["waiting", "online", "offline"] = "waiting"
         self._producer = Producer(stream.source, self.inlet, self._ledger, timings)
-        self._analytics: StreamAnalytics | None = None
+        self._analytics = StreamAnalytics(
+            self.name,
+            class_names,
+            stamper=stamper,
+            hold_s=hold_for(info),
+            frame_s=self._frame_s or 0.04,
+            **dict(stream.analytics),
+        )
+        self._opened = False
         self._last_pts_s: float | None = None
+        self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
         self._error: BaseException | None = None
 
     def check(self) -> None:
@@ -103,9 +145,14 @@ class StreamRun:
         self._own.check()
 
     def start(self) -> None:
-        """Begin to decode. A camera may be off yet, so a live stream is announced when its first frame comes."""
-        if not self.live:
-            self._open()
+        """Announce the stream to its sinks and begin to decode. A camera that is off yet has no size at this point."""
+        source = self._stream.source
+        if isinstance(source, ReconnectingSource):
+            source.listen(
+                on_offline=lambda reason: self._call(partial(self._offline, reason)),
+                on_online=lambda offline_s: self._call(partial(self._online, offline_s)),
+            )
+        self._open()
         self._producer.start()
 
     def wants_detection(self, frame: Frame) -> bool:
@@ -118,7 +165,6 @@ class StreamRun:
 
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
-        analytics = self._analytics or self._open()
         with self._timings.stage("track"):
             if detections is not None:
                 for keep in self._stream.filters:
@@ -126,25 +172,47 @@ class StreamRun:
             tracks = self._stream.tracker.update(detections, frame.pts_s, frame.image)
         tracked = TrackedFrame(frame, detections, tracks, self._stream.tracker.ended)
         with self._timings.stage("analytics"):
-            events = analytics.update(tracked)
+            found = self._analytics.update(tracked)
         with self._timings.stage("sinks"):
             for group in self._groups:
                 group.on_frame(tracked)
-            self._send(*events)
+            self._send(*found)
         self._last_pts_s = frame.pts_s
+        self._state = "online"
         self._ledger.processed()
-        latency_s = time.monotonic() - frame.captured_s
-        self.latency.add(latency_s)
-        self._pace.observe(tracked, latency_s)
+        now_s = time.monotonic()
+        self.latency.add(now_s - frame.captured_s)
+        self._pace.observe(tracked, now_s - frame.captured_s)
+        if self.live:
+            self._tell_stats(now_s)
 
-    def offline(self, reason: str) -> None:
+    def _tell_stats(self, now_s: float) -> None:
+        """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
+        if self._stats_sent is None:
+            self._stats_sent = (now_s, self._ledger.snapshot().processed)
+        then_s, processed = self._stats_sent
+        if now_s - then_s < _STATS_S:
+            return
+        ledger, latency = self._ledger.snapshot(), self.latency
+        percentiles = {f"p{percent}_ms": round(1000 * latency.percentile(percent), 1) for percent in (50, 95, 99)}
+        fps = round((ledger.processed - processed) / (now_s - then_s), 2)
+        self._stats_sent = (now_s, ledger.processed)
+        self._send(self._stamper(Stats, **self._now(), ledger=ledger, fps=fps, latency=Latency(**percentiles)))
+
+    def status(self) -> StreamStatus:
+        """How it is doing now; for any thread."""
+        latency = {percent: 1000 * self.latency.percentile(percent) for percent in (50, 95)}
+        return StreamStatus(self.name, self._state, self._ledger.snapshot(), latency[50], latency[95])
+
+    def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""
-        analytics = self._analytics or self._open()
+        self._state = "offline"
         self._stream.tracker.reset()
-        self._send(*analytics.gap(), self._stamper(StreamOffline, **self._now(), reason=reason))
+        self._send(*self._analytics.gap(), self._stamper(StreamOffline, **self._now(), reason=reason))
 
-    def online(self, offline_s: float) -> None:
+    def _online(self, offline_s: float) -> None:
         """The source is back."""
+        self._state = "online"
         self._send(self._stamper(StreamOnline, **self._now(), offline_s=round(offline_s, 3)))
 
     def finish(self, reason: EndReason, error: BaseException | None = None) -> BaseException | None:
@@ -155,7 +223,7 @@ class StreamRun:
         """
         self._producer.stop(reason, _LIVE_STOP_S if self.live else None)
         self._settle(reason)
-        if self._analytics is not None:
+        if self._opened:
             self._stream.tracker.reset()
             try:
                 self._send(*self._analytics.finish(), self._ended(reason, error))
@@ -178,16 +246,16 @@ class StreamRun:
     def report(self) -> StreamReport:
         """What this stream adds to the run's report."""
         ledger = self._ledger.snapshot()
-        objects = self._analytics.objects() if self._analytics else {}
         return StreamReport(
             decoded=ledger.decoded,
             processed=ledger.processed,
             dropped=ledger.dropped,
             failed=ledger.failed,
             media_s=round(self.media_s, 3),
-            objects={name: ObjectCounts(**counts) for name, counts in objects.items()},
+            objects={name: ObjectCounts(**counts) for name, counts in self._analytics.objects().items()},
             sinks=self._own.lost(),
             latency=self.latency.report() if self.live else None,
+            sink_latency=self._own.latency() if self.live else {},
             error=str(self._error) if self._error is not None else None,
         )
 
@@ -196,17 +264,9 @@ class StreamRun:
         fps = self._stream.source.info.fps
         return float(1 / fps) if fps else 0.0
 
-    def _open(self) -> StreamAnalytics:
-        """Announce the stream, now that its source is known."""
+    def _open(self) -> None:
         info = self._stream.source.info
-        self._analytics = StreamAnalytics(
-            self.name,
-            self._class_names,
-            stamper=self._stamper,
-            hold_s=hold_for(info),
-            frame_s=self._frame_s or 0.04,
-            **dict(self._stream.analytics),
-        )
+        self._opened = True
         for group in self._groups:
             group.open(self.name, info, self._class_names)
         started = self._stamper(
@@ -221,7 +281,6 @@ class StreamRun:
             live=info.live,
         )
         self._send(started)
-        return self._analytics
 
     def _settle(self, reason: EndReason) -> None:
         """Account for frames that were taken from the queue and did not get through."""

@@ -67,7 +67,7 @@ class SourceInfo:
     """What is known about a source when it opens.
 
     Attributes:
-        width, height: pixels as displayed (after rotation).
+        width, height: pixels as displayed (after rotation); 0 for a camera that has not been reached yet.
         fps: nominal frames per second, or None where the source does not say.
         frame_count: frames the container promises, or None; a hint for progress bars, never relied on.
         live: True for cameras and network streams, which can't wait for a slow reader.
@@ -229,6 +229,20 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class ReconnectingSource(Source, Protocol):
+    """A live source that outlives its connection."""
+
+    def listen(self, on_offline: Callable[[str], object], on_online: Callable[[float], object]) -> None:
+        """Have the reading thread call these between frames: with the reason of each outage when it begins, and with
+        its length in seconds when it is over. Call before iterating."""
+        ...
+
+    def request_stop(self) -> None:
+        """End the iteration soon, also while it waits or reads. For any thread."""
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Finds objects in images."""
 
@@ -295,7 +309,7 @@ class Sink:
     first and the events that it gave rise to follow. A sink that serves several streams sees ``open`` once per stream.
 
     Attributes:
-        may_stall: True for a sink whose methods may take long (an encoder, user code); it then gets a thread of its own.
+        may_stall: True for a sink whose methods may take long (an encoder, user code); it then gets its own thread.
     """
 
     may_stall: bool = True
