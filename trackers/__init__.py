@@ -7,15 +7,20 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from trackers.base import ArrayTracker
+from trackers.buffered import BufferedTracker
 from trackers.bytetrack import ByteTracker
 from trackers.sort import SortTracker
 
-_CLASSES: dict[str, type[ArrayTracker]] = {"sort": SortTracker, "bytetrack": ByteTracker}
+_CLASSES: dict[str, type[ArrayTracker]] = {
+    "buffered": BufferedTracker,
+    "bytetrack": ByteTracker,
+    "sort": SortTracker,
+}
 
 TRACKERS: tuple[str, ...] = tuple(_CLASSES)
 """Names that ``create_tracker`` knows."""
 
-DEFAULT_TRACKER = "sort"
+DEFAULT_TRACKER = "buffered"
 """The one that wins end to end; docs/tracking.md has the table."""
 
 
@@ -44,4 +49,4 @@ def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **s
     return kind(**{"min_score": confidence, **settings})
 
 
-__all__ = ["DEFAULT_TRACKER", "TRACKERS", "SortTracker", "create_tracker"]
+__all__ = ["DEFAULT_TRACKER", "TRACKERS", "BufferedTracker", "ByteTracker", "SortTracker", "create_tracker"]

@@ -1,88 +1,173 @@
-"""Which detection belongs to which track: overlaps and assignments, over arrays."""
+"""Which detection belongs to which track: pairs that overlap, and the best assignment, over arrays.
+
+Only pairs that overlap are kept, as a list, so that the cost of a crowd grows with its overlaps and not with the square
+of its size.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 Float64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Int32Array = NDArray[np.int32]
 IndexArray = NDArray[np.intp]
 
+# Up to this many cells a full matrix is quicker than anything cleverer.
+_FEW_CELLS = 16384
+_NONE = np.zeros(0, np.intp)
 
-def pairwise_iou(first: Float64Array, second: Float64Array) -> Float64Array:
-    """Intersection over union of all pairs.
+
+class Pairs(NamedTuple):
+    """Pairs of a row (a detection) and a column (a track) that may belong together.
+
+    Attributes:
+        row, column: ``(p,)`` indices.
+        shape: how many rows and columns there are.
+    """
+
+    row: IndexArray
+    column: IndexArray
+    shape: tuple[int, int]
+
+
+def overlapping_pairs(
+    first: Float64Array, second: Float64Array, first_class: Int32Array, second_class: Int32Array
+) -> Pairs:
+    """All pairs of boxes of one class that share some area, ordered by row.
 
     Args:
         first: float64 ``(n, 4)`` xyxy.
         second: float64 ``(m, 4)`` xyxy.
-
-    Returns:
-        float64 ``(n, m)`` in [0, 1]; 0 where both boxes are empty.
+        first_class, second_class: int32 ``(n,)`` and ``(m,)``.
     """
-    width = np.minimum(first[:, None, 2], second[None, :, 2])
-    width -= np.maximum(first[:, None, 0], second[None, :, 0])
-    np.maximum(width, 0.0, out=width)
-    intersection = np.minimum(first[:, None, 3], second[None, :, 3])
-    intersection -= np.maximum(first[:, None, 1], second[None, :, 1])
-    np.maximum(intersection, 0.0, out=intersection)
-    intersection *= width
-    union = np.add(area(first)[:, None], area(second)[None, :], out=width)
-    union -= intersection
-    np.maximum(union, np.finfo(np.float64).tiny, out=union)
-    intersection /= union
-    return intersection
+    shape = (len(first), len(second))
+    if not len(first) or not len(second):
+        return Pairs(_NONE, _NONE, shape)
+    if len(first) * len(second) <= _FEW_CELLS:
+        low, high = np.maximum(first[:, None, :2], second[:, :2]), np.minimum(first[:, None, 2:], second[:, 2:])
+        row, column = ((low < high).all(axis=2) & (first_class[:, None] == second_class)).nonzero()
+        return Pairs(row, column, shape)
+    # Sweep from left to right: a partner begins before this box ends, and not further left than the widest box reaches.
+    order = np.argsort(second[:, 0], kind="stable")
+    left = second[order, 0]
+    widest = float((second[:, 2] - second[:, 0]).max())
+    begin = np.searchsorted(left, first[:, 0] - widest, side="left")
+    count = np.maximum(np.searchsorted(left, first[:, 2], side="left") - begin, 0)
+    row = np.repeat(np.arange(len(first)), count)
+    column = order[np.arange(len(row)) - np.repeat(np.cumsum(count) - count - begin, count)]
+    # One coordinate at a time, along contiguous copies: most pairs of a crowd are told apart by height alone.
+    (_, top, _, bottom), (_, other_top, _, other_bottom) = first.T.copy(), second.T.copy()
+    near = (bottom[row] > other_top[column]) & (other_bottom[column] > top[row])
+    row, column = row[near], column[near]
+    near = (second[column, 2] > first[row, 0]) & (first_class[row] == second_class[column])
+    return Pairs(row[near], column[near], shape)
+
+
+def pair_iou(one: Float64Array, other: Float64Array) -> Float64Array:
+    """Intersection over union of boxes one by one: float64 ``(p, 4)`` xyxy twice gives ``(p,)`` in [0, 1]."""
+    low, high = np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])
+    side = np.maximum(high - low, 0.0)
+    intersection = side[:, 0] * side[:, 1]
+    union = area(one) + area(other) - intersection
+    return np.asarray(intersection / np.maximum(union, np.finfo(np.float64).tiny))
 
 
 def area(boxes: Float64Array) -> Float64Array:
     """Area in square pixels, ``(n,)``, of xyxy ``(n, 4)``."""
-    size = boxes[:, 2:] - boxes[:, :2]
-    return np.asarray(size[:, 0] * size[:, 1])
+    side = boxes[:, 2:] - boxes[:, :2]
+    return np.asarray(side[:, 0] * side[:, 1])
 
 
-def assign(value: Float64Array) -> tuple[IndexArray, IndexArray]:
-    """The one-to-one pairs ``(rows, columns)`` that have the greatest total value; only pairs with a value above 0.
+def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
+    """The one-to-one pairs ``(rows, columns)`` of greatest total ``value`` ``(p,)``, each with a value above 0.
 
-    Values below 0 are taken as 0. Pairs that must not be (another class, too far) have the value 0: then the optimum of
-    the whole is the optimum of each class, since no class gains or loses by what another one does.
+    Pairs of differing classes are never in the list, so no class gains or loses by what another one does, and the
+    optimum of the whole is the optimum of each class.
     """
-    useful = value > 0.0
-    rows, columns = np.flatnonzero(useful.any(axis=1)), np.flatnonzero(useful.any(axis=0))
-    part = np.where(useful, value, 0.0)[np.ix_(rows, columns)]
-    chosen_rows, chosen_columns = linear_sum_assignment(part, maximize=True)
-    good = part[chosen_rows, chosen_columns] > 0.0
-    return rows[chosen_rows[good]], columns[chosen_columns[good]]
+    good = value > 0.0
+    row, column, value = pairs.row[good], pairs.column[good], value[good]
+    if not len(row):
+        return _NONE, _NONE
+    cells = pairs.shape[0] * pairs.shape[1]
+    if cells <= _FEW_CELLS or 10 * len(row) > cells:
+        table = np.zeros(pairs.shape)
+        table[row, column] = value
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        good = table[rows, columns] > 0.0
+        return rows[good], columns[good]
+    # Every row also gets a column of its own with the value 0, so that it may stay alone.
+    here, row = np.unique(row, return_inverse=True)
+    count = len(here)
+    offset = float(value.max()) + 1.0
+    cost = np.concatenate([offset - value, np.full(count, offset)])
+    places = (np.concatenate([row, np.arange(count)]), np.concatenate([column, pairs.shape[1] + np.arange(count)]))
+    graph = csr_array((cost, places), shape=(count, pairs.shape[1] + count))
+    rows, columns = min_weight_full_bipartite_matching(graph)
+    good = columns < pairs.shape[1]
+    return here[rows[good]], columns[good].astype(np.intp)
+
+
+class Stage(NamedTuple):
+    """One round of an association: which rows and columns take part, and the value of each pair, computed if needed."""
+
+    rows: BoolArray
+    columns: BoolArray
+    value: Callable[[], Float64Array]
+
+
+def assign_in_stages(pairs: Pairs, stages: Sequence[Stage]) -> tuple[IndexArray, IndexArray]:
+    """The pairs ``(rows, columns)`` of all stages; each stage assigns what the earlier ones left."""
+    all_rows, all_columns = [_NONE], [_NONE]
+    free_rows, free_columns = np.ones(pairs.shape[0], np.bool_), np.ones(pairs.shape[1], np.bool_)
+    for stage in stages:
+        open_rows, open_columns = stage.rows & free_rows, stage.columns & free_columns
+        open_pairs = open_rows[pairs.row] & open_columns[pairs.column]
+        if open_pairs.any():
+            rows, columns = assign(pairs, stage.value() * open_pairs)
+            free_rows[rows] = False
+            free_columns[columns] = False
+            all_rows.append(rows)
+            all_columns.append(columns)
+    return np.concatenate(all_rows), np.concatenate(all_columns)
 
 
 def associate(
-    value: Float64Array, minimum: float, row_class: Int32Array, column_class: Int32Array
+    pairs: Pairs, value: Float64Array, minimum: float, row_class: Int32Array
 ) -> tuple[IndexArray, IndexArray]:
-    """Pairs of one class with the greatest total value, less those whose value falls below ``minimum``.
+    """The pairs of greatest total value, less those whose value falls below ``minimum``: SORT's rule, per class.
 
-    This is SORT's rule, per class: where no box has more than one partner at or above ``minimum``, those pairs are
-    taken as they are; elsewhere the assignment also weighs pairs below ``minimum``, which are discarded afterwards.
+    Where no box of a class has more than one partner at or above ``minimum``, those pairs are taken as they are;
+    elsewhere the assignment also weighs pairs below ``minimum``, which are discarded afterwards.
 
     Args:
-        value: float64 ``(n, m)``, not negative.
+        pairs: pairs of one class each.
+        value: ``(p,)``, not negative.
         minimum: least value of a pair that is kept.
-        row_class: int32 ``(n,)``.
-        column_class: int32 ``(m,)``.
+        row_class: int32 ``(n,)``, the class of each row.
 
     Returns:
-        ``(rows, columns)``: indices of the pairs, rows ascending.
+        ``(rows, columns)``: indices of the pairs.
     """
-    if not value.size:
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    value = np.where(row_class[:, None] == column_class[None, :], value, 0.0)
     close = value >= minimum
-    crowded_rows, crowded_columns = close.sum(axis=1) > 1, close.sum(axis=0) > 1
-    if not crowded_rows.any() and not crowded_columns.any():
-        rows, columns = np.nonzero(close)
-        return rows, columns
-    crowded = np.union1d(row_class[crowded_rows], column_class[crowded_columns])
-    value = np.where(close | np.isin(row_class, crowded)[:, None], value, 0.0)
-    rows, columns = assign(value)
-    good = value[rows, columns] >= minimum
+    row, column = pairs.row[close], pairs.column[close]
+    crowded = (np.bincount(row, minlength=1)[row] > 1) | (np.bincount(column, minlength=1)[column] > 1)
+    if not crowded.any():
+        return row, column
+    crowded_classes = np.unique(row_class[row[crowded]])
+    weighed = close | np.isin(row_class[pairs.row], crowded_classes)
+    rows, columns = assign(pairs, np.where(weighed, value, 0.0))
+    best = np.zeros(pairs.shape[0])
+    partner = np.full(pairs.shape[0], -1)
+    partner[rows] = columns
+    chosen = partner[pairs.row] == pairs.column
+    best[pairs.row[chosen]] = value[chosen]
+    good = best[rows] >= minimum
     return rows[good], columns[good]

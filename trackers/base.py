@@ -204,12 +204,15 @@ class ArrayTracker(ABC):
         return started
 
     def _shown(self, pts_s: float) -> Tracks:
-        new = np.flatnonzero(self._rows["shown"] & (self._rows["track_id"] == 0))
-        if len(new):
-            self._rows["track_id"][new] = np.arange(self._next_id, self._next_id + len(new))
-            self._next_id += len(new)
-        shown = np.flatnonzero(self._rows["shown"])
-        shown = shown[np.argsort(self._rows["track_id"][shown])]
+        shown = self._rows["shown"].nonzero()[0]
+        ids = self._rows["track_id"][shown]
+        new = ids == 0
+        if new.any():
+            first = shown[new]
+            self._rows["track_id"][first] = np.arange(self._next_id, self._next_id + len(first))
+            self._next_id += len(first)
+            ids = self._rows["track_id"][shown]
+        shown = shown[np.argsort(ids)]
         rows = self._rows[shown]
         return Tracks(
             xyxy=self._boxes()[shown].astype(np.float32),

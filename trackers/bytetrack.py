@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trackers.association import assign, pairwise_iou
+from trackers.association import Stage, assign_in_stages, overlapping_pairs, pair_iou
 from trackers.base import ArrayTracker, Found
 from trackers.kalman import BoolArray, Float64Array, IndexArray
 
@@ -101,27 +101,20 @@ class ByteTracker(ArrayTracker):
     def _associate(self, found: Found) -> tuple[IndexArray, IndexArray]:
         """The three stages: pairs ``(detections, rows)``."""
         rows = self._rows
-        overlap = pairwise_iou(found.boxes, self._boxes())
-        overlap[found.class_id[:, None] != rows["class_id"][None, :]] = 0.0
-        fused = overlap * found.score[:, None]
+        boxes = self._boxes()
+        pairs = overlapping_pairs(found.boxes, boxes, found.class_id, rows["class_id"])
+        overlap = pair_iou(found.boxes[pairs.row], boxes[pairs.column])
+        fused = overlap * found.score[pairs.row]
         sure, confirmed = found.score >= self._min_score, rows["hits"] > 1
-        stages = (
-            (sure, confirmed, fused, self._iou),
-            (~sure, confirmed & (rows["missed"] == 0), overlap, self._low_iou),
-            (sure, ~confirmed, fused, self._start_iou),
+        # What exceeds the minimum is what counts, so that a pair just above it is worth little.
+        return assign_in_stages(
+            pairs,
+            (
+                Stage(sure, confirmed, lambda: fused - self._iou),
+                Stage(~sure, confirmed & (rows["missed"] == 0), lambda: overlap - self._low_iou),
+                Stage(sure, ~confirmed, lambda: fused - self._start_iou),
+            ),
         )
-        free_detections, free_rows = np.ones(len(found.boxes), np.bool_), np.ones(len(rows), np.bool_)
-        taken, matched = [], []
-        for some_detections, some_rows, value, minimum in stages:
-            here = np.flatnonzero(some_detections & free_detections)
-            there = np.flatnonzero(some_rows & free_rows)
-            # What exceeds the minimum is what counts, so that a pair just above it is worth little.
-            pairs = assign(value[np.ix_(here, there)] - minimum)
-            taken.append(here[pairs[0]])
-            matched.append(there[pairs[1]])
-            free_detections[taken[-1]] = False
-            free_rows[matched[-1]] = False
-        return np.concatenate(taken), np.concatenate(matched)
 
 
 def _variance(height: Float64Array, part: float, aspect: float) -> Float64Array:
@@ -144,6 +137,9 @@ def _to_measurements(boxes: Float64Array) -> Float64Array:
 
 def _to_boxes(measured: Float64Array) -> Float64Array:
     """The inverse of ``_to_measurements``."""
-    half = np.maximum(measured[:, 2:3] * measured[:, 3:], 0.0), np.maximum(measured[:, 3:], 0.0)
-    size = np.concatenate(half, axis=1) / 2.0
-    return np.concatenate([measured[:, :2] - size, measured[:, :2] + size], axis=1)
+    boxes = np.empty_like(measured)
+    half_height = measured[:, 3] / 2.0
+    half_width = measured[:, 2] * half_height
+    boxes[:, 0], boxes[:, 1] = measured[:, 0] - half_width, measured[:, 1] - half_height
+    boxes[:, 2], boxes[:, 3] = measured[:, 0] + half_width, measured[:, 1] + half_height
+    return boxes

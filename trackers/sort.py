@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trackers.association import associate, pairwise_iou
+from trackers.association import associate, overlapping_pairs, pair_iou
 from trackers.base import ArrayTracker, Found
 from trackers.kalman import BoolArray, Float64Array
 
@@ -68,8 +68,10 @@ class SortTracker(ArrayTracker):
 
     def _look(self, found: Found, pts_s: float) -> BoolArray:
         self._looks += 1
-        overlap = pairwise_iou(found.boxes, self._boxes())
-        taken, matched = associate(overlap, self._iou, found.class_id, self._rows["class_id"])
+        boxes = self._boxes()
+        pairs = overlapping_pairs(found.boxes, boxes, found.class_id, self._rows["class_id"])
+        overlap = pair_iou(found.boxes[pairs.row], boxes[pairs.column])
+        taken, matched = associate(pairs, overlap, self._iou, found.class_id)
         self._seen(matched, found.score[taken], pts_s)
         self._filter.update(matched, _to_measurements(found.boxes[taken]), _MEASUREMENT)
 

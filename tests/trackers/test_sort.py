@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.tracking import Scores, evaluate, read_text, run_sequences
 from tests.trackers.scenes import detections, walker
 from trackers import SortTracker
-from trackers.association import associate, pairwise_iou
+from trackers.association import assign, associate, overlapping_pairs, pair_iou
 
 # MOTA and identity switches, as published for SORT on its own detections.
 PUBLISHED = {
@@ -86,27 +86,45 @@ rows = st.lists(st.tuples(box, st.integers(0, 2)), max_size=8)
 def test_one_assignment_is_the_optimum_of_each_class(
     rows: list[tuple[tuple[int, ...], int]], columns: list[tuple[tuple[int, ...], int]]
 ) -> None:
-    row_class = np.array([each[1] for each in rows], np.int32)
-    column_class = np.array([each[1] for each in columns], np.int32)
-    value = pairwise_iou(
-        np.array([each[0] for each in rows], float).reshape(-1, 4),
-        np.array([each[0] for each in columns], float).reshape(-1, 4),
-    )
-    together = associate(value, 0.3, row_class, column_class)
-    assert (row_class[together[0]] == column_class[together[1]]).all()
+    first, first_class = np.array([each[0] for each in rows], float).reshape(-1, 4), classes(rows)
+    second, second_class = np.array([each[0] for each in columns], float).reshape(-1, 4), classes(columns)
+    pairs = overlapping_pairs(first, second, first_class, second_class)
+    value = pair_iou(first[pairs.row], second[pairs.column])
+    table = np.zeros(pairs.shape)
+    table[pairs.row, pairs.column] = value
+    chosen = assign(pairs, value)
+    together = set(zip(*associate(pairs, value, 0.3, first_class), strict=True))
+    assert all(first_class[row] == second_class[column] and table[row, column] >= 0.3 for row, column in together)
     for each in range(3):
-        r, c = np.flatnonzero(row_class == each), np.flatnonzero(column_class == each)
-        alone = associate(value[np.ix_(r, c)], 0.3, row_class[r], column_class[c])
-        # Equal values may be paired in more than one way, so the totals are what has to agree.
-        mine = row_class[together[0]] == each
-        best = linear_sum_assignment(value[np.ix_(r, c)], maximize=True)
-        total = value[np.ix_(r, c)][best].sum()
-        paired = value[together[0][mine], together[1][mine]]
-        assert paired.sum() <= total + 1e-12
-        if len(np.unique(value[value > 0])) == np.count_nonzero(value):
-            assert set(zip(together[0][mine], together[1][mine], strict=True)) == set(
-                zip(r[alone[0]], c[alone[1]], strict=True)
-            )
+        r, c = np.flatnonzero(first_class == each), np.flatnonzero(second_class == each)
+        alone = table[np.ix_(r, c)]
+        mine = first_class[chosen[0]] == each
+        best = linear_sum_assignment(alone, maximize=True)
+        assert table[chosen[0][mine], chosen[1][mine]].sum() == pytest.approx(alone[best].sum())
+
+
+def classes(rows: list[tuple[tuple[int, ...], int]]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.array([each[1] for each in rows], np.int32)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_large_crowds_are_assigned_as_by_the_full_matrix(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    first, second = (random.uniform(0, 1500, (count, 2)) for count in (300, 340))
+    first, second = (np.hstack([place, place + random.uniform(20, 90, place.shape)]) for place in (first, second))
+    first_class, second_class = (random.integers(0, 3, len(boxes)).astype(np.int32) for boxes in (first, second))
+    pairs = overlapping_pairs(first, second, first_class, second_class)
+    row, column = (each.ravel() for each in np.indices(pairs.shape))
+    expected = pair_iou(first[row], second[column]).reshape(pairs.shape)
+    expected *= first_class[:, None] == second_class
+    value = pair_iou(first[pairs.row], second[pairs.column])
+    table = np.zeros(pairs.shape)
+    table[pairs.row, pairs.column] = value
+    np.testing.assert_array_equal(table, expected)
+    rows, columns = assign(pairs, value)
+    assert len(np.unique(rows)) == len(rows) and len(np.unique(columns)) == len(columns)
+    best = linear_sum_assignment(expected, maximize=True)
+    assert expected[rows, columns].sum() == pytest.approx(expected[best].sum(), abs=1e-9)
 
 
 def test_shows_a_new_object_after_min_hits_matches_in_a_row() -> None:
