@@ -1,0 +1,64 @@
+"""What a person sees of live streams."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+from rich.console import Console
+
+from pipeline.events import Ledger
+from pipeline.stream import StreamStatus
+from sinks.status import Rates, line, showing_status, table
+
+
+def status(decoded: int, processed: int) -> StreamStatus:
+    ledger = Ledger(decoded=decoded, processed=processed, dropped={"stale": decoded - processed}, failed={})
+    return StreamStatus("gate", "online", ledger, 40.0, 80.0)
+
+
+def test_rates_are_those_since_the_last_look() -> None:
+    rates = Rates()
+    assert rates.update(status(100, 90), 10.0) == (0.0, 0.0)
+    assert rates.update(status(150, 110), 12.0) == (25.0, 10.0)
+    assert rates.update(status(150, 110), 12.0) == (0.0, 0.0)
+
+
+def test_a_line_says_all_there_is_to_know() -> None:
+    rates = Rates()
+    rates.update(status(0, 0), 0.0)
+    assert line(status(50, 40), rates, 2.0) == (
+        "gate: online, 25.0 fps in, 20.0 fps analysed, 10 dropped, 0 failed, latency 40 ms (p95 80 ms)"
+    )
+
+
+def test_the_table_has_a_row_per_stream() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table([status(50, 40)], Rates(), 0.0))
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    assert "gate" in printed
+    assert "online" in printed
+    assert "80" in printed
+
+
+def test_lines_come_at_intervals_where_there_is_no_terminal() -> None:
+    output, asked = io.StringIO(), threading.Event()
+
+    def statuses() -> list[StreamStatus]:
+        if output.getvalue().count("gate:") >= 2:
+            asked.set()
+        return [status(50, 40)]
+
+    with showing_status(statuses, Console(file=output, width=40), line_every_s=0.01):
+        assert asked.wait(20)
+    lines = output.getvalue().splitlines()
+    assert all(text.startswith("gate: online") and text.endswith("80 ms)") for text in lines)
+    assert "status" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_the_table_is_drawn_at_a_terminal() -> None:
+    output = io.StringIO()
+    with showing_status(lambda: [status(50, 40)], Console(file=output, width=120, force_terminal=True)):
+        pass
+    assert "gate" in output.getvalue()
