@@ -61,7 +61,7 @@ def evaluate(detector: Detector, images: Path, annotations: Path, batch: int = 8
     """COCO metrics of a detector on the images that an annotation file in COCO's format names.
 
     Raises:
-        ConfigError: a class of the detector that the annotations don't know.
+        ConfigError: annotations that can't be read, or that don't know a class of the detector.
         SourceNotFoundError: a file that is not there.
     """
     from pycocotools.coco import COCO
@@ -69,8 +69,11 @@ def evaluate(detector: Detector, images: Path, annotations: Path, batch: int = 8
 
     if not annotations.is_file():
         raise SourceNotFoundError(f"{annotations}: there is no annotation file; check --annotations.")
-    with contextlib.redirect_stdout(io.StringIO()):  # it talks
-        truth = COCO(str(annotations))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it talks
+            truth = COCO(str(annotations))
+    except (ValueError, AssertionError, KeyError, TypeError) as error:
+        raise ConfigError(f"{annotations}: is not an annotation file in COCO's format ({error}).") from error
     categories = {entry["name"]: entry["id"] for entry in truth.loadCats(truth.getCatIds())}
     if unknown := [name for name in detector.class_names if name not in categories]:
         raise ConfigError(f"{annotations}: has no category {unknown[0]!r}, which the detector reports.")

@@ -33,7 +33,7 @@ class YoloDetector:
         weights: a Darknet ``.weights`` file in place of the published one.
         input_size: longer side of the network's input in pixels, a multiple of 32.
         square: letterbox into ``input_size`` x ``input_size``, which is what the weights were trained on. The default,
-            the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.005 AP50.
+            the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.002 AP50.
         precision: ``auto`` (bfloat16 where the processor computes in it), ``float32`` or ``bfloat16``.
         confidence: smallest score (objectness times class) to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
