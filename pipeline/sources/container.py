@@ -151,7 +151,7 @@ class ContainerSource:
         return SourceError(f"{self._uri}: the stream broke off ({describe(error)}); check the source and the network")
 
     def _read(self) -> Generator[Frame, None, None]:
-        problem: SourceError | None = None
+        problems: list[SourceError] = []
         if self._first is not None:
             first, self._first = self._first, None
             yield from self._pictures(first)
@@ -159,10 +159,10 @@ class ContainerSource:
             for decoded in self._decoded:
                 yield from self._pictures(decoded)
         except av.FFmpegError as error:
-            problem = self._broken_off(error)
-        if problem is not None:
+            problems.append(self._broken_off(error))
+        if problems:
             # Raised here, so that FFmpeg's error, which may hold an address with a password, does not come along.
-            raise problem
+            raise problems.pop()
         self._at_end()
 
     def _pictures(self, decoded: av.VideoFrame) -> Iterator[Frame]:
@@ -207,13 +207,13 @@ class ContainerSource:
 
     def _first_frame(self) -> av.VideoFrame:
         self._decoder.give_up_after = _PACKETS_BEFORE_FIRST_FRAME
-        problem: SourceError | None = None
+        problems: list[SourceError] = []
         try:
             frame = next(self._decoded, None)
         except av.FFmpegError as error:
-            problem = self._broken_off(error)
-        if problem is not None:
-            raise problem
+            problems.append(self._broken_off(error))
+        if problems:
+            raise problems.pop()
         self._decoder.give_up_after = None
         if frame is None:
             raise SourceError(

@@ -111,7 +111,8 @@ class PacketDecoder:
         self._ledger.close()
         self._account()
         if broken:
-            raise broken[0]
+            # Taken out of the list: its traceback leads back here, and in a circle the codec's threads would live on.
+            raise broken.pop()
 
     def close(self) -> None:
         """Let go of the codec, whose threads end when nothing refers to it any more. ``failed`` stays."""

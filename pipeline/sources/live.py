@@ -33,7 +33,8 @@ class NetworkStream(ContainerSource):
         uri: ``rtsp://``, ``rtsps://``, ``http://`` or ``https://``; it may hold ``user:password@``.
         stream: name of the stream; default: made from host and path.
         transport: how RTSP carries video. UDP drops packets where TCP would wait.
-        open_timeout_s, read_timeout_s: longest wait for the stream to open and for each further packet, in seconds.
+        open_timeout_s, read_timeout_s: longest wait for the stream to open and for each further packet, in seconds. An
+            RTSP stream that falls silent may first give out, after that time, the last picture that was on its way.
         username_env, password_env: environment variables that hold user name and password, in place of those in
             ``uri``.
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
@@ -92,8 +93,11 @@ class NetworkStream(ContainerSource):
 
 def _options(scheme: str, transport: Transport) -> dict[str, str]:
     if scheme.startswith("rtsp"):
-        # Sound is not asked for: it would only take bandwidth.
+        # Sound is not asked for: it would only take bandwidth. The description that RTSP begins with names the codec, so
+        # nothing is read ahead to find it out: that would delay every frame by as long, until the reader has caught up.
         return {
+            "probesize": "32",
+            "analyzeduration": "0",
             "rtsp_transport": transport,
             "allowed_media_types": "video",
             "protocol_whitelist": _RTSP_PROTOCOLS,
@@ -124,12 +128,12 @@ def _from_environment(name: str) -> str:
 
 def _open(uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float, float]) -> av.container.InputContainer:
     began_s = time.monotonic()
+    problems: list[SourceError] = []
     try:
         return av.open(
             uri,
             "r",
-            options=dict(OPEN_OPTIONS),
-            container_options=options,
+            options={**OPEN_OPTIONS, **options},
             metadata_errors="replace",
             timeout=timeout_s,
         )
@@ -137,9 +141,9 @@ def _open(uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float,
         # A protocol that is interrupted in the middle of an answer often calls it invalid.
         timed_out = isinstance(error, av.ExitError | av.TimeoutError) or time.monotonic() - began_s >= timeout_s[0]
         late = f"no video within {timeout_s[0]:g} s; check that the camera is on and reachable, or allow more time"
-        problem = SourceError(f"{shown}: {late if timed_out else _reason(error)}")
+        problems.append(SourceError(f"{shown}: {late if timed_out else _reason(error)}"))
     # Raised outside the handler: FFmpeg's error holds the address with its password and must not come along.
-    raise problem
+    raise problems.pop()
 
 
 def _reason(error: av.FFmpegError) -> str:

@@ -1,0 +1,215 @@
+"""A live source that outlives its connections.
+
+online --SourceError, end--> offline --wait--> attempt --first frame--> online
+                                ^                 |
+                                +---SourceError---+
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Self
+
+from pipeline.backoff import Backoff
+from pipeline.errors import SourceError
+from pipeline.sources.uri import clean_name, redact
+from pipeline.types import Frame, Source, SourceInfo
+
+logger = logging.getLogger(__name__)
+
+
+class ReconnectingSource:
+    """The frames of a camera over any number of connections: one ``Source`` that is live and ends when told to.
+
+        source = ReconnectingSource(lambda: open_source(uri), stream="door", uri=uri)
+        source.listen(on_offline=lambda reason: ..., on_online=lambda offline_s: ...)
+
+    The camera may be off at the start, go, stall, come back with another size or codec: frames go on, numbered on, and
+    media time goes on by the real time that passed between the last frame before the gap and the first one after it.
+    The stream is offline from the moment its source raises ``SourceError``, at the latest when its read timeout is
+    over, to the next frame. Frames that the camera showed meanwhile were never received and are not in ``failed``.
+
+    Nothing is opened before iterating. The thread that iterates opens and closes the connections and makes the calls
+    that ``listen`` asks for; ``request_stop`` alone is for any thread. What is being waited for ends then at once; a
+    read or an attempt to connect that is under way ends by its own timeout, as FFmpeg can't be called off.
+
+    Args:
+        open_source: makes a connection. ``SourceError`` means that the camera is away; any other error, such as
+            ``ConfigError`` for a missing environment variable, is no matter of time and is raised to the reader.
+        stream: name of the stream, whatever the sources that ``open_source`` makes call themselves.
+        uri: the address to show; credentials are removed from it.
+        backoff: the waits between attempts. It starts over once a connection has lasted for ``settled_s``, not with
+            every connection, so that a camera which dies of each new reader is left in peace too.
+        settled_s: seconds.
+        generator: of the jitter.
+    """
+
+    def __init__(
+        self,
+        open_source: Callable[[], Source],
+        *,
+        stream: str,
+        uri: str,
+        backoff: Backoff | None = None,
+        settled_s: float = 10.0,
+        generator: random.Random | None = None,
+    ) -> None:
+        self._open_source = open_source
+        self._stream = clean_name(stream)
+        self._uri = redact(uri)
+        self._backoff = backoff or Backoff()
+        self._settled_s = settled_s
+        self._generator = generator or random.Random()
+        self._info = SourceInfo(width=0, height=0, live=True, uri=self._uri)
+        self._on_offline: Callable[[str], None] | None = None
+        self._on_online: Callable[[float], None] | None = None
+        self._stopping = threading.Event()
+        self._closed = False
+        self._connection: Source | None = None
+        self._failed_before: Counter[str] = Counter()
+        self._next_index = 0
+        self._last_pts_s: float | None = None
+        self._last_captured_s = 0.0
+        self._online_since_s: float | None = None
+        self._offline_since_s: float | None = None
+        self._frames = self._read()
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream."""
+        return self._stream
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the last connection said of itself; before the first one a size of 0 by 0 pixels."""
+        return self._info
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """Frames that were received but could not be decoded, by reason, over all connections."""
+        connection = self._connection
+        return MappingProxyType(self._failed_before + Counter(connection.failed if connection is not None else {}))
+
+    @property
+    def online(self) -> bool:
+        """Whether frames come, as far as is known."""
+        return self._next_index > 0 and self._offline_since_s is None
+
+    def listen(self, on_offline: Callable[[str], None], on_online: Callable[[float], None]) -> None:
+        """Have each outage told of, once at its beginning and once at its end; to be called before iterating.
+
+        Args:
+            on_offline: called with the reason, a line without credentials. A camera that is off at the start counts.
+            on_online: called with the seconds that it lasted, before the frame that ended it is handed out.
+        """
+        self._on_offline, self._on_online = on_offline, on_online
+
+    def request_stop(self) -> None:
+        """Have the iteration end as soon as it can. For any thread, but no signal handler."""
+        self._stopping.set()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames from now on; a second loop goes on where the first one left off. Ends after ``request_stop``.
+
+        Raises:
+            SourceError: the source is closed, or the backoff has an end and the camera was not back by then.
+        """
+        if self._closed:
+            raise SourceError(f"{self._uri}: closed; open it again to read it")
+        return self._frames
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._closed = True
+        self._stopping.set()
+        self._frames.close()
+        self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _read(self) -> Generator[Frame, None, None]:
+        waits = self._waits()
+        begun_s = time.monotonic()
+        while not self._stopping.is_set():
+            self._online_since_s = None
+            try:
+                self._connection = self._open_source()
+                yield from self._frames_of(self._connection)
+                if not self._connection.info.live:
+                    return  # a file after all, which has an end
+                problem = SourceError(f"{self._uri}: the stream ended")
+            except SourceError as error:
+                # Without its traceback, which would hold on to the connection's frames.
+                problem = error.with_traceback(None)
+            finally:
+                self._disconnect()
+            if self._stopping.is_set():
+                return
+            now_s = time.monotonic()
+            if self._online_since_s is not None and now_s - self._online_since_s >= self._settled_s:
+                waits = self._waits()
+            self._tell_offline(problem, since_s=begun_s if self._next_index == 0 else now_s)
+            wait_s = next(waits, None)
+            if wait_s is None:
+                raise problem
+            self._stopping.wait(wait_s)
+
+    def _frames_of(self, connection: Source) -> Iterator[Frame]:
+        """The connection's frames, placed in this stream's numbering and time."""
+        shift_s = 0.0
+        for frame in connection:
+            if self._stopping.is_set():
+                return
+            if self._online_since_s is None:
+                self._info = replace(connection.info, live=True, frame_count=None, duration_s=None, uri=self._uri)
+                self._tell_online()
+                if self._last_pts_s is not None:
+                    shift_s = self._last_pts_s + frame.captured_s - self._last_captured_s - frame.pts_s
+            pts_s = frame.pts_s + shift_s
+            if self._last_pts_s is not None:
+                # A step too small for a float that large must still be a step.
+                pts_s = max(pts_s, math.nextafter(self._last_pts_s, math.inf))
+            self._last_pts_s, self._last_captured_s = pts_s, frame.captured_s
+            index, self._next_index = self._next_index, self._next_index + 1
+            yield Frame(frame.image, index, pts_s, frame.captured_s, self._stream)
+
+    def _waits(self) -> Iterator[float]:
+        return self._backoff.waits(self._generator)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            self._failed_before.update(connection.failed)
+
+    def _tell_offline(self, problem: SourceError, since_s: float) -> None:
+        reason = redact(str(problem))
+        if self._offline_since_s is not None:
+            logger.debug("%s: still offline: %s", self._stream, reason)
+            return
+        self._offline_since_s = since_s
+        logger.warning("%s: offline: %s; trying again until it is back", self._stream, reason)
+        if self._on_offline is not None:
+            self._on_offline(reason)
+
+    def _tell_online(self) -> None:
+        self._online_since_s = time.monotonic()
+        if self._offline_since_s is None:
+            return
+        offline_s = self._online_since_s - self._offline_since_s
+        self._offline_since_s = None
+        logger.info("%s: online again after %.1f s", self._stream, offline_s)
+        if self._on_online is not None:
+            self._on_online(offline_s)
