@@ -27,6 +27,7 @@ from pipeline.events import (
     ZoneEntered,
     ZoneLeft,
 )
+from pipeline.geometry import anchor_index, anchor_points
 from pipeline.homography import Homography, SpeedMeter
 from pipeline.stamp import EventStamper
 from pipeline.totals import LiveCounts, Totals
@@ -209,14 +210,16 @@ class StreamAnalytics:
 
     def _look(self, track_ids: Int64Array, rows: IndexArray, pts_s: float) -> list[Event]:
         """Zones, lines and speeds of the tracks that were detected in this frame."""
-        boxes, class_id = self._box.values[rows], self._class.values[rows]
+        if not (self._zone_names or self._line_names or self._speed) or not len(rows):
+            return []
+        anchors, class_id = anchor_points(self._box.values[rows]), self._class.values[rows]
         first = ~self._looked_at.values[rows]
         self._looked_at.values[rows] = True
         if self._speed:
-            self._speed.update(rows, boxes, pts_s)
+            self._speed.update(rows, anchors[:, anchor_index("bottom_center")], pts_s)
         events: list[Event] = []
         if self._zone_names:
-            came, went = self._zones.update(rows, boxes, class_id, first, pts_s)
+            came, went = self._zones.update(rows, anchors, class_id, first, pts_s)
             if went.any():
                 dwell = pts_s - self._zones.since_s(rows)
                 for track, zone in np.argwhere(went).tolist():
@@ -227,7 +230,7 @@ class StreamAnalytics:
                 for track, zone in np.argwhere(came).tolist():
                     events.append(self._zone_entered(int(track_ids[track]), int(class_id[track]), zone))
         if self._line_names:
-            crossed = self._lines.update(rows, boxes, class_id)
+            crossed = self._lines.update(rows, anchors, class_id)
             if crossed.any():
                 events += self._line_crossed(track_ids, rows, crossed)
         return events

@@ -43,6 +43,7 @@ _ANCHORS: dict[str, Point] = {
     "bottom_left": (0.0, 1.0),
     "bottom_right": (1.0, 1.0),
 }
+_ANCHOR_PARTS = np.array(list(_ANCHORS.values()), np.float64)
 
 
 def check_anchor(anchor: str, where: str) -> None:
@@ -110,20 +111,23 @@ def length_to_pixels(length: float, units: str, width: int, height: int) -> floa
     return length * min(width, height) if units == "fraction" else length
 
 
-def anchor_points(xyxy: Float32Array, anchors: Sequence[str]) -> Float64Array:
-    """Where each anchor of each box lies.
+def anchor_index(anchor: str) -> int:
+    """Where an anchor is to be found in what ``anchor_points`` returns."""
+    return list(_ANCHORS).index(anchor)
+
+
+def anchor_points(xyxy: Float32Array) -> Float64Array:
+    """Where the anchors of boxes lie.
 
     Args:
         xyxy: boxes ``(N, 4)`` in pixels.
-        anchors: A names of anchors.
 
     Returns:
-        float64 ``(N, A, 2)`` in pixels.
+        float64 ``(N, 9, 2)`` in pixels, each of the anchors at its ``anchor_index``.
     """
-    parts = np.array([_ANCHORS[anchor] for anchor in anchors], np.float64).reshape(-1, 2)
     boxes = xyxy.astype(np.float64)
     corner = boxes[:, None, :2]
-    result: Float64Array = corner + parts[None] * (boxes[:, None, 2:] - corner)
+    result: Float64Array = corner + _ANCHOR_PARTS * (boxes[:, None, 2:] - corner)
     return result
 
 
@@ -175,6 +179,11 @@ class Polygons:
         lengths = [len(polygon) for polygon in starts]
         self._polygon_of_edge = np.repeat(np.arange(self.count), lengths)
         self._first_edge = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.intp)
+        # Every edge from its upper end down, so that polygons which share one do the same arithmetic on it.
+        falls = self._start[:, 1] <= self._end[:, 1]
+        self._top_x, self._top_y = np.where(falls, self._start.T, self._end.T)
+        bottom_x, self._bottom_y = np.where(falls, self._end.T, self._start.T)
+        self._run, self._rise = bottom_x - self._top_x, self._bottom_y - self._top_y
 
     def contains(self, points: Float64Array) -> BoolArray:
         """Which points lie inside which polygon, by the even-odd rule.
@@ -189,16 +198,11 @@ class Polygons:
         """
         if not self.count or not len(points):
             return np.zeros((len(points), self.count), np.bool_)
-        per_edge = points[:, self._polygon_of_edge]
-        x, y = per_edge[..., 0], per_edge[..., 1]
-        start_x, start_y, end_x, end_y = *self._start.T, *self._end.T
-        straddles = (start_y > y) != (end_y > y)
+        x, y = points[:, self._polygon_of_edge, 0], points[:, self._polygon_of_edge, 1]
+        level = (self._top_y <= y) & (y < self._bottom_y)
         # Multiplied out instead of divided, so that level edges need no special case.
-        rise = end_y - start_y
-        gap = (y - start_y) * (end_x - start_x) - (x - start_x) * rise
-        reaches = np.where(rise > 0, gap > 0, gap < 0)
-        hits = np.add.reduceat((straddles & reaches).astype(np.intp), self._first_edge, axis=1)
-        inside: BoolArray = hits % 2 == 1
+        meets = level & ((y - self._top_y) * self._run > (x - self._top_x) * self._rise)
+        inside: BoolArray = np.logical_xor.reduceat(meets, self._first_edge, axis=1)
         return inside
 
     def distance(self, points: Float64Array) -> Float64Array:
@@ -223,21 +227,25 @@ class Segments:
 
     def __init__(self, start: Float64Array, end: Float64Array) -> None:
         self._start = np.asarray(start, np.float64).reshape(-1, 2)
-        self._along = np.asarray(end, np.float64).reshape(-1, 2) - self._start
-        self._length = np.hypot(self._along[:, 0], self._along[:, 1])
+        along = np.asarray(end, np.float64).reshape(-1, 2) - self._start
+        self._onward = along / (along * along).sum(axis=1, keepdims=True)
+        self._across = along[:, ::-1] * (-1, 1) / np.hypot(along[:, 0], along[:, 1])[:, None]
 
-    def locate(self, points: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Where points lie in relation to the segments.
+    def distance(self, points: Float64Array) -> Float64Array:
+        """How far points lie beside the endless lines through the segments.
 
         Args:
             points: ``(N, L, 2)``, for each of the L segments its own N points.
 
         Returns:
-            Two float64 ``(N, L)``: the distance in pixels to the endless line through the segment, positive on the
-            right-hand side of someone who walks from start to end; and the position along it, 0 at the start and 1 at
-            the end.
+            float64 ``(N, L)`` in pixels, positive on the right-hand side of someone who walks from start to end.
         """
         offset = points - self._start
-        across = self._along[:, 0] * offset[..., 1] - self._along[:, 1] * offset[..., 0]
-        onward = (self._along * offset).sum(axis=2)
-        return across / self._length, onward / self._length**2
+        result: Float64Array = offset[..., 0] * self._across[:, 0] + offset[..., 1] * self._across[:, 1]
+        return result
+
+    def position(self, points: Float64Array) -> Float64Array:
+        """Where along the segments points ``(N, L, 2)`` lie, float64 ``(N, L)``: 0 at the start and 1 at the end."""
+        offset = points - self._start
+        result: Float64Array = offset[..., 0] * self._onward[:, 0] + offset[..., 1] * self._onward[:, 1]
+        return result

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.geometry import Float64Array, Point, Units, anchor_points, check_points, points_to_pixels
+from pipeline.geometry import Float64Array, Point, Units, check_points, points_to_pixels
 from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import Float32Array
 
 # Motion is averaged with weights that fall by a factor e in this many seconds ...
 SMOOTHING_S = 0.5
@@ -93,11 +92,10 @@ class GroundMap:
 
     def to_metres(self, points: Float64Array) -> Float64Array:
         """Points ``(N, 2)`` in pixels as ``(N, 2)`` in metres; NaN for those at or above the horizon."""
-        mapped = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ self.matrix.T
+        mapped = points @ self.matrix[:, :2].T + self.matrix[:, 2]
         depth = mapped[:, 2:]
-        result: Float64Array = np.divide(
-            mapped[:, :2], depth, out=np.full((len(points), 2), np.nan), where=depth > 1e-9
-        )
+        ahead = depth > 1e-9
+        result: Float64Array = mapped[:, :2] / np.where(ahead, depth, np.nan)
         return result
 
 
@@ -127,27 +125,27 @@ class SpeedMeter:
         """Place the map in frames of that size in pixels."""
         self._ground = self._homography.fit(width, height)
 
-    def update(self, rows: IndexArray, xyxy: Float32Array, pts_s: float) -> None:
+    def update(self, rows: IndexArray, points: Float64Array, pts_s: float) -> None:
         """Take in where tracks are now.
 
         Args:
             rows: the tracks' rows ``(N,)``, only of those detected in this frame.
-            xyxy: their boxes ``(N, 4)`` in pixels.
+            points: where they stand, ``(N, 2)`` in pixels.
             pts_s: media time of the frame.
         """
         assert self._ground is not None, "fit() comes first"
-        place = self._ground.to_metres(anchor_points(xyxy, ["bottom_center"])[:, 0])
+        place = self._ground.to_metres(points)
         move = place - self._place.values[rows]
-        known = np.isfinite(move).all(axis=1)
-        elapsed = np.where(known, pts_s - self._pts_s.values[rows], 0.0)
-        move[~known] = 0.0
+        elapsed = pts_s - self._pts_s.values[rows]
+        self._place.values[rows], self._pts_s.values[rows] = place, pts_s
+        known = ~np.isnan(move[:, 0])  # Both where it is and where it was.
+        rows, move, elapsed = rows[known], move[known], elapsed[known]
         # The weight is the mean of exp(-age / SMOOTHING_S) over the time since the last look.
         fade = np.exp(-elapsed / SMOOTHING_S)
-        weight = np.where(known, (1 - fade) * SMOOTHING_S / np.where(known, elapsed, 1.0), 0.0)
+        weight = (1 - fade) * SMOOTHING_S / elapsed
         self._moved.values[rows] = self._moved.values[rows] * fade[:, None] + move * weight[:, None]
         self._took.values[rows] = self._took.values[rows] * fade + elapsed * weight
         self._watched.values[rows] += elapsed
-        self._place.values[rows], self._pts_s.values[rows] = place, pts_s
 
     def speeds(self, rows: IndexArray) -> Float64Array:
         """float64 ``(N,)`` in m/s; NaN for tracks watched for less than ``SETTLING_S``."""

@@ -25,7 +25,7 @@ from pipeline.geometry import (
     Polygons,
     Segments,
     Units,
-    anchor_points,
+    anchor_index,
     check_anchor,
     check_length,
     check_points,
@@ -34,7 +34,7 @@ from pipeline.geometry import (
     points_to_pixels,
 )
 from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import BoolArray, Float32Array
+from pipeline.types import BoolArray
 
 log = logging.getLogger(__name__)
 
@@ -137,18 +137,6 @@ def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str]
     return allowed
 
 
-class _AnchorChoice:
-    """The anchor points that several zones or lines look at, each worked out once per box."""
-
-    def __init__(self, anchors: Sequence[str]) -> None:
-        self._names = tuple(dict.fromkeys(anchors))
-        self._of_item = np.array([self._names.index(anchor) for anchor in anchors], np.intp)
-
-    def points(self, xyxy: Float32Array) -> Float64Array:
-        """float64 ``(N, items, 2)`` for boxes ``(N, 4)``."""
-        return anchor_points(xyxy, self._names)[:, self._of_item]
-
-
 def _outside(points: Float64Array, width: int, height: int) -> bool:
     low, high = points.min(axis=0), points.max(axis=0)
     return bool((high < 0).any() or low[0] > width or low[1] > height)
@@ -170,7 +158,7 @@ class ZoneMonitor:
         check_names("zone", [zone.name for zone in zones])
         self.zones = tuple(zones)
         self._allowed = _allowed([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
-        self._anchors = _AnchorChoice([zone.anchor for zone in zones])
+        self._anchor = np.array([anchor_index(zone.anchor) for zone in zones], np.intp)
         self._inside = table.column(np.bool_, (len(zones),))
         self._since_s = table.column(np.float64, (len(zones),))
         self._polygons = Polygons([])
@@ -198,13 +186,13 @@ class ZoneMonitor:
         return since
 
     def update(
-        self, rows: IndexArray, xyxy: Float32Array, class_id: NDArray[np.integer], new: BoolArray, pts_s: float
+        self, rows: IndexArray, anchors: Float64Array, class_id: NDArray[np.integer], new: BoolArray, pts_s: float
     ) -> tuple[BoolArray, BoolArray]:
         """Look where tracks are now.
 
         Args:
             rows: the tracks' rows ``(N,)``, only of those detected in this frame.
-            xyxy: their boxes ``(N, 4)`` in pixels.
+            anchors: where they are, ``(N, 9, 2)`` as ``anchor_points`` gives it.
             class_id: their classes ``(N,)``.
             new: which of them are looked at for the first time.
             pts_s: media time of the frame.
@@ -213,15 +201,16 @@ class ZoneMonitor:
             ``(came, went)``, both bool ``(N, Z)``. ``since_s`` still has the time at which those that went came.
         """
         before = self.inside(rows)
-        points = self._anchors.points(xyxy)
+        points = anchors[:, self._anchor]
         inside = self._polygons.contains(points)
         if self._hysteresis.any():
             clear = self._polygons.distance(points) >= self._hysteresis
             inside = np.where(clear | new[:, None], inside, before)
         inside &= self._allowed[class_id]
         came, went = inside & ~before, before & ~inside
-        self._inside.values[rows] = inside
-        self._since_s.values[rows] = np.where(came, pts_s, self._since_s.values[rows])
+        if came.any() or went.any():
+            self._inside.values[rows] = inside
+            self._since_s.values[rows] = np.where(came, pts_s, self._since_s.values[rows])
         return came, went
 
 
@@ -247,12 +236,12 @@ class LineMonitor:
         count = len(lines)
         self.lines = tuple(lines)
         self._allowed = _allowed([n.classes for n in lines], class_names, [f"line {n.name!r}" for n in lines])
-        self._anchors = _AnchorChoice([line.anchor for line in lines])
+        self._anchor = np.array([anchor_index(line.anchor) for line in lines], np.intp)
         self._segments = Segments(np.zeros((0, 2)), np.zeros((0, 2)))
         self._hysteresis = np.zeros(count)
         self._side = table.column(np.int8, (count,))  # +1 right, -1 left, 0 never seen
+        self._point = table.column(np.float64, (count, 2))
         self._distance = table.column(np.float64, (count,))
-        self._position = table.column(np.float64, (count,))
         self._between_ends = table.column(np.bool_, (count,))
 
     def fit(self, width: int, height: int) -> None:
@@ -269,29 +258,32 @@ class LineMonitor:
         self._hysteresis = np.array([line.hysteresis_px(width, height) for line in self.lines])
         self._side.values[:] = 0
 
-    def update(self, rows: IndexArray, xyxy: Float32Array, class_id: NDArray[np.integer]) -> NDArray[np.int8]:
+    def update(self, rows: IndexArray, anchors: Float64Array, class_id: NDArray[np.integer]) -> NDArray[np.int8]:
         """Look where tracks are now.
 
         Args:
             rows: the tracks' rows ``(N,)``, only of those detected in this frame.
-            xyxy: their boxes ``(N, 4)`` in pixels.
+            anchors: where they are, ``(N, 9, 2)`` as ``anchor_points`` gives it.
             class_id: their classes ``(N,)``.
 
         Returns:
             int8 ``(N, L)``: +1 where a track has crossed in, -1 where out, else 0.
         """
-        distance, position = self._segments.locate(self._anchors.points(xyxy))
+        points = anchors[:, self._anchor]
+        distance = self._segments.distance(points)
         now = np.where(distance > 0, 1, -1).astype(np.int8)
-        old_distance, old_position = self._distance.values[rows], self._position.values[rows]
-        side = self._side.values[rows]
-        first = side == 0
-        passed = ((old_distance > 0) != (distance > 0)) & ~first
-        step = np.where(passed, old_distance - distance, 1.0)
-        at = old_position + (position - old_position) * (old_distance / step)
-        between = np.where(passed, (at >= 0) & (at <= 1), self._between_ends.values[rows])
-        changed = (np.abs(distance) > self._hysteresis) & (now != side) & ~first
-        self._side.values[rows] = np.where(changed | first, now, side)
-        self._distance.values[rows], self._position.values[rows] = distance, position
-        self._between_ends.values[rows] = between
-        crossed: NDArray[np.int8] = np.where(changed & between & self._allowed[class_id], now, 0).astype(np.int8)
+        side, old_distance = self._side.values[rows], self._distance.values[rows]
+        known = side != 0
+        passed = ((old_distance > 0) != (distance > 0)) & known
+        if passed.any():
+            old, new = self._segments.position(self._point.values[rows]), self._segments.position(points)
+            at = old + (new - old) * (old_distance / np.where(passed, old_distance - distance, 1.0))
+            self._between_ends.values[rows] = np.where(passed, (at >= 0) & (at <= 1), self._between_ends.values[rows])
+        self._point.values[rows], self._distance.values[rows] = points, distance
+        changed = (now != side) & ((np.abs(distance) > self._hysteresis) | ~known)
+        if not changed.any():
+            return np.zeros(changed.shape, np.int8)
+        self._side.values[rows] = np.where(changed, now, side)
+        counted = changed & known & self._between_ends.values[rows] & self._allowed[class_id]
+        crossed: NDArray[np.int8] = np.where(counted, now, 0).astype(np.int8)
         return crossed

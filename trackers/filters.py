@@ -21,6 +21,7 @@ from pipeline.geometry import (
     Point,
     Polygons,
     Units,
+    anchor_index,
     anchor_points,
     check_anchor,
     check_length,
@@ -148,7 +149,7 @@ class RegionFilter:
     ) -> None:
         self._corners = check_polygon(polygon, units, "filters.region")
         check_anchor(anchor, "filters.region")
-        self._units, self._anchor, self._inside = units, anchor, inside
+        self._units, self._anchor, self._inside = units, anchor_index(anchor), inside
         self._polygons, self._size = Polygons([]), (0, 0)
 
     def __call__(self, detections: Detections, frame: Frame) -> BoolArray:
@@ -156,7 +157,7 @@ class RegionFilter:
         if size != self._size:
             self._polygons = Polygons([points_to_pixels(self._corners, self._units, *size)])
             self._size = size
-        found = self._polygons.contains(anchor_points(detections.xyxy, [self._anchor]))[:, 0]
+        found = self._polygons.contains(anchor_points(detections.xyxy)[:, [self._anchor]])[:, 0]
         return found if self._inside else ~found
 
 
