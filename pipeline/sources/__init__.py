@@ -19,6 +19,8 @@ from pipeline.sources.uri import clean_name, has_scheme, redact, stream_name
 from pipeline.sources.webcam import Webcam
 from pipeline.types import Source
 
+_FILE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv")
+
 __all__ = [
     "ImageFolder",
     "NetworkStream",
@@ -26,10 +28,23 @@ __all__ = [
     "VideoFile",
     "Webcam",
     "clean_name",
+    "is_camera",
     "open_source",
     "redact",
     "stream_name",
 ]
+
+
+def is_camera(uri: str) -> bool:
+    """Whether the address is that of a camera, which never ends and may come back after it was lost.
+
+    RTSP and webcams always are; what HTTP serves is, unless it is named like a video file.
+    """
+    if re.fullmatch(r"webcam:\d+|/dev/video\d+", uri):
+        return True
+    scheme = uri.partition("://")[0].lower() if has_scheme(uri) else ""
+    path = uri.partition("?")[0].lower()
+    return scheme in NETWORK_SCHEMES and (scheme.startswith("rtsp") or not path.endswith(_FILE_SUFFIXES))
 
 
 def open_source(
@@ -90,7 +105,8 @@ def open_source(
         )
     path = unquote(uri.partition("://")[2]) if scheme else uri
     if path == "-" or is_pipe(path):
-        return PipeSource(path, stream=name, read_timeout_s=30.0 if read_timeout_s is None else read_timeout_s)
+        patience_s = 30.0 if read_timeout_s is None else read_timeout_s
+        return PipeSource(path, stream=name, read_timeout_s=patience_s, threads=threads)
     place = Path(path)
     if place.is_dir() or place.suffix.lower() in IMAGE_SUFFIXES or (is_pattern(path) and not place.exists()):
         return ImageFolder(path, fps=1 if fps is None else fps, stream=name)

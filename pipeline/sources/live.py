@@ -93,8 +93,8 @@ class NetworkStream(ContainerSource):
 
 def _options(scheme: str, transport: Transport) -> dict[str, str]:
     if scheme.startswith("rtsp"):
-        # Sound is not asked for: it would only take bandwidth. The description that RTSP begins with names the codec, so
-        # nothing is read ahead to find it out: that would delay every frame by as long, until the reader has caught up.
+        # Sound is not asked for: it would only take bandwidth. The description that RTSP begins with names the codec,
+        # so nothing is read ahead to find it out: that would delay every frame until the reader has caught up.
         return {
             "probesize": "32",
             "analyzeduration": "0",
