@@ -15,18 +15,21 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from pipeline.backoff import Backoff
 from pipeline.config import Config, ResolvedStream, load_config, stream_name
 from pipeline.detector import YoloDetector
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.events import encode_json
 from pipeline.homography import Homography
 from pipeline.models import catalogue, fetch, find_model
+from pipeline.pace import LatencyPace, Pace
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.signals import stopping_on_signals
-from pipeline.sources import open_source
+from pipeline.sources import is_camera, open_source
+from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
-from pipeline.types import Sink
+from pipeline.types import Sink, Source
 from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator
 from sinks.callbacks import CallbacksSink
@@ -34,6 +37,7 @@ from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
 from sinks.outputs import OutputFile, check_output
+from sinks.status import showing_status
 from sinks.terminal import ProgressSink, print_summary
 from sinks.zeromq import ZeroMqSink
 from trackers import DEFAULT_TRACKER, create_tracker
@@ -179,7 +183,9 @@ def _run(config: Config, *, quiet: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     pipeline = build_pipeline(config, progress=not quiet)
     try:
-        with stopping_on_signals(pipeline.stop) as stopped:
+        with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
+            if pipeline.live and not quiet:
+                stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
             report = pipeline.run()
     finally:
         if config.output.report is not None and pipeline.report is not None:
@@ -206,6 +212,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
     with ExitStack() as stack:
         class_names = find_model(model.name).class_names
         streams = [build_stream(config, stream, class_names, stack) for stream in described]
+        progress = progress and not any(stream.source.info.live for stream in streams)
         shared = build_shared_sinks(config, progress=progress)
         if config.output.report is not None:
             check_output(config.output.report)
@@ -226,6 +233,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
             detector,
             sinks=shared,
             batch=model.batch,
+            max_wait_s=model.max_wait_ms / 1000,
             queue=max(config.queues.frames, model.batch),
             sink_queue=config.queues.sink,
             started_s=process_started_s(),
@@ -236,7 +244,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
 
 def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[str], stack: ExitStack) -> Stream:
     """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
-    source = open_source(stream.source, stream=stream.name, threads=config.threads.decode)
+    source = build_source(config, stream)
     stack.callback(source.close)
     return Stream(
         source=source,
@@ -245,7 +253,7 @@ def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[s
         ),
         sinks=build_sinks(config, stream),
         filters=make_filters(class_names, **dict(stream.filters)),
-        detect_every=stream.detect_every,
+        detect_every=build_pace(stream),
         duration_s=stream.duration_s,
         analytics={
             "update_hz": config.events.update_hz,
@@ -254,6 +262,29 @@ def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[s
             "homography": Homography(**dict(stream.homography)) if stream.homography else None,
         },
     )
+
+
+def build_source(config: Config, stream: ResolvedStream) -> Source:
+    """Where a stream's frames come from. A camera is not opened yet: it may be off, and is looked for again."""
+    settings = stream.input
+    connect = partial(
+        open_source,
+        stream.source,
+        stream=stream.name,
+        threads=config.threads.decode,
+        **settings.model_dump(exclude={"reconnect", "longest_wait_s"}),
+    )
+    if not (settings.reconnect and is_camera(stream.source)):
+        return connect()
+    backoff = Backoff(cap_s=settings.longest_wait_s)
+    return ReconnectingSource(connect, stream=stream.name, uri=stream.source, backoff=backoff)
+
+
+def build_pace(stream: ResolvedStream) -> int | Pace:
+    """Which frames are looked at."""
+    if isinstance(stream.detect_every, int):
+        return stream.detect_every
+    return LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
 
 
 def build_sinks(config: Config, stream: ResolvedStream) -> list[Sink]:

@@ -18,11 +18,12 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pipeline.config_errors import describe_errors
 from pipeline.config_reader import Document, apply_override, plain, read_yaml_file
 from pipeline.config_sections import (
-    Count,
+    DetectEvery,
     EventSection,
     FilePath,
     FilterSection,
     HomographySection,
+    InputSection,
     LineSection,
     ModelSection,
     OutputSection,
@@ -51,8 +52,10 @@ class StreamSection(Section):
     """One of several streams. What it does not give is as at the top level."""
 
     source: Annotated[Text, Field(repr=False)]  # It may hold a password.
-    detect_every: Count | None = None
+    detect_every: DetectEvery | None = None
+    latency_target_ms: Positive | None = None
     duration_s: Positive | None = None
+    input: InputSection | None = None
     filters: FilterSection | None = None
     tracker: TrackerSection | None = None
     output: StreamOutputSection | None = None

@@ -43,6 +43,12 @@ def _setting(value: object) -> float | int | bool:
     raise ValueError("expected a number, true or false")
 
 
+def _detect_every(value: object) -> int | str:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("expected a whole number, at least 1, or auto")
+
+
 def _endpoint(value: str) -> str:
     if not re.fullmatch(r"tcp://\S+:([0-9]{1,5}|\*)", value):
         raise ValueError("expected tcp://HOST:PORT, such as tcp://127.0.0.1:5556")
@@ -69,6 +75,7 @@ Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+DetectEvery = Annotated[int | Literal["auto"], PlainValidator(_detect_every)]
 Point = tuple[float, float]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 FourPoints = tuple[Point, Point, Point, Point]
@@ -91,6 +98,22 @@ class ModelSection(Section):
     confidence: Unit = 0.25
     iou: Unit = 0.45
     batch: Annotated[int, Field(ge=1, le=64)] = 4
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
+
+
+class InputSection(Section):
+    """How a source is opened, and a lost camera found again. What does not concern a kind of source is ignored."""
+
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    width: Count | None = None
+    height: Count | None = None
+    transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout_s: Positive = 5.0
+    read_timeout_s: Positive | None = None
+    username_env: Text | None = None
+    password_env: Text | None = None
+    reconnect: bool = True
+    longest_wait_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0
 
 
 class FilterSection(Section):
@@ -215,8 +238,10 @@ class ThreadSection(Section):
 class StreamSettings(Section):
     """What may differ from stream to stream."""
 
-    detect_every: Count = 1
+    detect_every: DetectEvery = 1
+    latency_target_ms: Positive = 150.0
     duration_s: Positive | None = None
+    input: InputSection = InputSection()
     filters: FilterSection = FilterSection()
     tracker: TrackerSection = TrackerSection()
     output: StreamOutputSection = StreamOutputSection()

@@ -40,6 +40,7 @@ class Pipeline:
         started_s: ``time.monotonic()`` when the user's command began, for ``Report.start_s``; default: ``run()``.
 
     Attributes:
+        live: whether one of the streams it began with is live.
         report: what happened, also after a failure; None before the end of ``run``.
     """
 
@@ -67,8 +68,8 @@ class Pipeline:
         self._intake = Intake()
         self._stamper = EventStamper()
         given = [streams] if isinstance(streams, Stream) else list(streams)
-        live = any(stream.source.info.live for stream in given)
-        self._shared = SinkGroup(sinks, live=live, capacity=sink_queue, timings=self._timings)
+        self.live = any(stream.source.info.live for stream in given)
+        self._shared = SinkGroup(sinks, live=self.live, capacity=sink_queue, timings=self._timings)
         self._running: dict[str, StreamRun] = {}
         self._ended: dict[str, StreamReport] = {}
         self._errors: list[BaseException] = []
