@@ -9,6 +9,7 @@ says otherwise.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import msgspec
@@ -334,7 +335,7 @@ def encode_msgpack(event: Event) -> bytes:
 
 class _Envelope(msgspec.Struct):
     type: str
-    schema: int
+    schema: int = SCHEMA_VERSION
 
 
 _KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in EVENT_TYPES + FEED_EVENT_TYPES)
@@ -387,3 +388,8 @@ def json_schema() -> dict[str, Any]:
         "title": f"Sightline event, schema {SCHEMA_VERSION}",
         **schema,
     }
+
+
+def json_schema_text() -> str:
+    """The schema as text, the way it is printed and committed."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

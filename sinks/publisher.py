@@ -27,6 +27,7 @@ _EVENTS_AT_A_TIME = 500
 _REQUESTS_AT_A_TIME = 25
 _REQUESTS_PER_TICK = 250  # more wait their turn, in ZeroMQ's queues and then in the network's
 _MAX_READERS = 256
+_GOODBYE_S = 0.1
 
 
 class Publisher:
@@ -213,11 +214,11 @@ class Publisher:
     def _say_goodbye(self) -> None:
         """Tell readers that this is the end, and answer them until each has everything or time is up."""
         self._send(self._feed.heartbeat(self._sockets.requests_port, final=True))
-        for address in list(self._readers):
-            self._reply(address, [address, *self._feed.final()])
         until = time.monotonic() + self._linger_s
         while self._readers and (left_s := until - time.monotonic()) > 0:
-            readable = self._poll(left_s, requests=True)
+            for address in list(self._readers):  # again and again: that is how it shows that one has gone
+                self._reply(address, [address, *self._feed.final()])
+            readable = self._poll(min(left_s, _GOODBYE_S), requests=True)
             if self._sleep_end.fileno() in readable:
                 self._sleep_end.recv(4096)
             if self._sockets.gatekeeper is not None and self._sockets.gatekeeper.socket in readable:

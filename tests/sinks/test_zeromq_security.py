@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ import zmq.auth
 from benchmarks.feed_flood import flood, handshake
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import FeedSnapshot
+from pipeline.types import SourceInfo
 from sinks.client import Subscription, subscribe
 from sinks.curve import read_key_pair, read_public_key, write_keys
 from sinks.zeromq import ZeroMqSink
@@ -209,3 +211,21 @@ def test_connections_beyond_any_need_are_cut() -> None:
         for connection in crowd:
             connection.close()
         publish_until(sink, numbers, iter([False] * 20 + [True]).__next__, listener)
+
+
+def test_the_snippet_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    snippet = page.split("```python\n")[-1].split("```")[0]
+    assert "write_keys" in snippet
+    monkeypatch.chdir(tmp_path)
+    port = free_port_pair()
+    names: dict[str, Any] = {}
+    exec(compile(snippet.replace("5556", str(port)), "events.md", "exec"), names)
+    sink: ZeroMqSink = names["sink"]
+    sink.check()
+    sink.open("cam", SourceInfo(width=64, height=48), [])
+    try:
+        assert isinstance(next(names["events"]), FeedSnapshot)
+    finally:
+        names["events"].close()
+        sink.close()
