@@ -200,7 +200,7 @@ def apply_override(document: Document, text: str) -> None:
 class _Loader(yaml.SafeLoader):
     """The safe loader's parser; it resolves no plain scalar, so ``_scalar`` alone decides what they mean."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # A class variable in PyYAML.
+    yaml_implicit_resolvers: dict[str, Any] = {}  # A class variable in PyYAML.
 
 
 def _compose(text: str, name: str, *, with_lines: bool = True) -> yaml.Node | None:
