@@ -31,8 +31,6 @@ from trackers import DEFAULT_TRACKER, TRACKERS, create_tracker
 
 Scores = dict[str, float]
 COMBINED = "combined"
-# The detections of the SORT paper start at a score of 0.5, and SORT used all of them.
-MOT_CONFIDENCE = 0.5
 
 
 def read_text(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -177,7 +175,7 @@ def run_sequences(mot: Path, names: Sequence[str], tracker: str, out: Path) -> d
     written = {}
     for name in names:
         _, fps = sequence_info(mot / name)
-        text = track(create_tracker(tracker, confidence=MOT_CONFIDENCE), read_detections(mot / name), fps)
+        text = track(create_tracker(tracker), read_detections(mot / name), fps)
         written[name] = out / f"{name}.txt"
         written[name].write_text(text)
     return written
@@ -219,7 +217,7 @@ def print_speed(mot: Path | None) -> None:
     for load, detections in loads.items():
         cells = []
         for name in TRACKERS:
-            times = update_times(create_tracker(name, confidence=0.3), detections)
+            times = update_times(create_tracker(name), detections)
             cells.append(f"{1e3 * float(np.median(times)):10.2f} ms {len(times) / sum(times):7.0f} fps")
         print(f"{load:22}" + "".join(f"{cell:>24}" for cell in cells))
 

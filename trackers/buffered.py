@@ -27,7 +27,7 @@ from trackers.kalman import BoolArray, Float64Array, IndexArray
 
 # Standard deviations of (centre x, centre y, width, height) per step, as parts of the square root of the box's area.
 _MEASUREMENT = np.array([0.05, 0.05, 0.15, 0.15]) ** 2
-_PROCESS = np.array([0.025, 0.025, 0.05, 0.05]) ** 2
+_PROCESS = np.array([0.015, 0.015, 0.05, 0.05]) ** 2
 _VELOCITY_PROCESS = np.array([0.01, 0.01, 0.008, 0.008]) ** 2
 _FIRST = (1.2 * np.array([0.05, 0.05, 0.15, 0.15])) ** 2
 _FIRST_VELOCITY = (10.0 * np.array([0.01, 0.01, 0.008, 0.008])) ** 2
@@ -57,16 +57,16 @@ class BufferedTracker(ArrayTracker):
             time after it was last seen.
     """
 
-    lowest_score = 0.1
+    lowest_score = 0.07
 
     def __init__(
         self,
         *,
         min_score: float = 0.25,
-        low_score: float = 0.1,
+        low_score: float = 0.07,
         start_margin: float = 0.3,
         buffer: float = 0.1,
-        wide_buffer: float = 0.4,
+        wide_buffer: float = 0.5,
         iou: float = 0.2,
         low_iou: float = 0.5,
         min_hits: int = 3,
@@ -90,7 +90,7 @@ class BufferedTracker(ArrayTracker):
         self._filter.predict(steps, area * _PROCESS, area * _VELOCITY_PROCESS)
 
     def _boxes(self) -> Float64Array:
-        return _to_boxes(self._filter.position)
+        return np.asarray(self._filter.position @ _BOXING)
 
     def _look(self, found: Found, pts_s: float) -> BoolArray:
         self._looks += 1
@@ -116,41 +116,34 @@ class BufferedTracker(ArrayTracker):
     def _associate(self, found: Found) -> tuple[IndexArray, IndexArray]:
         """The four rounds: pairs ``(detections, rows)``."""
         rows, boxes = self._rows, self._boxes()
-        widest = _enlarged(found.boxes, self._wide_buffer), _enlarged(boxes, self._wide_buffer)
-        pairs = overlapping_pairs(*widest, found.class_id, rows["class_id"])
+        near, wide = _enlarging(self._buffer), _enlarging(self._wide_buffer)
+        wide_found, wide_boxes = found.boxes @ wide, boxes @ wide
+        pairs = overlapping_pairs(wide_found, wide_boxes, found.class_id, rows["class_id"])
         detected, predicted = found.boxes[pairs.row], boxes[pairs.column]
         alike = _height_agreement(detected, predicted)
-        overlap = pair_iou(_enlarged(detected, self._buffer), _enlarged(predicted, self._buffer))
+        overlap = pair_iou(detected @ near, predicted @ near)
+        value = overlap * alike
+        sure_value = value * (overlap >= self._iou)
 
-        def wide() -> Float64Array:
-            wide_overlap = pair_iou(widest[0][pairs.row], widest[1][pairs.column])
-            return np.where(wide_overlap >= self._iou, wide_overlap * alike, 0.0)
-
-        def sure_value() -> Float64Array:
-            return np.where(overlap >= self._iou, overlap * alike, 0.0)
-
-        def weak_value() -> Float64Array:
-            return np.where(overlap >= self._low_iou, overlap * alike, 0.0)
+        def wide_value() -> Float64Array:
+            wide_overlap = pair_iou(wide_found[pairs.row], wide_boxes[pairs.column])
+            return np.asarray(wide_overlap * alike * (wide_overlap >= self._iou))
 
         sure, confirmed = found.score >= self._min_score, rows["hits"] >= self._min_hits
         return assign_in_stages(
             pairs,
             (
-                Stage(sure, confirmed, sure_value),
-                Stage(sure, confirmed, wide),
-                Stage(~sure, confirmed, weak_value),
-                Stage(sure, ~confirmed, sure_value),
+                Stage(sure, confirmed, lambda: sure_value),
+                Stage(sure, confirmed, wide_value),
+                Stage(~sure, confirmed, lambda: value * (overlap >= self._low_iou)),
+                Stage(sure, ~confirmed, lambda: sure_value),
             ),
         )
 
 
-def _enlarged(boxes: Float64Array, part: float) -> Float64Array:
-    """xyxy ``(n, 4)`` with ``part`` of the width and height added on each side."""
-    larger = np.empty_like(boxes)
-    margin = (boxes[:, 2:] - boxes[:, :2]) * part
-    larger[:, :2] = boxes[:, :2] - margin
-    larger[:, 2:] = boxes[:, 2:] + margin
-    return larger
+def _enlarging(part: float) -> Float64Array:
+    """What to multiply xyxy ``(n, 4)`` by to add ``part`` of the width and height on each side."""
+    return np.eye(4) * (1.0 + 2.0 * part) - np.tile(np.eye(2), (2, 2)) * part
 
 
 def _height_agreement(one: Float64Array, other: Float64Array) -> Float64Array:
@@ -160,18 +153,13 @@ def _height_agreement(one: Float64Array, other: Float64Array) -> Float64Array:
     return np.asarray(np.maximum(shared / np.maximum(spanned, _THINNEST), 1e-6))
 
 
+# From xyxy to centre x, centre y, width, height, and back.
+_MEASURING = np.array([[0.5, 0.0, -1.0, 0.0], [0.0, 0.5, 0.0, -1.0], [0.5, 0.0, 1.0, 0.0], [0.0, 0.5, 0.0, 1.0]])
+_BOXING = np.linalg.inv(_MEASURING)
+
+
 def _to_measurements(boxes: Float64Array) -> Float64Array:
     """xyxy ``(n, 4)`` to centre x, centre y, width, height."""
-    measured = np.empty_like(boxes)
-    measured[:, :2] = (boxes[:, :2] + boxes[:, 2:]) / 2.0
-    measured[:, 2:] = np.maximum(boxes[:, 2:] - boxes[:, :2], _THINNEST)
-    return measured
-
-
-def _to_boxes(measured: Float64Array) -> Float64Array:
-    """The inverse of ``_to_measurements``."""
-    boxes = np.empty_like(measured)
-    half = np.maximum(measured[:, 2:], _THINNEST) / 2.0
-    boxes[:, :2] = measured[:, :2] - half
-    boxes[:, 2:] = measured[:, :2] + half
-    return boxes
+    measured = boxes @ _MEASURING
+    np.maximum(measured[:, 2:], _THINNEST, out=measured[:, 2:])
+    return np.asarray(measured)

@@ -86,18 +86,20 @@ class KalmanFilter:
         The noise that gathers over several steps is summed in closed form, so predicting a, then b, is the same as
         predicting a + b: a gap of three frames is three predictions.
         """
-        position, velocity, position_variance, covariance, own_velocity_variance = self._memory
+        # One product moves everything: the transition is the same for all tracks and quantities.
+        transition = np.eye(5)
+        transition[_POSITION, _VELOCITY] = transition[_COVARIANCE, _VELOCITY_VARIANCE] = steps
+        transition[_POSITION_VARIANCE, _COVARIANCE] = 2.0 * steps
+        transition[_POSITION_VARIANCE, _VELOCITY_VARIANCE] = steps * steps
+        shape = self._memory.shape
+        self._memory = (transition @ self._memory.reshape(5, -1)).reshape(shape)
         noise, velocity_noise = np.asarray(variance), np.asarray(velocity_variance)
+        self._memory[_POSITION_VARIANCE] += steps * noise
+        self._memory[_VELOCITY_VARIANCE] += steps * velocity_noise
         between = steps * (steps - 1.0) / 2.0
-        position += steps * velocity
-        position_variance += (
-            2.0 * steps * covariance
-            + steps * steps * own_velocity_variance
-            + steps * noise
-            + between * (2.0 * steps - 1.0) / 3.0 * velocity_noise
-        )
-        covariance += steps * own_velocity_variance + between * velocity_noise
-        own_velocity_variance += steps * velocity_noise
+        if between:
+            self._memory[_POSITION_VARIANCE] += between * (2.0 * steps - 1.0) / 3.0 * velocity_noise
+            self._memory[_COVARIANCE] += between * velocity_noise
 
     def update(self, rows: IndexArray, measured: Float64Array, variance: ArrayLike) -> None:
         """Take in one measurement for each of ``rows`` (each at most once).
@@ -107,18 +109,15 @@ class KalmanFilter:
             measured: ``(m, quantities)``.
             variance: of the measurements, ``(quantities,)`` or ``(m, quantities)``.
         """
-        position, velocity, position_variance, covariance, velocity_variance = self._memory[:, rows]
+        memory = self._memory[:, rows]
         noise = np.asarray(variance)
-        scale = 1.0 / (position_variance + noise)
-        surprise = (measured - position) * scale
-        kept = noise * scale
-        self._memory[:, rows] = (
-            position + position_variance * surprise,
-            velocity + covariance * surprise,
-            position_variance * kept,
-            covariance * kept,
-            velocity_variance - covariance * covariance * scale,
-        )
+        scale = 1.0 / (memory[_POSITION_VARIANCE] + noise)
+        # Position and velocity gain by the variance of the one and the covariance of both, which then shrink alike.
+        gained = memory[_POSITION_VARIANCE : _COVARIANCE + 1]
+        memory[: _VELOCITY + 1] += gained * ((measured - memory[_POSITION]) * scale)
+        memory[_VELOCITY_VARIANCE] -= memory[_COVARIANCE] ** 2 * scale
+        gained *= noise * scale
+        self._memory[:, rows] = memory
 
     def rescale_time(self, ratio: float) -> None:
         """Count in steps that are ``ratio`` times as long as before."""
