@@ -19,7 +19,6 @@ from pipeline.backoff import Backoff
 from pipeline.config import Config, ResolvedStream, load_config, stream_name
 from pipeline.detector import YoloDetector
 from pipeline.errors import CallbackError, ConfigError, PipelineError
-from pipeline.events import encode_json
 from pipeline.homography import Homography
 from pipeline.models import catalogue, fetch, find_model
 from pipeline.pace import LatencyPace, Pace
@@ -31,6 +30,7 @@ from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from pipeline.types import Sink, Source
 from pipeline.zones import Line, Zone
+from sinks import feed_commands, store_commands
 from sinks.annotate import Annotator
 from sinks.callbacks import CallbacksSink
 from sinks.jsonl import JsonlSink
@@ -55,7 +55,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 models_app = typer.Typer(help="The models and where their weights come from.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
 
 
 def _names(value: str | None) -> tuple[str, ...] | None:
@@ -348,25 +347,15 @@ def models_fetch(name: Annotated[str, typer.Argument(help="A name from models li
     typer.echo(fetch(name))
 
 
-@app.command()
-def listen(
-    endpoint: Annotated[str, typer.Argument(help="Where a run publishes, such as tcp://127.0.0.1:5556.")],
-    topic: Annotated[
-        list[str] | None, typer.Option(help="Only topics that begin so: STREAM/TYPE/CLASS; may be repeated.")
-    ] = None,
-) -> None:
-    """Print the events of a run as they come, one JSON object a line."""
-    from sinks.client import subscribe
-
-    for event in subscribe(endpoint, topics=topic or ()):
-        typer.echo(encode_json(event).decode())
+app.add_typer(models_app, name="models")
+feed_commands.register(app)
+store_commands.register(app)
 
 
 def _with_default_command(arguments: Sequence[str]) -> list[str]:
     """``VIDEO --fps 10`` becomes ``run VIDEO --fps 10``."""
-    commands = {"run", "models", "listen"}
-    own = {"--help", "-h"}
-    if arguments and arguments[0] not in commands | own:
+    known = {*typer.main.get_command(app).commands, "--help"}  # type: ignore[attr-defined]
+    if arguments and arguments[0] not in known:
         return ["run", *arguments]
     return list(arguments)
 
