@@ -14,7 +14,7 @@ from av.stream import Disposition
 
 from pipeline.errors import SourceError
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
-from pipeline.sources.picture import MAX_PIXELS, MAX_SIDE, Orientation, PictureConverter, too_large
+from pipeline.sources.picture import MAX_PIXELS, MAX_SIDE, PictureConverter, too_large
 from pipeline.sources.timeline import Timeline
 from pipeline.types import Frame, SourceInfo
 
@@ -224,7 +224,7 @@ class ContainerSource:
         return frame
 
     def _describe(self, first: av.VideoFrame, fps: Fraction | None, live: bool) -> SourceInfo:
-        width, height = Orientation.of(first).displayed_size(first.width, first.height)
+        width, height = self._converter.orientation(first).displayed_size(first.width, first.height)
         duration_s = None
         if self._video.duration and self._video.time_base:
             duration_s = float(self._video.duration * self._video.time_base)

@@ -84,6 +84,18 @@ class PictureConverter:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._seen: tuple[int, int, int] | None = None
+        self._orientation = UPRIGHT
+
+    def orientation(self, frame: av.VideoFrame) -> Orientation:
+        """How this frame is turned for display."""
+        # In PyAV, who asks a frame for its side data ties the two in a circle, and the frame's memory waits for the
+        # garbage collector. So the matrix is read once, and again only where the angle or the size changes.
+        seen = (frame.rotation, frame.width, frame.height)
+        if seen != self._seen:
+            self._seen = seen
+            self._orientation = Orientation.of(frame)
+        return self._orientation
 
     def convert(self, frame: av.VideoFrame) -> Image:
         """uint8 ``(height, width, 3)``, BGR, C-contiguous, upright.
@@ -100,4 +112,4 @@ class PictureConverter:
         packed = rows[: converted.height, : converted.width * 3]
         # Without padding at the end of the rows, which depends on the width, this is a view: no copy.
         image: Image = np.ascontiguousarray(packed).reshape(converted.height, converted.width, 3)
-        return Orientation.of(frame).apply(image)
+        return self.orientation(frame).apply(image)

@@ -7,6 +7,7 @@ shows the numbers 0 to 11, and closes what it needed itself, such as a server, w
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import pickle
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import psutil
@@ -220,3 +222,21 @@ def test_closing_gives_everything_back(name: str, tmp_path: Path) -> None:
             next(iter(made))
     assert process.num_threads() <= threads
     assert process.num_fds() <= files
+
+
+def test_frames_are_freed_without_the_garbage_collector(source: Source) -> None:
+    """A frame in a circle of references would keep its memory until the collector runs, hundreds of frames later."""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for frame in frames_of(source):
+            del frame
+        gc.collect()
+        kept = [type(kept).__name__ for kept in gc.garbage if isinstance(kept, av.VideoFrame | av.Packet | Frame)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    # One frame per stream may be asked for its display matrix.
+    assert len(kept) <= 1
