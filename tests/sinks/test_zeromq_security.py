@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -172,33 +173,34 @@ def connected(address: str, peer: bytes) -> socket.socket:
     return connection
 
 
+def parts_without_end() -> Iterator[bytes]:
+    """A message of endlessly many parts."""
+    return itertools.repeat(b"\x01\x01x" * 5000)
+
+
+def subscriptions_without_end() -> Iterator[bytes]:
+    """Ever new subscriptions."""
+    for number in itertools.count():
+        topics = (b"\x01%08d-%04d" % (number, index) for index in range(1000))
+        yield b"".join(b"\x00" + bytes([len(topic)]) + topic for topic in topics)
+
+
 @pytest.mark.parametrize(
-    ("peer", "what"),
-    [
-        (b"DEALER", "a message of endlessly many parts"),
-        (b"SUB", "a message of endlessly many parts"),
-        (b"SUB", "endlessly many subscriptions"),
-    ],
+    ("peer", "attack"),
+    [(b"DEALER", parts_without_end), (b"SUB", parts_without_end), (b"SUB", subscriptions_without_end)],
 )
-def test_nobody_can_make_the_publisher_grow(peer: bytes, what: str) -> None:
+def test_nobody_can_make_the_publisher_grow(peer: bytes, attack: Callable[[], Iterator[bytes]]) -> None:
     numbers = itertools.count(1)
     with opened() as sink, subscribe(sink.endpoint) as listener:
         assert isinstance(next(listener), FeedSnapshot)
-        before = psutil.Process().memory_info().rss
         address = sink.endpoint if peer == b"SUB" else str(sink.requests_endpoint)
-        with connected(address, peer) as connection:
-            sent = 0
-            connection.settimeout(2)  # the system may also just not take any more
-            with pytest.raises(OSError, match=r"reset|Broken pipe|timed out"):
-                for number in itertools.count():
-                    if what.startswith("a message"):
-                        connection.sendall(b"\x01\x01x" * 5000)
-                    else:
-                        topics = (b"\x01%08d-%04d" % (number, index) for index in range(1000))
-                        connection.sendall(b"".join(b"\x00" + bytes([len(topic)]) + topic for topic in topics))
-                    sent += 15_000
-                    assert sent < 500_000_000
-        publish_until(sink, numbers, lambda: sink.counters["cut"] > 0, listener)
+        before = psutil.Process().memory_info().rss
+        while not sink.counters["cut"]:  # now and then ZeroMQ finds fault with such a hasty handshake, and is first
+            with connected(address, peer) as connection, contextlib.suppress(OSError):
+                connection.settimeout(2)  # the system may also just take no more
+                for piece in itertools.islice(attack(), 10_000):
+                    connection.sendall(piece)
+        publish_until(sink, numbers, iter([False] * 5 + [True]).__next__, listener)
         assert psutil.Process().memory_info().rss - before < 100 * 2**20
 
 
