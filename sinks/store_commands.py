@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import ConfigError
+from sinks.report_html import report_html
 from sinks.store_export import Format, export
 from sinks.store_query import Rows, query
 
@@ -78,6 +79,22 @@ def export_command(
     typer.echo(f"{count} events written to {output}", err=True)
 
 
+def report_html_command(
+    output: Annotated[Path, typer.Argument(metavar="X.html", help="The page to write.")] = Path("report.html"),
+    store: StorePath = DEFAULT_STORE,
+    run: Annotated[
+        str | None, typer.Option(help="The run; the beginning of its name is enough. [default: the newest]")
+    ] = None,
+    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="X.jpg", help="Draw the heat map over this. [default: the first frame]")
+    ] = None,
+) -> None:
+    """Make one self-contained page about a run: counts over time, lines, dwell times, a heat map."""
+    report_html(store, output, run=run, stream=stream, picture=picture)
+    typer.echo(f"{output} written", err=True)
+
+
 def _format(output: Path, given: FileFormat | None) -> Format:
     if given is not None:
         return given.value
@@ -114,3 +131,4 @@ def register(app: typer.Typer) -> None:
     """Add these commands to a command line."""
     app.command("query", no_args_is_help=True)(query_command)
     app.command("export", no_args_is_help=True)(export_command)
+    app.command("report-html")(report_html_command)
