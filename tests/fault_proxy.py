@@ -124,8 +124,8 @@ class FaultProxy:
         seed: of the random choices.
 
     Attributes:
-        counts: what was done so far: ``connections``, ``refused``, ``cut``, ``packets``, ``corrupted``, ``dropped``,
-            ``reordered``.
+        counts: what was done so far: ``connections``, ``refused``, ``cut``; ``bytes`` and ``packets`` that came from
+            the camera; ``corrupted``, ``dropped``, ``reordered``.
     """
 
     def __init__(
@@ -277,6 +277,7 @@ class FaultProxy:
         held: bytes | None = None
         free_s = 0.0
         while data := await reader.read(_CHUNK):
+            self.counts["bytes"] += len(data)
             while self._faults.stalled:
                 await self._changed.wait()
             if self._faults.delay_s:
