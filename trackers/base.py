@@ -141,7 +141,7 @@ class ArrayTracker(ABC):
         Args:
             detections: what was found in this frame, in any order; None where nobody looked.
             pts_s: media time in seconds, later than at the last call.
-            image: uint8 ``(height, width, 3)`` BGR, for trackers that estimate the camera's motion.
+            image: not used by the trackers here.
 
         Raises:
             ValueError: ``pts_s`` is not finite or not later than before.
@@ -150,7 +150,6 @@ class ArrayTracker(ABC):
         steps, ratio = self._clock.advance(pts_s)
         if ratio != 1.0:
             self._filter.rescale_time(ratio)
-        self._move_camera(image)
         if steps and len(self._rows):
             self._predict(steps)
         over = np.zeros(len(self._rows), np.bool_)
@@ -162,9 +161,6 @@ class ArrayTracker(ABC):
             self._ended = np.sort(gone[gone > 0])
             self._keep(~over)
         return self._shown(pts_s)
-
-    def _move_camera(self, image: Image | None) -> None:  # noqa: B027 - most trackers have nothing to do here
-        """Estimate the camera's motion since the last frame and move the rows with it."""
 
     @abstractmethod
     def _predict(self, steps: float) -> None:
