@@ -30,13 +30,13 @@ from pipeline.events import (
 from pipeline.geometry import anchor_index, anchor_points
 from pipeline.homography import Homography, SpeedMeter
 from pipeline.stamp import EventStamper
-from pipeline.totals import LiveCounts, Totals
+from pipeline.totals import LiveCounts, LiveHistory, Totals
 from pipeline.track_table import IndexArray, TrackTable
 from pipeline.types import Float32Array, Frame, Int64Array, SourceInfo, TrackedFrame
 from pipeline.windows import WindowCounter, WindowCounts, count_by_class
 from pipeline.zones import Line, LineMonitor, Zone, ZoneMonitor
 
-__all__ = ["EventStamper", "LiveCounts", "StreamAnalytics", "hold_for"]
+__all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 
 EventKind = TypeVar("EventKind", bound=Event)
 _WINDOWS: tuple[tuple[float, type[WindowSecond] | type[WindowMinute]], ...] = (
@@ -71,6 +71,7 @@ class StreamAnalytics:
         update_hz: most ``track.updated`` events per track and second of media time; 0 for none.
         zones, lines: what to count in.
         homography: gives speeds in m/s; without it they are None.
+        live: kept up to date with the counts of zones and lines, for drawing them.
         hold_s: longest time in seconds that one frame stands for; beyond it nothing counts as observed. See
             ``hold_for``.
         frame_s: seconds a frame stands for where there is no other to tell the distance between frames.
@@ -89,6 +90,7 @@ class StreamAnalytics:
         zones: Sequence[Zone] = (),
         lines: Sequence[Line] = (),
         homography: Homography | None = None,
+        live: LiveHistory | None = None,
         hold_s: float = 0.5,
         frame_s: float = 0.04,
     ) -> None:
@@ -106,7 +108,7 @@ class StreamAnalytics:
         self._zone_names = tuple(zone.name for zone in zones)
         self._line_names = tuple(line.name for line in lines)
         self._speed = SpeedMeter(homography, self._table) if homography else None
-        self._totals = Totals(self._names, self._zone_names, self._line_names, self._table)
+        self._totals = Totals(self._names, self._zone_names, self._line_names, self._table, live or LiveHistory())
         sizes = {"groups": 1 + len(zones), "lines": len(lines), "classes": len(self._names)}
         self._windows = tuple(
             WindowCounter(length_s, **sizes, table=self._table, hold_s=hold_s, frame_s=frame_s)
@@ -181,13 +183,6 @@ class StreamAnalytics:
     def line_totals(self) -> dict[str, dict[str, dict[str, int]]]:
         """Per line and class name: crossings ``in`` and ``out`` so far."""
         return self._totals.lines()
-
-    def counts_at(self, frame: Frame) -> LiveCounts:
-        """Zone and line counts as of a frame taken in before, for drawing it; callable from any thread.
-
-        Sinks draw behind queues of their own, so the newest counts would be ahead of their picture.
-        """
-        return self._totals.live_at(frame.index)
 
     def _fit(self, frame: Frame) -> None:
         size = (frame.width, frame.height)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import BoolArray, Int64Array
+from pipeline.types import BoolArray, Frame, Int64Array
 from pipeline.windows import count_by_class
 
 # How many changes of the live counts are remembered for those who draw a frame later than it was counted.
@@ -30,6 +30,32 @@ class LiveCounts:
     lines: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
 
+class LiveHistory:
+    """The live counts of a stream's newest frames, for those who draw a frame later than it was counted.
+
+    One thread writes, any may read: ``StreamAnalytics`` keeps it up to date, sinks draw behind queues of their own. So
+    many changes are remembered that a queue may be some hundred frames long; frames older than that get the oldest.
+    """
+
+    def __init__(self) -> None:
+        self._changes: tuple[tuple[int, LiveCounts], ...] = ()
+
+    def at(self, frame: Frame) -> LiveCounts:
+        """The live counts as of a frame that was counted before."""
+        changes = self._changes
+        if not changes:
+            return LiveCounts()
+        return changes[max(0, bisect_right(changes, frame.index, key=lambda change: change[0]) - 1)][1]
+
+    def remember(self, frame_index: int, counts: LiveCounts) -> None:
+        """These counts hold from that frame on."""
+        kept = self._changes[1 - _REMEMBERED_CHANGES :]
+        if kept and kept[-1][0] >= frame_index:  # The stream started anew.
+            kept = ()
+        # A new tuple each time, so that other threads read it without a lock.
+        self._changes = (*kept, (frame_index, counts))
+
+
 class Totals:
     """Counts since the stream's start.
 
@@ -39,10 +65,16 @@ class Totals:
         class_names: the C classes of the model.
         zone_names, line_names: of the Z zones and L lines.
         table: rows of the live tracks; the totals add their column.
+        history: told of every change of the live counts.
     """
 
     def __init__(
-        self, class_names: Sequence[str], zone_names: Sequence[str], line_names: Sequence[str], table: TrackTable
+        self,
+        class_names: Sequence[str],
+        zone_names: Sequence[str],
+        line_names: Sequence[str],
+        table: TrackTable,
+        history: LiveHistory,
     ) -> None:
         self._classes = tuple(class_names)
         self._zones, self._lines = tuple(zone_names), tuple(line_names)
@@ -54,7 +86,7 @@ class Totals:
         self._dwell_s = np.zeros(shape)
         self._crossed: Int64Array = np.zeros((2, len(self._lines), shape[1]), np.int64)
         self._changed = True
-        self._history: tuple[tuple[int, LiveCounts], ...] = ()
+        self._history = history
 
     def observe(self, shown: Int64Array, rows: IndexArray, member: BoolArray, class_id: NDArray[np.integer]) -> None:
         """Take in one frame; the arguments are those of ``WindowCounter.observe``."""
@@ -79,19 +111,8 @@ class Totals:
     def remember(self, frame_index: int) -> None:
         """Keep the live counts as those from this frame on, if they are not what they were."""
         if self._changed:
-            # A new tuple each time, so that other threads read it without a lock.
-            self._history = (*self._history[1 - _REMEMBERED_CHANGES :], (frame_index, self.live()))
+            self._history.remember(frame_index, self.live())
             self._changed = False
-
-    def live_at(self, frame_index: int) -> LiveCounts:
-        """The live counts as of a frame that was taken in before; callable from any thread.
-
-        So many changes are remembered that a sink's queue may be some hundred frames long; older frames get the oldest.
-        """
-        history = self._history
-        if not history:
-            return LiveCounts({name: {} for name in self._zones}, {name: {} for name in self._lines})
-        return history[max(0, bisect_right(history, frame_index, key=lambda change: change[0]) - 1)][1]
 
     def live(self) -> LiveCounts:
         """The live counts as of the newest frame."""

@@ -1,7 +1,8 @@
 """Drawing of zones and lines with their live counts, for the annotated picture.
 
-    overlay = CountOverlay(zones=zones, lines=lines, counts=analytics.counts_at)
-    annotator = Annotator(class_names, overlays=[overlay])
+    live = LiveHistory()
+    analytics = StreamAnalytics(name, class_names, stamper=stamper, zones=zones, lines=lines, live=live)
+    annotator = Annotator(class_names, overlays=[CountOverlay(zones=zones, lines=lines, counts=live.at)])
 
 A zone is tinted, more strongly while something is in it, and says what is in it now. A line has an arrow that points
 where ``in`` is, and says how many crossed each way so far.
@@ -45,7 +46,7 @@ class CountOverlay:
 
     Args:
         zones, lines: what to draw.
-        counts: the live counts as of a frame, such as ``StreamAnalytics.counts_at``.
+        counts: the live counts as of a frame, such as ``LiveHistory.at``.
         scale: size of lines and text, as for ``Annotator``.
     """
 

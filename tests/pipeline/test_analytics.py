@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import EventStamper, StreamAnalytics, hold_for
+from pipeline.analytics import EventStamper, LiveHistory, StreamAnalytics, hold_for
 from pipeline.errors import ConfigError
 from pipeline.events import (
     Event,
@@ -192,25 +192,29 @@ def test_wall_times_are_utc_with_milliseconds() -> None:
 
 
 def test_live_counts_are_those_of_the_frame_asked_for() -> None:
-    counter = analytics(zones=[SQUARE], lines=[ACROSS])
+    live = LiveHistory()
+    counter = analytics(zones=[SQUARE], lines=[ACROSS], live=live)
     frames = []
     for index in range(400):
         frames.append(tracked_frame(index, index / 25, {1: standing_at(200, 200 + 80 * (index // 2 % 2))}))
         counter.update(frames[-1])
     for frame in frames[100:]:
-        counts = counter.counts_at(frame.frame)
+        counts = live.at(frame.frame)
         flips = frame.frame.index // 2
         assert counts.lines == {"across": {"person": ((flips + 1) // 2, flips // 2)}}
         assert counts.zones == {"square": {"person": 1}}
     assert counter.line_totals() == {"across": {"person": {"in": 100, "out": 99}}}
 
 
-def test_live_counts_before_anything_happened() -> None:
-    counter = analytics(zones=[SQUARE], lines=[ACROSS])
+def test_live_counts_before_anything_happened_and_of_a_stream_that_starts_anew() -> None:
+    live = LiveHistory()
     frame = tracked_frame(3, 0.1, {})
-    assert counter.counts_at(frame.frame).zones == {"square": {}}
-    counter.update(frame)
-    assert counter.counts_at(frame.frame).lines == {"across": {}}
+    assert live.at(frame.frame).zones == {}
+    analytics(zones=[SQUARE], lines=[ACROSS], live=live).update(frame)
+    assert live.at(frame.frame).zones == {"square": {}} and live.at(frame.frame).lines == {"across": {}}
+    again = tracked_frame(0, 0.0, {1: standing_at(200, 200)})
+    analytics(zones=[SQUARE], live=live).update(again)
+    assert live.at(again.frame).zones == live.at(frame.frame).zones == {"square": {"person": 1}}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.analytics import EventStamper, StreamAnalytics
-from pipeline.totals import LiveCounts
+from pipeline.totals import LiveCounts, LiveHistory
 from pipeline.types import Frame, Image, TrackedFrame
 from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator
@@ -79,16 +79,17 @@ def test_texts() -> None:
 
 
 def test_the_counts_are_those_of_the_frame_drawn_however_late() -> None:
-    counter = StreamAnalytics("s", ["person"], stamper=EventStamper(), zones=[ROOM], lines=[GATE])
+    live = LiveHistory()
+    counter = StreamAnalytics("s", ["person"], stamper=EventStamper(), zones=[ROOM], lines=[GATE], live=live)
     frames: list[TrackedFrame] = []
     at_once: list[Image] = []
-    annotator = Annotator(["person"], overlays=[CountOverlay(zones=[ROOM], lines=[GATE], counts=counter.counts_at)])
+    annotator = Annotator(["person"], overlays=[CountOverlay(zones=[ROOM], lines=[GATE], counts=live.at)])
     for index in range(60):
         shown = {1: standing_at(500, 200 + 80 * (index // 10 % 2)), 2: standing_at(150 + 10 * index, 300)}
         frames.append(tracked_frame(index, index / 10, shown))
         counter.update(frames[-1])
         at_once.append(annotator.draw(frames[-1]))
-    late = Annotator(["person"], overlays=[CountOverlay(zones=[ROOM], lines=[GATE], counts=counter.counts_at)])
+    late = Annotator(["person"], overlays=[CountOverlay(zones=[ROOM], lines=[GATE], counts=live.at)])
     for frame, before in zip(frames, at_once, strict=True):
         assert (late.draw(frame) == before).all()
     assert not frames[0].frame.image.any()
