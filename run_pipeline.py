@@ -28,15 +28,17 @@ from pipeline.signals import stopping_on_signals
 from pipeline.sources import is_camera, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
+from pipeline.totals import LiveHistory
 from pipeline.types import Sink, Source
 from pipeline.zones import Line, Zone
 from sinks import feed_commands, store_commands
-from sinks.annotate import Annotator
+from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
 from sinks.outputs import OutputFile, check_output
+from sinks.overlays import CountOverlay
 from sinks.status import showing_status
 from sinks.terminal import ProgressSink, print_summary
 from sinks.zeromq import ZeroMqSink
@@ -245,19 +247,25 @@ def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[s
     """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
     source = build_source(config, stream)
     stack.callback(source.close)
+    zones = [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()]
+    lines = [Line(name=name, **dict(line)) for name, line in stream.lines.items()]
+    live = LiveHistory()
+    counts = CountOverlay(zones=zones, lines=lines, counts=live.at, scale=stream.output.annotate.scale)
+    annotator = partial(Annotator, overlays=[counts], **dict(stream.output.annotate))
     return Stream(
         source=source,
         tracker=create_tracker(
             stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
         ),
-        sinks=build_sinks(config, stream),
+        sinks=build_sinks(config, stream, annotator),
         filters=make_filters(class_names, **dict(stream.filters)),
         detect_every=build_pace(stream),
         duration_s=stream.duration_s,
         analytics={
             "update_hz": config.events.update_hz,
-            "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
-            "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
+            "zones": zones,
+            "lines": lines,
+            "live": live,
             "homography": Homography(**dict(stream.homography)) if stream.homography else None,
         },
     )
@@ -286,10 +294,9 @@ def build_pace(stream: ResolvedStream) -> int | Pace:
     return LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
 
 
-def build_sinks(config: Config, stream: ResolvedStream) -> list[Sink]:
+def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFactory) -> list[Sink]:
     """The outputs that one stream has to itself."""
     output = stream.output
-    annotator = partial(Annotator, **dict(output.annotate))
     sinks: list[Sink] = []
     if output.video is not None:
         path = stream.source.removeprefix("file://")
