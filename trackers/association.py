@@ -52,8 +52,8 @@ def overlapping_pairs(
     if not len(first) or not len(second):
         return Pairs(_NONE, _NONE, shape)
     if len(first) * len(second) <= _FEW_CELLS:
-        low, high = np.maximum(first[:, None, :2], second[:, :2]), np.minimum(first[:, None, 2:], second[:, 2:])
-        row, column = ((low < high).all(axis=2) & (first_class[:, None] == second_class)).nonzero()
+        near = np.maximum(first[:, None, :2], second[:, :2]) < np.minimum(first[:, None, 2:], second[:, 2:])
+        row, column = (near[..., 0] & near[..., 1] & (first_class[:, None] == second_class)).nonzero()
         return Pairs(row, column, shape)
     # Sweep from left to right: a partner begins before this box ends, and not further left than the widest box reaches.
     order = np.argsort(second[:, 0], kind="stable")
@@ -128,9 +128,8 @@ def assign_in_stages(pairs: Pairs, stages: Sequence[Stage]) -> tuple[IndexArray,
     all_rows, all_columns = [_NONE], [_NONE]
     free_rows, free_columns = np.ones(pairs.shape[0], np.bool_), np.ones(pairs.shape[1], np.bool_)
     for stage in stages:
-        open_rows, open_columns = stage.rows & free_rows, stage.columns & free_columns
-        open_pairs = open_rows[pairs.row] & open_columns[pairs.column]
-        if open_pairs.any():
+        open_pairs = (stage.rows & free_rows)[pairs.row] & (stage.columns & free_columns)[pairs.column]
+        if np.count_nonzero(open_pairs):
             rows, columns = assign(pairs, stage.value() * open_pairs)
             free_rows[rows] = False
             free_columns[columns] = False

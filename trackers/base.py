@@ -156,7 +156,7 @@ class ArrayTracker(ABC):
         if detections is not None:
             over = self._look(Found.of(detections, self.lowest_score), pts_s)
         self._ended = _NO_IDS
-        if over.any():
+        if np.count_nonzero(over):
             gone = self._rows["track_id"][over]
             self._ended = np.sort(gone[gone > 0])
             self._keep(~over)
@@ -203,7 +203,7 @@ class ArrayTracker(ABC):
         shown = self._rows["shown"].nonzero()[0]
         ids = self._rows["track_id"][shown]
         new = ids == 0
-        if new.any():
+        if np.count_nonzero(new):
             first = shown[new]
             self._rows["track_id"][first] = np.arange(self._next_id, self._next_id + len(first))
             self._next_id += len(first)

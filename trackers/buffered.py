@@ -73,7 +73,7 @@ class BufferedTracker(ArrayTracker):
         max_unseen_s: float = 1.5,
     ) -> None:
         self._min_score, self._start_score = min_score, min_score + start_margin
-        self._buffer, self._wide_buffer = buffer, wide_buffer
+        self._near, self._wide = _enlarging(buffer), _enlarging(wide_buffer)
         self._iou, self._low_iou = iou, low_iou
         self._min_hits, self._max_unseen_s = min_hits, max_unseen_s
         super().__init__()
@@ -102,7 +102,7 @@ class BufferedTracker(ArrayTracker):
 
         unmatched = found.score >= self._start_score
         unmatched[taken] = False
-        if unmatched.any():
+        if np.count_nonzero(unmatched):
             new = found.select(unmatched)
             self._start(new, pts_s)["hits"] = self._min_hits if self._looks == 1 else 1
             first = _to_measurements(new.boxes)
@@ -116,12 +116,11 @@ class BufferedTracker(ArrayTracker):
     def _associate(self, found: Found) -> tuple[IndexArray, IndexArray]:
         """The four rounds: pairs ``(detections, rows)``."""
         rows, boxes = self._rows, self._boxes()
-        near, wide = _enlarging(self._buffer), _enlarging(self._wide_buffer)
-        wide_found, wide_boxes = found.boxes @ wide, boxes @ wide
+        wide_found, wide_boxes = found.boxes @ self._wide, boxes @ self._wide
         pairs = overlapping_pairs(wide_found, wide_boxes, found.class_id, rows["class_id"])
         detected, predicted = found.boxes[pairs.row], boxes[pairs.column]
         alike = _height_agreement(detected, predicted)
-        overlap = pair_iou(detected @ near, predicted @ near)
+        overlap = pair_iou(detected @ self._near, predicted @ self._near)
         value = overlap * alike
         sure_value = value * (overlap >= self._iou)
 

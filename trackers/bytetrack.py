@@ -83,7 +83,7 @@ class ByteTracker(ArrayTracker):
 
         unmatched = found.score >= self._start_score
         unmatched[taken] = False
-        if unmatched.any():
+        if np.count_nonzero(unmatched):
             new = found.select(unmatched)
             self._start(new, pts_s)["hits"] = 2 if self._looks == 1 else 1
             first = _to_measurements(new.boxes)

@@ -8,6 +8,8 @@ position and velocity per quantity, and the whole filter is element-wise arithme
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -87,12 +89,8 @@ class KalmanFilter:
         predicting a + b: a gap of three frames is three predictions.
         """
         # One product moves everything: the transition is the same for all tracks and quantities.
-        transition = np.eye(5)
-        transition[_POSITION, _VELOCITY] = transition[_COVARIANCE, _VELOCITY_VARIANCE] = steps
-        transition[_POSITION_VARIANCE, _COVARIANCE] = 2.0 * steps
-        transition[_POSITION_VARIANCE, _VELOCITY_VARIANCE] = steps * steps
         shape = self._memory.shape
-        self._memory = (transition @ self._memory.reshape(5, -1)).reshape(shape)
+        self._memory = (_transition(steps) @ self._memory.reshape(5, -1)).reshape(shape)
         noise, velocity_noise = np.asarray(variance), np.asarray(velocity_variance)
         self._memory[_POSITION_VARIANCE] += steps * noise
         self._memory[_VELOCITY_VARIANCE] += steps * velocity_noise
@@ -124,3 +122,13 @@ class KalmanFilter:
         self._memory[_VELOCITY] *= ratio
         self._memory[_COVARIANCE] *= ratio
         self._memory[_VELOCITY_VARIANCE] *= ratio * ratio
+
+
+@lru_cache(maxsize=16)
+def _transition(steps: float) -> Float64Array:
+    """What moves the five rows of the memory ``steps`` ahead, noise apart. Not to be written to."""
+    transition = np.eye(5)
+    transition[_POSITION, _VELOCITY] = transition[_COVARIANCE, _VELOCITY_VARIANCE] = steps
+    transition[_POSITION_VARIANCE, _COVARIANCE] = 2.0 * steps
+    transition[_POSITION_VARIANCE, _VELOCITY_VARIANCE] = steps * steps
+    return transition
