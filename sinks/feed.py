@@ -68,6 +68,11 @@ class Feed:
         self._snapshot = None
         return topic(event).encode(), payload, b"%d" % previous
 
+    def lose(self, run: str, seq: int) -> None:
+        """Events up to this one existed but were not published; let heartbeats tell, so that readers see the gap."""
+        if run == self.run:
+            self.seq = max(self.seq, seq)
+
     def _restart(self, run: str) -> None:
         if self.run:  # what was there before the first event belongs to the first run
             self._began = time.monotonic()

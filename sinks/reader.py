@@ -28,6 +28,7 @@ from sinks.protocol import (
     utc_now,
 )
 
+_SILENCE_S = 0.2
 GapReason = Literal["unavailable", "no_answer", "new_run"]
 
 
@@ -78,7 +79,10 @@ class FeedReader:
         self._resync = True  # a snapshot is wanted
         self._snapshot: FeedSnapshot | None = None  # waits for the event of its number
         self._final = False
+        self._final_seq: int | None = None
         self._done = False
+        self._heard = False  # something live since the last look at the clock
+        self._heard_at = 0.0
         self._began: float | None = None
         self._asked: Request | None = None
         self._asked_at = 0.0
@@ -109,6 +113,7 @@ class FeedReader:
         except (msgspec.DecodeError, ValueError):
             self.counters.malformed += 1
             return
+        self._heard = True
         if run in self._retired or (self._run and not run):  # an empty run: a publisher without any event yet
             return
         if run != self._run:
@@ -138,8 +143,7 @@ class FeedReader:
             elif isinstance(header, ReplayReply):
                 self._take_replay(header, events)
             else:
-                self._chain.newest = max(self._chain.newest, header.seq)
-                self._final = True
+                self._final_seq = header.seq
         except (msgspec.DecodeError, ValueError, IndexError):
             self.counters.malformed += 1
 
@@ -151,6 +155,12 @@ class FeedReader:
         """
         if self._began is None:
             self._began = now
+        if self._heard:
+            self._heard, self._heard_at = False, now
+        if self._final_seq is not None and now - self._heard_at >= _SILENCE_S:
+            # The end was announced on the other socket. What is under way on this one has had its time to come.
+            self._chain.newest = max(self._chain.newest, self._final_seq)
+            self._final = True
         self._give_up(now)
         needed = self._needed()
         if isinstance(needed, DoneRequest):
@@ -193,7 +203,8 @@ class FeedReader:
         joined_before = old is not None
         self._run = run
         self._chain = Chain(self._held_limit)
-        self._snapshot, self._resync, self._final, self._done = None, True, False, False
+        self._snapshot, self._resync = None, True
+        self._final, self._final_seq, self._done = False, None, False
         if joined_before:
             self._ready.append(self._empty_snapshot())
             self._put_out(self._chain.start(0))
