@@ -113,7 +113,10 @@ def run(
     classes: Annotated[
         str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
     ] = None,
-    confidence: Annotated[float | None, typer.Option(help="Lowest score of an object, 0 to 1. [default: 0.25]")] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Score from which a detection counts, 0 to 1; see docs/tracking.md. [default: 0.25]"),
+    ] = None,
     iou: Annotated[
         float | None, typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: 0.45]")
     ] = None,
