@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,13 +36,6 @@ _ADVICE = {
 }
 # A clock that was wrong once leaves events from the future; they must not keep older ones from being deleted.
 _FUTURE = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
-    stream: str
-    pts_s: float
-    image: Image
 
 
 class SqliteStore(Sink):
@@ -93,7 +85,7 @@ class SqliteStore(Sink):
         self._flush_s = flush_s
         self._pictures = pictures
         self._pictured: set[str] = set()
-        self._batcher: Batcher[Event | _Picture] | None = None
+        self._batcher: Batcher[Event | Frame] | None = None
         self._writer: _Writer | None = None
 
     def check(self) -> None:
@@ -114,7 +106,7 @@ class SqliteStore(Sink):
         frame = tracked.frame
         if self._pictures and self._batcher is not None and frame.stream not in self._pictured:
             self._pictured.add(frame.stream)
-            self._batcher.put(_picture(frame))
+            self._batcher.put(frame)
 
     def on_event(self, event: Event) -> None:
         """Hand an event to the writing thread. Waits only while 100,000 others do.
@@ -139,12 +131,14 @@ class SqliteStore(Sink):
                 writer.close()
 
 
-def _picture(frame: Frame) -> _Picture:
-    scale = min(1.0, _FRAME_WIDTH / frame.width)
-    size = (round(frame.width * scale), max(1, round(frame.height * scale)))
-    # A copy in any case: holding on to the frame's own image would keep its whole buffer.
-    image: Any = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else frame.image.copy()
-    return _Picture(frame.stream, frame.pts_s, image)
+def _jpeg(image: Image) -> tuple[int, int, bytes] | None:
+    """Width, height and JPEG data of an image, made smaller if it is large; None if OpenCV can't."""
+    height, width = image.shape[:2]
+    if width > _FRAME_WIDTH:
+        width, height = _FRAME_WIDTH, max(1, round(height * _FRAME_WIDTH / width))
+    smaller: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    done, jpeg = cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return (width, height, jpeg.tobytes()) if done else None
 
 
 def _check_store(path: Path) -> None:
@@ -180,7 +174,7 @@ class _Writer:
         self._keep_days = keep_days
         self._max_bytes = max_bytes
         self._run_ids: dict[str, int] = {}  # of the newest event
-        self._waiting_pictures: list[_Picture] = []
+        self._waiting_pictures: list[Frame] = []
         try:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=32
@@ -218,7 +212,7 @@ class _Writer:
     def _check_version(self) -> None:
         _check_version(self._path, self._number("PRAGMA application_id"), self._number("PRAGMA user_version"))
 
-    def write(self, batch: Sequence[Event | _Picture]) -> None:
+    def write(self, batch: Sequence[Event | Frame]) -> None:
         """Write a batch in one transaction, then delete what is too old or too much."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -233,10 +227,10 @@ class _Writer:
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _insert(self, batch: Sequence[Event | _Picture]) -> None:
+    def _insert(self, batch: Sequence[Event | Frame]) -> None:
         rows = []
         for item in batch:
-            if isinstance(item, _Picture):
+            if isinstance(item, Frame):
                 self._waiting_pictures.append(item)
             else:
                 rows.append(row_of(item, self._run_id(item)))
@@ -256,14 +250,13 @@ class _Writer:
     def _insert_pictures(self) -> None:
         """Keep the pictures that came, now that an event has told which run they belong to."""
         (run_id,) = self._run_ids.values()
-        for picture in self._waiting_pictures:
-            done, jpeg = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, 80])
-            if done:
-                height, width = picture.image.shape[:2]
+        for frame in self._waiting_pictures:
+            picture = _jpeg(frame.image)
+            if picture is not None:
                 self._connection.execute(
                     "INSERT OR IGNORE INTO frames (run_id, stream, pts_s, width, height, jpeg) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
-                    (run_id, picture.stream, picture.pts_s, width, height, jpeg.tobytes()),
+                    (run_id, frame.stream, frame.pts_s, *picture),
                 )
         self._waiting_pictures.clear()
 
