@@ -141,8 +141,7 @@ class ImageAi(Program):
     name, what = "imageai", "ImageAI 3.0.3 VideoObjectDetection, TinyYOLOv3, mp4v"
     _installs: ClassVar[Sequence[Sequence[str]]] = (
         ("torch==2.13.0", "opencv-python-headless<5", "numpy>=2,<3", "pillow", "scipy", "tqdm", "pyyaml", "matplotlib"),
-        # What it declares pins versions that Python 3.11 can't have together.
-        ("--no-deps", "imageai==3.0.3"),
+        ("imageai==3.0.3",),
     )
 
     def prepare(self) -> None:
