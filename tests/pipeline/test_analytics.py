@@ -212,9 +212,12 @@ def test_live_counts_before_anything_happened_and_of_a_stream_that_starts_anew()
     assert live.at(frame.frame).zones == {}
     analytics(zones=[SQUARE], lines=[ACROSS], live=live).update(frame)
     assert live.at(frame.frame).zones == {"square": {}} and live.at(frame.frame).lines == {"across": {}}
-    again = tracked_frame(0, 0.0, {1: standing_at(200, 200)})
+    counter = analytics(zones=[SQUARE], live=live)
+    for index in range(1, 9):
+        counter.update(tracked_frame(index, index / 10, {1: standing_at(200 * (index % 2), 200)}))
+    again = tracked_frame(0, 0.0, {1: standing_at(200, 200), 2: standing_at(200, 200)})
     analytics(zones=[SQUARE], live=live).update(again)
-    assert live.at(again.frame).zones == live.at(frame.frame).zones == {"square": {"person": 1}}
+    assert live.at(again.frame).zones == live.at(frame.frame).zones == {"square": {"person": 2}}
 
 
 @pytest.mark.parametrize(

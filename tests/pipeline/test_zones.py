@@ -17,7 +17,8 @@ from pipeline.analytics import EventStamper, StreamAnalytics
 from pipeline.errors import ConfigError
 from pipeline.events import LineCrossed, WindowSecond, ZoneEntered, ZoneLeft
 from pipeline.geometry import Polygons, anchor_index, anchor_points
-from pipeline.homography import Homography
+from pipeline.homography import SMOOTHING_S, Homography, SpeedMeter
+from pipeline.track_table import TrackTable
 from pipeline.zones import Line, Zone
 from tests.tracked import standing_at, tracked_frame
 
@@ -132,6 +133,19 @@ def test_fractions_follow_the_size_of_the_frame() -> None:
         for depth, expected in ((0.9, 0), (1.1, 1)):
             path: Path = [(50, half - 2 * band), (50, half + depth * band)]
             assert len(watch(path, lines=[line], size=size)) == expected
+
+
+def test_when_the_frames_change_their_size_sides_are_taken_anew() -> None:
+    counter = StreamAnalytics("s", NAMES, stamper=EventStamper(), lines=[LEVEL])
+    sides = [150, 250, 250, 150, 150, 250]
+    sizes = [(640, 480), (640, 480), (640, 480), (320, 240), (320, 240), (320, 240)]
+    found = []
+    for index, (y, size) in enumerate(zip(sides, sizes, strict=True)):
+        found += counter.update(tracked_frame(index, index / 10, {1: standing_at(300, y)}, size=size))
+    assert [(event.pts_s, event.direction) for event in found if isinstance(event, LineCrossed)] == [
+        (0.1, "in"),
+        (0.5, "in"),
+    ]
 
 
 def test_default_hysteresis_is_a_part_of_the_shorter_side() -> None:
@@ -371,6 +385,26 @@ def test_speed_under_jitter_and_of_a_standing_object() -> None:
                 speeds[event.track_id].append(speed)  # type: ignore[attr-defined]
     assert np.median(speeds[1]) == pytest.approx(5, rel=0.1)
     assert np.median(speeds[2]) < 0.2
+
+
+@pytest.mark.parametrize(
+    "times", [[0.0, 0.4, 1.0, 1.5], [0.04 * n for n in range(38)], [0.0, 0.1, 0.96, 1.0, 1.48, 1.5]]
+)
+def test_a_change_of_speed_is_seen_alike_at_any_frame_rate(times: list[float]) -> None:
+    """2 m/s for a second, then 6 m/s: the mean of both, with weights that fall by a factor e per smoothing time."""
+    plain = Homography([(0, 0), (640, 0), (640, 480), (0, 480)], [(0, 0), (64, 0), (64, 48), (0, 48)])
+    table = TrackTable()
+    meter = SpeedMeter(plain, table)
+    meter.fit(640, 480)
+    rows, _ = table.rows(np.array([1], np.int64))
+    for at in sorted({*times, 1.0}):
+        meter.update(rows, np.array([[10 * (2 * min(at, 1) + 6 * max(0, at - 1)), 100.0]]), at)
+    last = max(times)
+    late, early = (
+        1 - math.exp(-(last - 1) / SMOOTHING_S),
+        math.exp(-(last - 1) / SMOOTHING_S) - math.exp(-last / SMOOTHING_S),
+    )
+    assert meter.speeds(rows)[0] == pytest.approx((6 * late + 2 * early) / (late + early), rel=1e-9)
 
 
 def test_no_speed_is_told_too_early_or_without_a_map() -> None:
