@@ -43,11 +43,13 @@ from sinks.callbacks import CallbacksSink
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
+from sinks.segments import SegmentedMp4Sink
 from sinks.terminal import ProgressSink
 from sinks.zeromq import ZeroMqSink
 from tests.sinks.tracked import tracked, tracks
 
 CLASS_NAMES = ("person", "car")
+SEGMENT = "a-19700101T000000Z.mp4"
 INFO = SourceInfo(64, 48, fps=Fraction(25), frame_count=5, duration_s=0.2, uri="memory")
 
 
@@ -83,6 +85,7 @@ def callbacks(folder: Path) -> Sink:
 CASES = [
     Case("mp4", lambda folder: Mp4Sink(folder / "a.mp4"), "a.mp4"),
     Case("mp4-plain-10-fps", lambda folder: Mp4Sink(folder / "a.mp4", annotate=None, fps=10), "a.mp4"),
+    Case("segments", lambda folder: SegmentedMp4Sink(folder / "a.mp4", segment_s=9, now_s=lambda: 0.0), SEGMENT),
     Case("jsonl", lambda folder: JsonlSink(folder / "a.jsonl"), "a.jsonl"),
     Case("mot", lambda folder: MotSink(folder / "a.txt"), "a.txt"),
     Case("callbacks", callbacks),
