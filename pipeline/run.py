@@ -93,6 +93,14 @@ class Pipeline:
         """End one stream while the run goes on with the others; no other is disturbed. For any thread."""
         self._intake.call(lambda: self._end(self._running[name], "removed") if name in self._running else None)
 
+    def replace(self, stream: Stream) -> None:
+        """End the stream of that name, if it runs, and begin this one in its place. For any thread.
+
+        Unlike ``remove`` and ``add`` it does not end the run where that stream is the only one.
+        """
+        if not self._intake.call(lambda: self._replace(stream)):
+            stream.source.close()
+
     def status(self) -> list[StreamStatus]:
         """How each running stream is doing; for any thread."""
         return [run.status() for run in list(self._running.values())]
@@ -137,6 +145,12 @@ class Pipeline:
         self._running[run.name] = run
         return run
 
+    def _replace(self, stream: Stream) -> None:
+        name = stream.source.stream
+        if name in self._running:
+            self._end(self._running[name], "removed")
+        self._start(self._take(stream))
+
     def _start(self, run: StreamRun) -> None:
         try:
             run.start()
@@ -149,9 +163,12 @@ class Pipeline:
     def _loop(self) -> None:
         while self._running and self._stop_reason is None:
             frames: list[Frame] = []
+            known = dict(self._running)
             for arrival in self._intake.get_batch(self._batch, self._max_wait_s):
                 if isinstance(arrival, Frame):
-                    frames.append(arrival)
+                    # A stream that was replaced within this batch has accounted for its frames already.
+                    if self._running.get(arrival.stream) is known.get(arrival.stream):
+                        frames.append(arrival)
                     continue
                 self._process(frames)
                 frames = []
