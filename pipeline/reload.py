@@ -1,0 +1,163 @@
+"""Taking over a changed configuration while the run goes on.
+
+    old streams, new streams --compare--> Change --Reloader--> Pipeline.add, remove, replace
+
+What can't be built leaves everything as it is. Streams that did not change are not touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.errors import PipelineError
+from pipeline.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+
+class Named(Protocol):
+    """A description of a stream: has a name, and is equal to another that says the same."""
+
+    @property
+    def name(self) -> str:
+        """Of the stream."""
+        ...
+
+
+Description = TypeVar("Description", bound=Named)
+
+
+class RunningPipeline(Protocol):
+    """What a ``Pipeline`` can do with its streams; for any thread."""
+
+    def add(self, stream: Stream) -> None:
+        """Begin a further stream."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """End a stream; nothing happens where it has ended."""
+        ...
+
+    def replace(self, stream: Stream) -> None:
+        """End the stream of that name, if it runs, and begin this one in its place."""
+        ...
+
+
+@dataclass(frozen=True)
+class Change(Generic[Description]):
+    """What a new configuration means for the streams.
+
+    Attributes:
+        added: to begin.
+        changed: to end and to begin anew.
+        removed: names of those to end.
+        unchanged: names of those to leave alone.
+    """
+
+    added: tuple[Description, ...] = ()
+    changed: tuple[Description, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """In words, such as ``1 added (yard), 2 unchanged``."""
+        parts = [
+            f"{len(names)} {word} ({', '.join(names)})"
+            for word, names in (
+                ("added", [stream.name for stream in self.added]),
+                ("changed", [stream.name for stream in self.changed]),
+                ("removed", self.removed),
+            )
+            if names
+        ]
+        return ", ".join([*parts, f"{len(self.unchanged)} unchanged"])
+
+
+def compare(old: Sequence[Description], new: Sequence[Description]) -> Change[Description]:
+    """What to do so that the streams of ``old`` become those of ``new``. The order of streams does not matter."""
+    before = {stream.name: stream for stream in old}
+    after = {stream.name for stream in new}
+    return Change(
+        added=tuple(stream for stream in new if stream.name not in before),
+        changed=tuple(stream for stream in new if stream.name in before and stream != before[stream.name]),
+        removed=tuple(name for name in before if name not in after),
+        unchanged=tuple(stream.name for stream in new if before.get(stream.name) == stream),
+    )
+
+
+class Reloader(Generic[Description]):
+    """Brings a running pipeline to what its configuration says now. Its methods are for any thread, one at a time.
+
+    Args:
+        pipeline: the one that runs.
+        streams: what it runs.
+        load: reads the configuration anew; raises ``PipelineError`` where it can't be used. Returns the streams, and
+            the keys outside them that differ from those of the run and need a new one to count, such as ``model``.
+        build: makes a stream of its description; raises ``PipelineError`` where it can't.
+    """
+
+    def __init__(
+        self,
+        pipeline: RunningPipeline,
+        streams: Sequence[Description],
+        *,
+        load: Callable[[], tuple[Sequence[Description], Sequence[str]]],
+        build: Callable[[Description], Stream],
+    ) -> None:
+        self._pipeline = pipeline
+        self._streams = tuple(streams)
+        self._load = load
+        self._build = build
+        self._lock = threading.Lock()
+
+    def reload(self) -> str:
+        """Read the configuration and change what differs; returns what was done, in one line, which is also logged.
+
+        Every new stream is built, and its outputs are checked, before any old one is ended: after a mistake, which is
+        logged, all go on as they were.
+        """
+        with self._lock:
+            try:
+                return self._reload()
+            except PipelineError as error:
+                text = f"the configuration is not taken over: {'; '.join(str(error).splitlines())}"
+                logger.error("%s", text)
+                return f"error: {text}"
+
+    def _reload(self) -> str:
+        streams, fixed = self._load()
+        change = compare(self._streams, streams)
+        if not streams:
+            raise PipelineError("it names no stream; stop the run instead")
+        built: list[Stream] = []
+        try:
+            for description in (*change.changed, *change.added):
+                stream = self._build(description)
+                built.append(stream)
+                for sink in stream.sinks:
+                    sink.check()
+        except BaseException:
+            for stream in built:
+                stream.source.close()
+            raise
+        # Streams begin before others end, so that there is none left at no time: that would be the end of the run.
+        for stream in built:
+            self._pipeline.replace(stream)
+        for name in change.removed:
+            self._pipeline.remove(name)
+        self._streams = tuple(streams)
+        text = f"the configuration is taken over: {change}"
+        logger.warning("%s", text)
+        if fixed:
+            logger.warning("only a new run takes over what changed in %s", ", ".join(fixed))
+            text += f"; only a new run takes over what changed in {', '.join(fixed)}"
+        return text
+
+
+def differing(old: object, new: object, keys: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``keys``, attributes of both, whose values differ."""
+    return tuple(key for key in keys if getattr(old, key) != getattr(new, key))
