@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.errors import SinkError
 
+_FOR_REQUESTS = "endpoint for requests to the event feed"
 _TCP = re.compile(r"tcp://(?P<host>\[[^]\s]*\]|[^\s:/\[\]]+):(?P<port>\*|\d{1,5})")
 _EXAMPLE = "expected tcp://HOST:PORT such as tcp://127.0.0.1:5556"
 _MAX_PATH_BYTES = 90  # the system allows about 107, and the path for requests is longer
@@ -25,11 +26,13 @@ class Endpoint:
         host: an IP address without brackets, ``*`` for every interface, or the name of an interface; empty for ``ipc``.
         port: 1 to 65535, or 0 for any free port (written ``*``) and for ``ipc``.
         path: of the socket's file, for ``ipc``; otherwise empty.
+        purpose: what it is for, in error messages.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
+    purpose: str = "events endpoint"
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
@@ -78,22 +81,22 @@ class Endpoint:
     def requests(self) -> Endpoint:
         """Where snapshots and replays are asked for unless told otherwise: the next port, or ``PATH.requests``."""
         if self.path:
-            return Endpoint(path=f"{self.path}.requests")
+            return Endpoint(path=f"{self.path}.requests", purpose=_FOR_REQUESTS)
         if self.port == 65535:
             raise SinkError(f"events endpoint {self}: the port after it is for requests, so use 65534 or less")
-        return Endpoint(self.host, self.port + 1 if self.port else 0)
+        return Endpoint(self.host, self.port + 1 if self.port else 0, purpose=_FOR_REQUESTS)
 
     def check_free(self) -> None:
         """Raise ``SinkError`` when the address can't be bound now."""
         if self.path:
-            _check_path_free(Path(self.path))
+            _check_path_free(Path(self.path), f"{self.purpose} {self}")
             return
         try:
             address = ipaddress.ip_address("0.0.0.0" if self.host == "*" else self.host)
         except ValueError:
             if self.host not in {name for _, name in socket.if_nameindex()}:
                 raise SinkError(
-                    f"events endpoint {self}: {self.host} is neither an IP address nor a network interface of this "
+                    f"{self.purpose} {self}: {self.host} is neither an IP address nor a network interface of this "
                     f"machine; {_EXAMPLE}"
                 ) from None
             return  # what address the interface has is for ZeroMQ to find out
@@ -105,7 +108,7 @@ class Endpoint:
                 probe.bind((str(address), self.port))
                 probe.listen(1)
             except OSError as error:
-                raise SinkError(f"events endpoint {self}: {bind_problem(error.errno)}") from error
+                raise SinkError(f"{self.purpose} {self}: {bind_problem(error.errno)}") from error
 
 
 def _socket_path(text: str) -> str:
@@ -117,15 +120,15 @@ def _socket_path(text: str) -> str:
     return path
 
 
-def _check_path_free(path: Path) -> None:
+def _check_path_free(path: Path, what: str) -> None:
     if not path.parent.is_dir():
-        raise SinkError(f"events endpoint ipc://{path}: there is no folder {path.parent}; make it first")
+        raise SinkError(f"{what}: there is no folder {path.parent}; make it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise SinkError(f"events endpoint ipc://{path}: no permission to write to {path.parent}; choose another folder")
+        raise SinkError(f"{what}: no permission to write to {path.parent}; choose another folder")
     if not path.exists():
         return
     if not path.is_socket():
-        raise SinkError(f"events endpoint ipc://{path}: there is a file of that name; choose another path")
+        raise SinkError(f"{what}: there is a file of that name; choose another path")
     # ZeroMQ would take the path over from a program that still listens there.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
@@ -133,8 +136,8 @@ def _check_path_free(path: Path) -> None:
         except ConnectionRefusedError:
             return  # left behind by a program that is gone
         except OSError as error:
-            raise SinkError(f"events endpoint ipc://{path}: {bind_problem(error.errno)}") from error
-    raise SinkError(f"events endpoint ipc://{path}: {bind_problem(errno.EADDRINUSE)}")
+            raise SinkError(f"{what}: {bind_problem(error.errno)}") from error
+    raise SinkError(f"{what}: {bind_problem(errno.EADDRINUSE)}")
 
 
 def bind_problem(number: int | None) -> str:

@@ -117,7 +117,7 @@ def _bind(bound: zmq.Socket[bytes], endpoint: Endpoint) -> Endpoint:
     try:
         bound.bind(str(endpoint))
     except zmq.ZMQError as error:
-        raise SinkError(f"events endpoint {endpoint}: {bind_problem(error.errno)}") from error
+        raise SinkError(f"{endpoint.purpose} {endpoint}: {bind_problem(error.errno)}") from error
     if endpoint.path:
         Path(endpoint.path).chmod(0o600)  # for this user's programs only, as loopback is for this machine's
         return endpoint

@@ -99,7 +99,7 @@ class ZeroMqSink(Sink):
         for each in (endpoint, requests):
             if not each.local and self._keys is None and not self._insecure:
                 raise SinkError(
-                    f"events endpoint {each}: other machines could read the events there; use 127.0.0.1, give keys, or "
+                    f"{each.purpose} {each}: other machines could read the events there; use 127.0.0.1, give keys, or "
                     "set insecure"
                 )
         return endpoint, requests
