@@ -21,7 +21,7 @@ class Batcher(Generic[Item]):
             ``close``, once.
         name: of the thread.
         period_s: seconds that an item waits at most for others to join it.
-        most: items that are worth a batch at once.
+        most: items of a batch at most; when so many wait it is handed over at once.
         capacity: items that may wait. More make ``put`` wait, or are dropped and counted.
         when_full: ``"wait"`` or ``"drop"``.
     """
@@ -46,6 +46,7 @@ class Batcher(Generic[Item]):
         self._when_full = when_full
         self._items: list[Item] = []
         self._changed = threading.Condition()
+        self._left_over = False
         self._closing = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name=name)
@@ -100,9 +101,11 @@ class Batcher(Generic[Item]):
         """The next batch; an empty one at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closing)
-            due_s = time.monotonic() + self._period_s
+            # What an earlier batch had no room for has waited long enough.
+            due_s = time.monotonic() + (0 if self._left_over else self._period_s)
             while not self._closing and len(self._items) < self._most and (left_s := due_s - time.monotonic()) > 0:
                 self._changed.wait(left_s)
-            batch, self._items = self._items, []
+            batch, self._items = self._items[: self._most], self._items[self._most :]
+            self._left_over = bool(self._items)
             self._changed.notify_all()
             return batch

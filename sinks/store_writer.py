@@ -1,0 +1,236 @@
+"""The connection that writes a store of events."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from pipeline.errors import SinkError
+from pipeline.events import Event
+from pipeline.types import Frame, Image
+from sinks.store_schema import APPLICATION_ID, INSERT, SCHEMA, SCHEMA_VERSION, row_of
+
+_BUSY_S = 10.0  # how long another writer of the same file is waited for
+_TRIM_S = 0.2  # how long old events are deleted for at a time, so that new ones don't wait
+_TRIM_ROWS = 2000
+_FRAME_WIDTH = 960  # pixels; enough for a report
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space or choose another place",
+    sqlite3.SQLITE_BUSY: f"another program has kept it locked for {_BUSY_S:g} s; end that one or choose another name",
+    sqlite3.SQLITE_READONLY: "it is write-protected; choose another name or change the permissions",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened; check its folder and the permissions",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; move it away, and a new one is made",
+    sqlite3.SQLITE_NOTADB: "the file is damaged or no store; move it away, and a new one is made",
+}
+# A clock that was wrong once leaves events from the future; they must not keep older ones from being deleted.
+_FUTURE = timedelta(days=1)
+
+
+class StoreWriter:
+    """The connection that writes. Opened by one thread, used by another, closed when that has ended."""
+
+    def __init__(self, path: Path, *, keep_days: float | None, max_bytes: int | None) -> None:
+        self._path = path
+        self._keep_days = keep_days
+        self._max_bytes = max_bytes
+        self._run_ids: dict[str, int] = {}  # of the newest event
+        self._waiting_pictures: list[Frame] = []
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=32
+            )
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        try:
+            self._prepare()
+            self._page_size = self._number("PRAGMA page_size")
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._failed(error) from error
+            raise
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        # A file that is something else is left as it is.
+        if self._number("SELECT count(*) FROM sqlite_master"):
+            self._check_version()
+        execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a new file takes this
+        if execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise SinkError(f"cannot keep events in {self._path}: this file system shares no memory; choose another")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA journal_size_limit = 8000000")
+        execute("BEGIN IMMEDIATE")  # two runs may open the same new file at once
+        if not self._number("SELECT count(*) FROM sqlite_master"):
+            for statement in SCHEMA.split(";\n"):
+                execute(statement)
+            execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        execute("COMMIT")
+        self._check_version()
+
+    def _check_version(self) -> None:
+        _check_version(self._path, self._number("PRAGMA application_id"), self._number("PRAGMA user_version"))
+
+    def write(self, batch: Sequence[Event | Frame]) -> None:
+        """Write a batch in one transaction, then delete what is too old or too much."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._insert(batch)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._trim()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _insert(self, batch: Sequence[Event | Frame]) -> None:
+        rows = []
+        for item in batch:
+            if isinstance(item, Frame):
+                self._waiting_pictures.append(item)
+            else:
+                rows.append(row_of(item, self._run_id(item)))
+        self._connection.executemany(INSERT, rows)
+        if self._run_ids:
+            self._insert_pictures()
+
+    def _run_id(self, event: Event) -> int:
+        known = self._run_ids.get(event.run)
+        if known is None:
+            execute = self._connection.execute
+            execute("INSERT OR IGNORE INTO runs (run, started) VALUES (?, ?)", (event.run, event.wall))
+            known = int(execute("SELECT id FROM runs WHERE run = ?", (event.run,)).fetchone()[0])
+            self._run_ids = {event.run: known}
+        return known
+
+    def _insert_pictures(self) -> None:
+        """Keep the pictures that came, now that an event has told which run they belong to."""
+        (run_id,) = self._run_ids.values()
+        for frame in self._waiting_pictures:
+            picture = _jpeg(frame.image)
+            if picture is not None:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO frames (run_id, stream, pts_s, width, height, jpeg) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (run_id, frame.stream, frame.pts_s, *picture),
+                )
+        self._waiting_pictures.clear()
+
+    def _trim(self) -> None:
+        """Delete the oldest events while there are some too old or too many; as long as the file isn't too large, only
+        for a short time, and the rest after the next batch."""
+        until_s = time.monotonic() + _TRIM_S
+        while (last := self._last_to_delete()) is not None:
+            self._delete_through(last)
+            if time.monotonic() > until_s and not self._too_large(self._used_pages()):
+                break
+        if self._too_large(self._number("PRAGMA page_count")):
+            # `execute` would take only the first of the steps, each of which gives back one page.
+            self._connection.executescript("PRAGMA incremental_vacuum(2000)")
+
+    def _last_to_delete(self) -> int | None:
+        """The id of an event that must go, with all before it; None when nothing must."""
+        # Some room is left for the next batches.
+        if self._max_bytes is not None and self._used_pages() * self._page_size > self._max_bytes * 0.9:
+            oldest = self._connection.execute(
+                "SELECT max(id) FROM (SELECT id FROM stored_events ORDER BY id LIMIT ?)", (_TRIM_ROWS,)
+            ).fetchone()[0]
+            if oldest is not None:
+                return int(oldest)
+        if self._keep_days is not None:
+            now = datetime.now(UTC)
+            oldest, newest = (_text(now - timedelta(days=self._keep_days)), _text(now + _FUTURE))
+            expired = 0
+            for row_id, wall in self._connection.execute(
+                "SELECT id, wall FROM stored_events ORDER BY id LIMIT ?", (_TRIM_ROWS,)
+            ):
+                if oldest <= wall <= newest:
+                    break
+                expired = row_id
+            return expired or None
+        return None
+
+    def _used_pages(self) -> int:
+        return self._number("PRAGMA page_count") - self._number("PRAGMA freelist_count")
+
+    def _too_large(self, pages: int) -> bool:
+        return self._max_bytes is not None and pages * self._page_size > self._max_bytes
+
+    def _delete_through(self, last: int) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        runs = [row[0] for row in execute("SELECT DISTINCT run_id FROM stored_events WHERE id <= ?", (last,))]
+        execute("DELETE FROM stored_events WHERE id <= ?", (last,))
+        for run_id in runs:
+            if not self._number(f"SELECT EXISTS (SELECT 1 FROM stored_events WHERE run_id = {run_id:d})"):
+                execute("DELETE FROM frames WHERE run_id = ?", (run_id,))
+                execute("DELETE FROM runs WHERE id = ?", (run_id,))
+                self._run_ids = {run: known for run, known in self._run_ids.items() if known != run_id}
+        execute("COMMIT")
+
+    def _number(self, sql: str) -> int:
+        return int(self._connection.execute(sql).fetchone()[0])
+
+    def _failed(self, error: sqlite3.Error) -> SinkError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it in higher bits
+        advice = _ADVICE.get(code, f"{error}; choose another name or place")
+        return SinkError(f"cannot keep events in {self._path}: {advice}")
+
+    def close(self) -> None:
+        """Move the write-ahead log into the file and close it."""
+        with closing(self._connection) as connection:
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+
+def _text(moment: datetime) -> str:
+    """A time as events write it, so that the texts compare as the times do."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def check_store(path: Path) -> None:
+    """Raise ``SinkError`` unless the file is a store of events of this version. Writes nothing."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise SinkError(f"cannot read {path}: {error.strerror}; choose another name") from error
+    if header[:16] != b"SQLite format 3\0":
+        raise SinkError(f"cannot keep events in {path}: it is there and no store of events; choose another name")
+    log = path.with_name(f"{path.name}-wal")
+    # What is in a write-ahead log may not have reached the header yet; opening tells.
+    if not log.exists() or not log.stat().st_size:
+        _check_version(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
+
+
+def _check_version(path: Path, application: int, version: int) -> None:
+    if application != APPLICATION_ID:
+        raise SinkError(f"cannot keep events in {path}: it is a database of something else; choose another name")
+    if version != SCHEMA_VERSION:
+        raise SinkError(
+            f"cannot keep events in {path}: it is of version {version} and this program writes {SCHEMA_VERSION}; "
+            "choose another name"
+        )
+
+
+def _jpeg(image: Image) -> tuple[int, int, bytes] | None:
+    """Width, height and JPEG data of an image, made smaller if it is large; None if OpenCV can't."""
+    height, width = image.shape[:2]
+    if width > _FRAME_WIDTH:
+        width, height = _FRAME_WIDTH, max(1, round(height * _FRAME_WIDTH / width))
+    smaller: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    done, jpeg = cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return (width, height, jpeg.tobytes()) if done else None
