@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := pipeline trackers sinks tests benchmarks sample_videos run_pipeline.py
+SOURCES := pipeline trackers sinks tests benchmarks sample_videos composition.py run_pipeline.py
 
 .PHONY: demo test lint format bench setup clean
 

@@ -1,4 +1,4 @@
-"""Sightline's command line, and the only file that knows every part of it: here they are put together."""
+"""Sightline's command line. What the commands run is put together in ``composition``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,35 +14,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pipeline.backoff import Backoff
-from pipeline.config import Config, ResolvedStream, load_config, stream_name
-from pipeline.detector import YoloDetector
-from pipeline.errors import CallbackError, ConfigError, PipelineError
-from pipeline.homography import Homography
-from pipeline.models import catalogue, fetch, find_model
-from pipeline.pace import LatencyPace, Pace
-from pipeline.report import process_started_s
-from pipeline.run import Pipeline
+from composition import build_pipeline, written_files
+from pipeline.config import Config, load_config, stream_name
+from pipeline.errors import CallbackError, PipelineError
+from pipeline.models import catalogue, fetch
 from pipeline.signals import stopping_on_signals
-from pipeline.sources import is_camera, open_source
-from pipeline.sources.reconnect import ReconnectingSource
-from pipeline.stream import Stream
-from pipeline.totals import LiveHistory
-from pipeline.types import Sink, Source
-from pipeline.zones import Line, Zone
 from sinks import feed_commands, store_commands
-from sinks.annotate import Annotator, AnnotatorFactory
-from sinks.callbacks import CallbacksSink
-from sinks.jsonl import JsonlSink
-from sinks.mot import MotSink
-from sinks.mp4 import Mp4Sink
-from sinks.outputs import OutputFile, check_output
-from sinks.overlays import CountOverlay
+from sinks.outputs import OutputFile
 from sinks.status import showing_status
-from sinks.terminal import ProgressSink, print_summary
-from sinks.zeromq import ZeroMqSink
-from trackers import DEFAULT_TRACKER, create_tracker
-from trackers.filters import make_filters
+from sinks.terminal import print_summary
 
 EXIT_INTERRUPTED = 130
 # The base of typer's usage errors, which has no public name of its own.
@@ -196,152 +175,11 @@ def _run(config: Config, *, quiet: bool) -> None:
             with OutputFile(config.output.report) as file:
                 file.write(pipeline.report.to_json())
     if not quiet:
-        print_summary(Console(), report, _written(config))
+        print_summary(Console(), report, written_files(config))
     if stopped():
         raise typer.Exit(EXIT_INTERRUPTED)
     if any(stream.error for stream in report.streams.values()):
         raise typer.Exit(1)
-
-
-def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
-    """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
-
-    Raises:
-        PipelineError: of the kind that describes what can't be used.
-    """
-    described = config.resolved_streams()
-    if not described:
-        raise ConfigError("nothing to process: name a video file, or set source in the configuration")
-    model = config.model
-    with ExitStack() as stack:
-        class_names = find_model(model.name).class_names
-        streams = [build_stream(config, stream, class_names, stack) for stream in described]
-        progress = progress and not any(stream.source.info.live for stream in streams)
-        shared = build_shared_sinks(config, progress=progress)
-        if config.output.report is not None:
-            check_output(config.output.report)
-        for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
-            sink.check()
-        detector = YoloDetector(
-            model.name,
-            weights=model.weights,
-            input_size=model.input_size,
-            square=model.square,
-            precision=model.precision,
-            confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
-            iou=model.iou,
-            batch_size=model.batch,
-        )
-        pipeline = Pipeline(
-            streams,
-            detector,
-            sinks=shared,
-            batch=model.batch,
-            max_wait_s=model.max_wait_ms / 1000,
-            queue=max(config.queues.frames, model.batch),
-            sink_queue=config.queues.sink,
-            started_s=process_started_s(),
-        )
-        stack.pop_all()
-    return pipeline
-
-
-def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[str], stack: ExitStack) -> Stream:
-    """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
-    source = build_source(config, stream)
-    stack.callback(source.close)
-    zones = [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()]
-    lines = [Line(name=name, **dict(line)) for name, line in stream.lines.items()]
-    live = LiveHistory()
-    counts = CountOverlay(zones=zones, lines=lines, counts=live.at, scale=stream.output.annotate.scale)
-    annotator = partial(Annotator, overlays=[counts], **dict(stream.output.annotate))
-    return Stream(
-        source=source,
-        tracker=create_tracker(
-            stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
-        ),
-        sinks=build_sinks(config, stream, annotator),
-        filters=make_filters(class_names, **dict(stream.filters)),
-        detect_every=build_pace(stream),
-        duration_s=stream.duration_s,
-        analytics={
-            "update_hz": config.events.update_hz,
-            "zones": zones,
-            "lines": lines,
-            "live": live,
-            "homography": Homography(**dict(stream.homography)) if stream.homography else None,
-        },
-    )
-
-
-def build_source(config: Config, stream: ResolvedStream) -> Source:
-    """Where a stream's frames come from. A camera is not opened yet: it may be off, and is looked for again."""
-    settings = stream.input
-    connect = partial(
-        open_source,
-        stream.source,
-        stream=stream.name,
-        threads=config.threads.decode,
-        **settings.model_dump(exclude={"reconnect", "longest_wait_s"}),
-    )
-    if not (settings.reconnect and is_camera(stream.source)):
-        return connect()
-    backoff = Backoff(cap_s=settings.longest_wait_s)
-    return ReconnectingSource(connect, stream=stream.name, uri=stream.source, backoff=backoff)
-
-
-def build_pace(stream: ResolvedStream) -> int | Pace:
-    """Which frames are looked at."""
-    if isinstance(stream.detect_every, int):
-        return stream.detect_every
-    return LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
-
-
-def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFactory) -> list[Sink]:
-    """The outputs that one stream has to itself."""
-    output = stream.output
-    sinks: list[Sink] = []
-    if output.video is not None:
-        path = stream.source.removeprefix("file://")
-        audio_from = path if output.audio and Path(path).is_file() else None
-        sinks.append(Mp4Sink(output.video, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=path))
-    if output.tracks is not None:
-        sinks.append(MotSink(output.tracks))
-    if config.callbacks is not None:
-        sinks.append(CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator))
-    return sinks
-
-
-def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
-    """The outputs that all streams share."""
-    events, sinks = config.events, list[Sink]()
-    if config.output.jsonl is not None:
-        sinks.append(JsonlSink(config.output.jsonl, types=events.types))
-    if events.endpoint is not None:
-        sinks.append(
-            ZeroMqSink(
-                events.endpoint,
-                types=events.types,
-                encoding=events.encoding,
-                replay=events.replay,
-                insecure=events.insecure,
-            )
-        )
-    if progress and sys.stderr.isatty():
-        sinks.append(ProgressSink(Console(stderr=True)))
-    return sinks
-
-
-def _written(config: Config) -> dict[str, Path]:
-    """What the run leaves behind, by kind."""
-    streams = config.resolved_streams()
-    paths = {
-        **{f"video of {stream.name}" if len(streams) > 1 else "video": stream.output.video for stream in streams},
-        **{f"tracks of {stream.name}" if len(streams) > 1 else "tracks": stream.output.tracks for stream in streams},
-        "events": config.output.jsonl,
-        "report": config.output.report,
-    }
-    return {kind: path for kind, path in paths.items() if path is not None}
 
 
 @models_app.command("list")

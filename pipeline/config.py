@@ -19,6 +19,7 @@ from pipeline.config_errors import describe_errors
 from pipeline.config_reader import Document, apply_override, plain, read_yaml_file
 from pipeline.config_sections import (
     DetectEvery,
+    Endpoint,
     EventSection,
     FilePath,
     FilterSection,
@@ -26,15 +27,18 @@ from pipeline.config_sections import (
     InputSection,
     LineSection,
     ModelSection,
+    MqttSection,
     OutputSection,
     Positive,
     QueueSection,
     Section,
+    StoreSection,
     StreamOutputSection,
     StreamSettings,
     Text,
     ThreadSection,
     TrackerSection,
+    WebhookSection,
     ZoneSection,
 )
 from pipeline.errors import ConfigError
@@ -79,6 +83,10 @@ class Config(StreamSettings):
     output: OutputSection = OutputSection()
     model: ModelSection = ModelSection()
     events: EventSection = EventSection()
+    store: StoreSection = StoreSection()
+    mqtt: MqttSection = MqttSection()
+    webhook: WebhookSection = WebhookSection()
+    control: Endpoint | None = None
     callbacks: FilePath | None = None
     callback_errors: Literal["stop", "continue"] = "stop"
     queues: QueueSection = QueueSection()

@@ -76,6 +76,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 DetectEvery = Annotated[int | Literal["auto"], PlainValidator(_detect_every)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Point = tuple[float, float]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 FourPoints = tuple[Point, Point, Point, Point]
@@ -156,6 +157,9 @@ class StreamOutputSection(Section):
     video: FilePath | None = None
     fps: Annotated[float, Field(gt=0, le=240)] | None = None
     audio: bool = True
+    segment_s: Annotated[float, Field(ge=1, le=86_400)] | None = None
+    keep_hours: Positive | None = None
+    keep_mb: Positive | None = None
     annotate: AnnotateSection = AnnotateSection()
     tracks: FilePath | None = None
 
@@ -170,12 +174,47 @@ class OutputSection(StreamOutputSection):
 class EventSection(Section):
     """The event feed."""
 
-    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
+    endpoint: Endpoint | None = None
     encoding: Literal["json", "msgpack"] = "json"
     types: tuple[Annotated[str, AfterValidator(_event_type)], ...] | None = None
     update_hz: Annotated[float, Field(ge=0, le=240)] = 5.0
     replay: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     insecure: bool = False
+    keys: FilePath | None = None
+    clients: tuple[Text, ...] = ()
+
+
+EventTypes = tuple[Annotated[str, AfterValidator(_event_type)], ...]
+
+
+class StoreSection(Section):
+    """A store of events that can be asked later: an SQLite file, or a folder of Parquet files."""
+
+    path: FilePath | None = None
+    format: Literal["sqlite", "parquet"] = "sqlite"
+    types: EventTypes | None = None
+    keep_days: Positive | None = None
+    max_mb: Annotated[float, Field(ge=1)] | None = None
+
+
+class MqttSection(Section):
+    """Counts for an MQTT broker."""
+
+    url: Annotated[Text | None, Field(repr=False)] = None
+    topic: Text = "sightline"
+    window: Literal["second", "minute"] = "second"
+    types: EventTypes = ()
+    discovery: Text | None = None
+
+
+class WebhookSection(Section):
+    """Events posted to a web server."""
+
+    url: Annotated[Text | None, Field(repr=False)] = None
+    spool: FilePath = Path("out/webhook")
+    types: EventTypes | None = None
+    secret_env: Annotated[Text | None, Field(repr=False)] = None
+    max_spool_mb: Positive = 100.0
 
 
 class ZoneSection(Section):

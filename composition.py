@@ -1,0 +1,218 @@
+"""The composition root: builds the parts that a configuration asks for, and joins them.
+
+The only module that knows every other; nothing but the command line imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.backoff import Backoff
+from pipeline.config import Config, ResolvedStream
+from pipeline.detector import YoloDetector
+from pipeline.errors import ConfigError
+from pipeline.homography import Homography
+from pipeline.models import find_model
+from pipeline.pace import LatencyPace, Pace
+from pipeline.report import process_started_s
+from pipeline.run import Pipeline
+from pipeline.sources import is_camera, open_source
+from pipeline.sources.reconnect import ReconnectingSource
+from pipeline.stream import Stream
+from pipeline.totals import LiveHistory
+from pipeline.types import Sink, Source
+from pipeline.zones import Line, Zone
+from sinks.annotate import Annotator, AnnotatorFactory
+from sinks.callbacks import CallbacksSink
+from sinks.jsonl import JsonlSink
+from sinks.mot import MotSink
+from sinks.mp4 import Mp4Sink
+from sinks.mqtt import MqttSink
+from sinks.outputs import check_output
+from sinks.overlays import CountOverlay
+from sinks.parquet_store import ParquetStore
+from sinks.segments import SegmentedMp4Sink
+from sinks.store import SqliteStore
+from sinks.terminal import ProgressSink
+from sinks.webhook import WebhookSink
+from sinks.zeromq import ZeroMqSink
+from trackers import DEFAULT_TRACKER, create_tracker
+from trackers.filters import make_filters
+
+
+def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
+    """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
+
+    Raises:
+        PipelineError: of the kind that describes what can't be used.
+    """
+    described = config.resolved_streams()
+    if not described:
+        raise ConfigError("nothing to process: name a video file, or set source in the configuration")
+    model = config.model
+    with ExitStack() as stack:
+        class_names = find_model(model.name).class_names
+        streams = [build_stream(config, stream, class_names, stack) for stream in described]
+        progress = progress and not any(stream.source.info.live for stream in streams)
+        shared = build_shared_sinks(config, progress=progress)
+        if config.output.report is not None:
+            check_output(config.output.report)
+        for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
+            sink.check()
+        detector = YoloDetector(
+            model.name,
+            weights=model.weights,
+            input_size=model.input_size,
+            square=model.square,
+            precision=model.precision,
+            confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
+            iou=model.iou,
+            batch_size=model.batch,
+        )
+        pipeline = Pipeline(
+            streams,
+            detector,
+            sinks=shared,
+            batch=model.batch,
+            max_wait_s=model.max_wait_ms / 1000,
+            queue=max(config.queues.frames, model.batch),
+            sink_queue=config.queues.sink,
+            started_s=process_started_s(),
+        )
+        stack.pop_all()
+    return pipeline
+
+
+def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[str], stack: ExitStack) -> Stream:
+    """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
+    source = build_source(config, stream)
+    stack.callback(source.close)
+    zones = [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()]
+    lines = [Line(name=name, **dict(line)) for name, line in stream.lines.items()]
+    live = LiveHistory()
+    counts = CountOverlay(zones=zones, lines=lines, counts=live.at, scale=stream.output.annotate.scale)
+    annotator = partial(Annotator, overlays=[counts], **dict(stream.output.annotate))
+    return Stream(
+        source=source,
+        tracker=create_tracker(
+            stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
+        ),
+        sinks=build_sinks(config, stream, annotator),
+        filters=make_filters(class_names, **dict(stream.filters)),
+        detect_every=build_pace(stream),
+        duration_s=stream.duration_s,
+        analytics={
+            "update_hz": config.events.update_hz,
+            "zones": zones,
+            "lines": lines,
+            "live": live,
+            "homography": Homography(**dict(stream.homography)) if stream.homography else None,
+        },
+    )
+
+
+def build_source(config: Config, stream: ResolvedStream) -> Source:
+    """Where a stream's frames come from. A camera is not opened yet: it may be off, and is looked for again."""
+    settings = stream.input
+    connect = partial(
+        open_source,
+        stream.source,
+        stream=stream.name,
+        threads=config.threads.decode,
+        **settings.model_dump(exclude={"reconnect", "longest_wait_s"}),
+    )
+    if not (settings.reconnect and is_camera(stream.source)):
+        return connect()
+    backoff = Backoff(cap_s=settings.longest_wait_s)
+    return ReconnectingSource(connect, stream=stream.name, uri=stream.source, backoff=backoff)
+
+
+def build_pace(stream: ResolvedStream) -> int | Pace:
+    """Which frames are looked at."""
+    if isinstance(stream.detect_every, int):
+        return stream.detect_every
+    return LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
+
+
+def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFactory) -> list[Sink]:
+    """The outputs that one stream has to itself."""
+    sinks: list[Sink] = []
+    if stream.output.video is not None:
+        sinks.append(build_video(stream, stream.output.video, annotator))
+    if stream.output.tracks is not None:
+        sinks.append(MotSink(stream.output.tracks))
+    if config.callbacks is not None:
+        sinks.append(CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator))
+    return sinks
+
+
+def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory) -> Sink:
+    """The annotated video of a stream: one file, or one after the other."""
+    output = stream.output
+    if output.segment_s is not None:
+        return SegmentedMp4Sink(
+            path,
+            segment_s=output.segment_s,
+            keep_hours=output.keep_hours,
+            keep_mb=output.keep_mb,
+            fps=output.fps,
+            annotate=annotator,
+        )
+    source = stream.source.removeprefix("file://")
+    audio_from = source if output.audio and Path(source).is_file() else None
+    return Mp4Sink(path, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=source)
+
+
+def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
+    """The outputs that all streams share."""
+    sinks: list[Sink] = []
+    if config.output.jsonl is not None:
+        sinks.append(JsonlSink(config.output.jsonl, types=config.events.types))
+    if config.events.endpoint is not None:
+        sinks.append(
+            ZeroMqSink(
+                config.events.endpoint,
+                **config.events.model_dump(include={"types", "encoding", "replay", "insecure", "keys", "clients"}),
+            )
+        )
+    if config.store.path is not None:
+        kind = {"sqlite": SqliteStore, "parquet": ParquetStore}[config.store.format]
+        sinks.append(kind(config.store.path, **config.store.model_dump(include={"types", "keep_days", "max_mb"})))
+    if config.mqtt.url is not None:
+        sinks.append(MqttSink(config.mqtt.url, **config.mqtt.model_dump(exclude={"url"})))
+    if config.webhook.url is not None:
+        sinks.append(build_webhook(config, config.webhook.url))
+    if progress and sys.stderr.isatty():
+        sinks.append(ProgressSink(Console(stderr=True)))
+    return sinks
+
+
+def build_webhook(config: Config, url: str) -> WebhookSink:
+    """The sink that posts events; its secret comes from the environment."""
+    variable = config.webhook.secret_env
+    if variable is not None and variable not in os.environ:
+        raise ConfigError(f"webhook.secret_env: the environment variable {variable} is not set")
+    return WebhookSink(
+        url,
+        secret=os.environ[variable] if variable is not None else None,
+        **config.webhook.model_dump(include={"spool", "types", "max_spool_mb"}),
+    )
+
+
+def written_files(config: Config) -> dict[str, Path]:
+    """What the run leaves behind, by kind."""
+    streams = config.resolved_streams()
+    paths = {
+        **{f"video of {stream.name}" if len(streams) > 1 else "video": stream.output.video for stream in streams},
+        **{f"tracks of {stream.name}" if len(streams) > 1 else "tracks": stream.output.tracks for stream in streams},
+        "events": config.output.jsonl,
+        "report": config.output.report,
+    }
+    return {kind: path for kind, path in paths.items() if path is not None}
