@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.counters import Counters, WindowKind
 from pipeline.errors import ConfigError
 from pipeline.events import (
     Event,
@@ -22,27 +23,20 @@ from pipeline.events import (
     TrackEnded,
     TrackStarted,
     TrackUpdated,
-    WindowMinute,
-    WindowSecond,
     ZoneEntered,
     ZoneLeft,
 )
 from pipeline.geometry import anchor_index, anchor_points
 from pipeline.homography import Homography, SpeedMeter
 from pipeline.stamp import EventStamper
-from pipeline.totals import LiveCounts, LiveHistory, Totals
+from pipeline.totals import LiveCounts, LiveHistory
 from pipeline.track_table import IndexArray, TrackTable
 from pipeline.types import Float32Array, Frame, Int64Array, SourceInfo, TrackedFrame
-from pipeline.windows import WindowCounter, WindowCounts, count_by_class
 from pipeline.zones import Line, LineMonitor, Zone, ZoneMonitor
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 
 EventKind = TypeVar("EventKind", bound=Event)
-_WINDOWS: tuple[tuple[float, type[WindowSecond] | type[WindowMinute]], ...] = (
-    (1.0, WindowSecond),
-    (60.0, WindowMinute),
-)
 _DIRECTIONS: tuple[Literal["in", "out"], ...] = ("in", "out")
 # Media times are sums of floats: an update that is due may look early by less than this.
 _TIME_ROUNDING_S = 1e-6
@@ -108,11 +102,14 @@ class StreamAnalytics:
         self._zone_names = tuple(zone.name for zone in zones)
         self._line_names = tuple(line.name for line in lines)
         self._speed = SpeedMeter(homography, self._table) if homography else None
-        self._totals = Totals(self._names, self._zone_names, self._line_names, self._table, live or LiveHistory())
-        sizes = {"groups": 1 + len(zones), "lines": len(lines), "classes": len(self._names)}
-        self._windows = tuple(
-            WindowCounter(length_s, **sizes, table=self._table, hold_s=hold_s, frame_s=frame_s)
-            for length_s, _ in _WINDOWS
+        self._counters = Counters(
+            self._names,
+            self._zone_names,
+            self._line_names,
+            table=self._table,
+            history=live or LiveHistory(),
+            hold_s=hold_s,
+            frame_s=frame_s,
         )
         self._class = self._table.column(np.int32)
         self._box = self._table.column(np.float32, (4,))
@@ -133,7 +130,7 @@ class StreamAnalytics:
         frame, tracks = tracked.frame, tracked.tracks
         if self._frame is not None and frame.pts_s <= self._frame.pts_s:
             raise ValueError(f"frame at {frame.pts_s} s: expected one later than {self._frame.pts_s} s")
-        events = self._window_events([window.advance(frame.pts_s) for window in self._windows])
+        events = self._window_events(self._counters.advance(frame.pts_s))
         self._frame = frame
         self._fit(frame)
         if len(tracks):
@@ -150,12 +147,13 @@ class StreamAnalytics:
                 events += self._started(track_ids[new], rows[new])
             seen = unseen_s == 0
             events += self._look(track_ids[seen], rows[seen], frame.pts_s)
-            self._count(rows)
+            self._counters.observe(rows, self._class.values[rows], self._zones.inside(rows))
             events += self._updated(track_ids, rows, unseen_s, frame.pts_s)
         else:
-            self._count(np.zeros(0, np.intp))
+            nothing = np.zeros(0, np.intp)
+            self._counters.observe(nothing, nothing, self._zones.inside(nothing))
         events += self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
-        self._totals.remember(frame.index)
+        self._counters.totals.remember(frame.index)
         return events
 
     def gap(self) -> list[Event]:
@@ -163,26 +161,25 @@ class StreamAnalytics:
 
         The tracker must be reset as well, so that its ids are not used again.
         """
-        for window in self._windows:
-            window.interrupt()
+        self._counters.interrupt()
         return self._end_tracks(self._table.all(), "gap")
 
     def finish(self) -> list[Event]:
         """The stream is over: its tracks end, and the last, partial windows close. Calling it again gives nothing."""
         events = self._end_tracks(self._table.all(), "end")
-        return events + self._window_events([window.finish() for window in self._windows])
+        return events + self._window_events(self._counters.finish())
 
     def objects(self) -> dict[str, dict[str, int]]:
         """Per class name of which there was any: ``unique`` tracks so far, and ``max`` at once."""
-        return self._totals.objects()
+        return self._counters.totals.objects()
 
     def zone_totals(self) -> dict[str, dict[str, dict[str, float]]]:
         """Per zone and class name: ``unique`` tracks, ``max`` at once, and ``dwell_s``, summed over those that left."""
-        return self._totals.zones()
+        return self._counters.totals.zones()
 
     def line_totals(self) -> dict[str, dict[str, dict[str, int]]]:
         """Per line and class name: crossings ``in`` and ``out`` so far."""
-        return self._totals.lines()
+        return self._counters.totals.lines()
 
     def _fit(self, frame: Frame) -> None:
         size = (frame.width, frame.height)
@@ -192,16 +189,6 @@ class StreamAnalytics:
             self._lines.fit(*size)
             if self._speed:
                 self._speed.fit(*size)
-
-    def _count(self, rows: IndexArray) -> None:
-        """Add what the newest frame shows to the windows and totals."""
-        member = np.ones((len(rows), 1 + len(self._zone_names)), np.bool_)
-        member[:, 1:] = self._zones.inside(rows)
-        class_id = self._class.values[rows]
-        shown = count_by_class(member, class_id, len(self._names))
-        for window in self._windows:
-            window.observe(shown, rows, member, class_id)
-        self._totals.observe(shown, rows, member, class_id)
 
     def _look(self, track_ids: Int64Array, rows: IndexArray, pts_s: float) -> list[Event]:
         """Zones, lines and speeds of the tracks that were detected in this frame."""
@@ -231,10 +218,8 @@ class StreamAnalytics:
         return events
 
     def _started(self, track_ids: Int64Array, rows: IndexArray) -> list[Event]:
-        for window in self._windows:
-            np.add.at(window.entered[0], self._class.values[rows], 1)
-        described = self._describe(track_ids.tolist(), rows)
-        return [self._stamp(TrackStarted, **track) for track in described]
+        self._counters.started(self._class.values[rows])
+        return [self._stamp(TrackStarted, **track) for track in self._describe(track_ids.tolist(), rows)]
 
     def _updated(self, track_ids: Int64Array, rows: IndexArray, unseen_s: Float32Array, pts_s: float) -> list[Event]:
         due = pts_s - self._told_s.values[rows] >= self._update_period_s - _TIME_ROUNDING_S
@@ -263,21 +248,17 @@ class StreamAnalytics:
                 events.append(self._zone_left(track_ids[position], int(class_id[position]), zone, seconds))
             age_s = round(float(self._age_s.values[rows[position]]), 3)
             events.append(self._stamp(TrackEnded, age_s=age_s, reason=reason, **track))
-        for window in self._windows:
-            np.add.at(window.left[0], class_id, 1)
+        self._counters.ended(class_id)
         self._table.release(track_ids)
         return events
 
     def _zone_entered(self, track_id: int, class_id: int, zone: int) -> Event:
-        for window in self._windows:
-            window.entered[1 + zone, class_id] += 1
+        self._counters.zone_entered(zone, class_id)
         name = self._names[class_id]
         return self._stamp(ZoneEntered, zone=self._zone_names[zone], track_id=track_id, class_name=name)
 
     def _zone_left(self, track_id: int, class_id: int, zone: int, dwell_s: float) -> Event:
-        self._totals.left(zone, class_id, dwell_s)
-        for window in self._windows:
-            window.left[1 + zone, class_id] += 1
+        self._counters.zone_left(zone, class_id, dwell_s)
         return self._stamp(
             ZoneLeft,
             zone=self._zone_names[zone],
@@ -291,12 +272,7 @@ class StreamAnalytics:
         speeds = self._speeds(rows)
         for track, line in np.argwhere(crossed).tolist():
             class_id, direction = int(self._class.values[rows[track]]), int(crossed[track, line] < 0)
-            self._totals.crossed(line, class_id, direction)
-            for window in self._windows:
-                window.crossed[direction, line, class_id] += 1
-                if speeds[track] is not None:
-                    window.speed_sum[line, class_id] += speeds[track]
-                    window.speed_count[line, class_id] += 1
+            self._counters.crossed(line, class_id, direction, speeds[track])
             events.append(
                 self._stamp(
                     LineCrossed,
@@ -309,17 +285,8 @@ class StreamAnalytics:
             )
         return events
 
-    def _window_events(self, closed: Sequence[Sequence[WindowCounts]]) -> list[Event]:
-        """Events of the windows that are over, given per length: by their end, the shorter first."""
-        ended = [(counts.end_s, order, counts) for order, several in enumerate(closed) for counts in several]
-        return [
-            self._stamp(
-                _WINDOWS[order][1],
-                pts_s=counts.observed_until_s,
-                **counts.fields(self._names, self._zone_names, self._line_names),
-            )
-            for _, order, counts in sorted(ended, key=lambda entry: entry[:2])
-        ]
+    def _window_events(self, closed: Sequence[tuple[WindowKind, dict[str, Any]]]) -> list[Event]:
+        return [self._stamp(kind, **fields) for kind, fields in closed]
 
     def _speeds(self, rows: IndexArray) -> list[float | None]:
         if self._speed is None:

@@ -1,0 +1,113 @@
+"""Everything that is counted of a stream: its windows of every length and its totals, told of things once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.events import WindowMinute, WindowSecond
+from pipeline.totals import LiveHistory, Totals
+from pipeline.track_table import IndexArray, TrackTable
+from pipeline.types import BoolArray
+from pipeline.windows import WindowCounter, WindowCounts, count_by_class
+
+WindowKind = type[WindowSecond] | type[WindowMinute]
+_WINDOWS: tuple[tuple[float, WindowKind], ...] = ((1.0, WindowSecond), (60.0, WindowMinute))
+
+
+class Counters:
+    """Adds up what ``StreamAnalytics`` finds.
+
+    Args:
+        class_names, zone_names, line_names: what is counted; classes, zones and lines are then given by position.
+        table: rows of the live tracks.
+        history: told of every change of the live counts.
+        hold_s, frame_s: as for ``StreamAnalytics``.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        zone_names: Sequence[str],
+        line_names: Sequence[str],
+        *,
+        table: TrackTable,
+        history: LiveHistory,
+        hold_s: float,
+        frame_s: float,
+    ) -> None:
+        self._names = (class_names, zone_names, line_names)
+        sizes = {"groups": 1 + len(zone_names), "lines": len(line_names), "classes": len(class_names)}
+        self._windows = tuple(
+            WindowCounter(length_s, **sizes, table=table, hold_s=hold_s, frame_s=frame_s) for length_s, _ in _WINDOWS
+        )
+        self.totals = Totals(class_names, zone_names, line_names, table, history)
+
+    def advance(self, pts_s: float) -> list[tuple[WindowKind, dict[str, Any]]]:
+        """Go on to the frame at that time; returns kind and fields of the events of windows that are over by then."""
+        return self._told([window.advance(pts_s) for window in self._windows])
+
+    def interrupt(self) -> None:
+        """A gap follows the newest frame."""
+        for window in self._windows:
+            window.interrupt()
+
+    def finish(self) -> list[tuple[WindowKind, dict[str, Any]]]:
+        """Kind and fields of the events of the windows that are still open."""
+        return self._told([window.finish() for window in self._windows])
+
+    def observe(self, rows: IndexArray, class_id: NDArray[np.integer[Any]], inside: BoolArray) -> None:
+        """Take in what the newest frame shows.
+
+        Args:
+            rows: the shown tracks' rows ``(N,)``.
+            class_id: their classes ``(N,)``.
+            inside: bool ``(N, zones)``, in which zones they are.
+        """
+        member = np.ones((len(rows), 1 + inside.shape[1]), np.bool_)
+        member[:, 1:] = inside
+        shown = count_by_class(member, class_id, len(self._names[0]))
+        for window in self._windows:
+            window.observe(shown, rows, member, class_id)
+        self.totals.observe(shown, rows, member, class_id)
+
+    def started(self, class_id: NDArray[np.integer[Any]]) -> None:
+        """Tracks of these classes ``(N,)`` started."""
+        for window in self._windows:
+            np.add.at(window.entered[0], class_id, 1)
+
+    def ended(self, class_id: NDArray[np.integer[Any]]) -> None:
+        """Tracks of these classes ``(N,)`` ended."""
+        for window in self._windows:
+            np.add.at(window.left[0], class_id, 1)
+
+    def zone_entered(self, zone: int, class_id: int) -> None:
+        """A track came into a zone."""
+        for window in self._windows:
+            window.entered[1 + zone, class_id] += 1
+
+    def zone_left(self, zone: int, class_id: int, dwell_s: float) -> None:
+        """A track left a zone after that many seconds."""
+        self.totals.left(zone, class_id, dwell_s)
+        for window in self._windows:
+            window.left[1 + zone, class_id] += 1
+
+    def crossed(self, line: int, class_id: int, direction: int, speed_mps: float | None) -> None:
+        """A track crossed a line; ``direction`` is 0 for in and 1 for out."""
+        self.totals.crossed(line, class_id, direction)
+        for window in self._windows:
+            window.crossed[direction, line, class_id] += 1
+            if speed_mps is not None:
+                window.speed_sum[line, class_id] += speed_mps
+                window.speed_count[line, class_id] += 1
+
+    def _told(self, closed: Sequence[Sequence[WindowCounts]]) -> list[tuple[WindowKind, dict[str, Any]]]:
+        """By their end, the shorter first."""
+        ended = [(counts.end_s, order, counts) for order, several in enumerate(closed) for counts in several]
+        return [
+            (_WINDOWS[order][1], {"pts_s": counts.observed_until_s, **counts.fields(*self._names)})
+            for _, order, counts in sorted(ended, key=lambda entry: entry[:2])
+        ]
