@@ -1,6 +1,6 @@
 """What each stage costs per frame, alone and all together: time, and processor time of all threads.
 
-    python -m benchmarks.stages [--clip C] [--frames N] [--runs 5] [--json X.json]
+    python -m benchmarks.stages [--clip C] [--frames N] [--runs 3] [--json X.json]
 
 Every stage runs by itself over what the stage before it produced once, so that nothing else competes with it. "All
 but the network" is a whole run without video in which the network's outputs are played back from memory: decoding,
@@ -320,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, help="default: the traffic clip, or the demo's")
     parser.add_argument("--frames", type=int, default=_MOST_FRAMES, help="at most these, from the start (%(default)s)")
-    parser.add_argument("--runs", type=int, default=5, help="(%(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--confidence", type=float, help="smallest score; default: the configuration's")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)

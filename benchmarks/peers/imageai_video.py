@@ -1,7 +1,7 @@
 """ImageAI's ``VideoObjectDetection`` as its documentation shows it, with the same TinyYOLOv3 weights.
 
     python -m benchmarks.peers.imageai_video video VIDEO --weights W --output X.mp4
-    python -m benchmarks.peers.imageai_video coco --images DIR --annotations FILE --weights W --results X.json
+    python -m benchmarks.peers.imageai_video coco --images DIR --annotations FILE --weights W --names N --results X.json
 
 ImageAI reads PyTorch files only, so the Darknet weights are converted first. It imports torchvision although
 YOLO needs nothing of it (only its RetinaNet does), and there is no torchvision to go with a CPU build of PyTorch in
@@ -112,7 +112,11 @@ def process_video(options: argparse.Namespace) -> None:
 
 def process_coco(options: argparse.Namespace) -> None:
     """Detect in the images that an annotation file names."""
-    detector = load(import_detection().ObjectDetection, options.weights)
+    module = import_detection()
+    detector = load(module.ObjectDetection, options.weights)
+    # It knows COCO's classes under older names, in the same order.
+    theirs = Path(module.__file__).with_name("coco_classes.txt").read_text().splitlines()
+    names = dict(zip((name.strip() for name in theirs), options.names.read_text().splitlines(), strict=True))
     # Its interface offers no way to lower the objectness it asks for, without which there is no curve to average over.
     detector._ObjectDetection__objectness_score = options.confidence
     found = []
@@ -126,7 +130,7 @@ def process_coco(options: argparse.Namespace) -> None:
         for item in objects:
             left, top, right, bottom = item["box_points"]
             box, score = [left, top, right - left, bottom - top], item["percentage_probability"] / 100
-            found.append({"image_id": entry["id"], "name": item["name"], "bbox": box, "score": score})
+            found.append({"image_id": entry["id"], "name": names[item["name"]], "bbox": box, "score": score})
     clock.stop()
     options.results.write_text(json.dumps(found))
     clock.report(len(images), boxes=len(found))
@@ -139,7 +143,7 @@ def main() -> int:
     video, coco = modes.add_parser("video"), modes.add_parser("coco")
     video.add_argument("video", type=Path)
     video.add_argument("--output", type=Path, required=True)
-    for name in ("--images", "--annotations", "--results"):
+    for name in ("--images", "--annotations", "--results", "--names"):
         coco.add_argument(name, type=Path, required=True)
     coco.add_argument("--confidence", type=float, default=0.02, help="smallest objectness (%(default)s)")
     for mode in (video, coco):

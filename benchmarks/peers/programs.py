@@ -155,6 +155,7 @@ class ImageAi(Program):
     def on_images(self, images: Path, annotations: Path, results: Path, place: Workplace) -> list[str]:
         """With its objectness threshold lowered."""
         given = ["--images", str(images), "--annotations", str(annotations), "--results", str(results)]
+        given += ["--names", str(place.names)]
         return [*self._start("coco", place), *given]
 
     def _start(self, mode: str, place: Workplace) -> list[str]:
