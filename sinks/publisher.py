@@ -219,8 +219,14 @@ class Publisher:
             self._readers.popitem(last=False)
 
     def _reply(self, address: bytes, message: Sequence[bytes]) -> None:
+        router = self._sockets.router
         try:
-            self._sockets.router.send_multipart(message, zmq.NOBLOCK)
+            try:
+                router.send_multipart(message, zmq.NOBLOCK)
+            except zmq.Again:
+                # ZeroMQ looks only now and then at what readers have taken, unless it is asked for its events.
+                router.get(zmq.EVENTS)
+                router.send_multipart(message, zmq.NOBLOCK)
         except zmq.Again:
             self.counters["unsent_replies"] += 1  # the reader does not read its replies; it asks again when it does
         except zmq.ZMQError as error:

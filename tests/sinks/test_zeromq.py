@@ -206,6 +206,17 @@ def test_requests_as_any_program_can_make_them(kind: int) -> None:
         assert json.loads(client.recv_multipart()[0])["run"] == RUN
 
 
+def test_every_request_of_a_quick_reader_is_answered() -> None:
+    with opened() as sink, zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.setsockopt(zmq.RCVTIMEO, 20_000)
+        client.setsockopt(zmq.LINGER, 0)
+        client.connect(str(sink.requests_endpoint))
+        for _ in range(3000):
+            client.send(b'{"request":"snapshot"}')
+            assert len(client.recv_multipart()) == 2
+        assert sink.counters["unsent_replies"] == 0
+
+
 def test_a_file_socket_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "feed"
     with opened(f"ipc://{path}", heartbeat_s=0.05) as sink, plain_subscriber(sink, "cam") as subscriber:
