@@ -16,7 +16,7 @@ from pipeline.intake import Intake, StreamEnd
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
-from pipeline.stream import EndReason, Stream, StreamRun, StreamStatus
+from pipeline.stream import STOP_S, EndReason, Stream, StreamRun, StreamStatus
 from pipeline.timing import Timings
 from pipeline.types import Detector, Frame, Sink
 
@@ -224,8 +224,10 @@ class Pipeline:
         if self._running:
             logger.error("stream %s ended: %s", run.name, error)
 
-    def _end(self, run: StreamRun, reason: EndReason, error: BaseException | None = None) -> None:
-        failure = run.finish(reason, error)
+    def _end(
+        self, run: StreamRun, reason: EndReason, error: BaseException | None = None, *, within_s: float = STOP_S
+    ) -> None:
+        failure = run.finish(reason, error, within_s=within_s)
         if failure is not None:
             self._errors.append(failure)
         del self._running[run.name]
@@ -235,8 +237,12 @@ class Pipeline:
         """End what still runs and close the shared sinks; returns the error that ended the run, if any did."""
         interrupted = isinstance(error, KeyboardInterrupt)
         reason: EndReason = "interrupted" if interrupted else "error" if error else self._stop_reason or "end"
+        for run in self._running.values():
+            run.stop_reading(reason)  # all at once: each may take a while
+        deadline_s = time.monotonic() + STOP_S
         for run in list(self._running.values()):
-            self._end(run, reason, None if interrupted else error)
+            within_s = max(0.0, deadline_s - time.monotonic())
+            self._end(run, reason, None if interrupted else error, within_s=within_s)
         self._intake.close()
         if error is None and self._ended and len(self._errors) == len(self._ended):
             error = self._errors[0]

@@ -34,7 +34,7 @@ from pipeline.types import (
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
-_LIVE_STOP_S = 2.0
+STOP_S = 0.5
 _STATS_S = 10.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
@@ -135,7 +135,7 @@ class StreamRun:
             frame_s=self._frame_s or 0.04,
             **dict(stream.analytics),
         )
-        self._opened = False
+        self._opened = self._finished = False
         self._last_pts_s: float | None = None
         self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
         self._error: BaseException | None = None
@@ -206,22 +206,38 @@ class StreamRun:
 
     def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""
+        if self._finished:
+            return  # it was told while the stream was being ended
         self._state = "offline"
         self._stream.tracker.reset()
         self._send(*self._analytics.gap(), self._stamper(StreamOffline, **self._now(), reason=reason))
 
     def _online(self, offline_s: float) -> None:
         """The source is back."""
+        if self._finished:
+            return
         self._state = "online"
         self._send(self._stamper(StreamOnline, **self._now(), offline_s=round(offline_s, 3)))
 
-    def finish(self, reason: EndReason, error: BaseException | None = None) -> BaseException | None:
+    def stop_reading(self, reason: EndReason) -> None:
+        """Have the source come to its end, without waiting for it."""
+        self._producer.stop(reason, 0)
+
+    def finish(
+        self, reason: EndReason, error: BaseException | None = None, *, within_s: float = STOP_S
+    ) -> BaseException | None:
         """Stop decoding, send what is still due, and close the stream's own sinks.
+
+        Args:
+            reason: why it ends.
+            error: what it ends with, if it failed.
+            within_s: how long to wait for a live source to come to its end.
 
         Returns:
             The error that ended the stream, or that it met in ending; None if all went well.
         """
-        self._producer.stop(reason, _LIVE_STOP_S if self.live else None)
+        self._producer.stop(reason, within_s if self.live else None)
+        self._finished = True
         self._settle(reason)
         if self._opened:
             self._stream.tracker.reset()
