@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.errors import ConfigError
 from pipeline.homography import Homography
 from pipeline.models import find_model
 from pipeline.pace import LatencyPace, Pace
+from pipeline.reload import Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.sources import is_camera, open_source
@@ -31,6 +33,7 @@ from pipeline.types import Sink, Source
 from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink
+from sinks.control import ControlSocket, parse_endpoint
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
@@ -39,12 +42,16 @@ from sinks.outputs import check_output
 from sinks.overlays import CountOverlay
 from sinks.parquet_store import ParquetStore
 from sinks.segments import SegmentedMp4Sink
+from sinks.status import Rates, line
 from sinks.store import SqliteStore
 from sinks.terminal import ProgressSink
 from sinks.webhook import WebhookSink
 from sinks.zeromq import ZeroMqSink
 from trackers import DEFAULT_TRACKER, create_tracker
 from trackers.filters import make_filters
+
+# What a reload can't change while the run goes on.
+FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "streams", *ResolvedStream.model_fields))
 
 
 def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
@@ -64,6 +71,8 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
         shared = build_shared_sinks(config, progress=progress)
         if config.output.report is not None:
             check_output(config.output.report)
+        if config.control is not None:
+            parse_endpoint(config.control)
         for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
             sink.check()
         detector = YoloDetector(
@@ -88,6 +97,40 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
         )
         stack.pop_all()
     return pipeline
+
+
+def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
+    """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
+    class_names = find_model(config.model.name).class_names
+
+    def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
+        new = read()
+        files = [f"output.{key}" for key in differing(config.output, new.output, ("jsonl", "report"))]
+        return new.resolved_streams(), [*differing(config, new, FIXED_KEYS), *files]
+
+    def build(description: ResolvedStream) -> Stream:
+        with ExitStack() as stack:
+            stream = build_stream(config, description, class_names, stack)
+            stack.pop_all()
+        return stream
+
+    return Reloader(pipeline, config.resolved_streams(), load=load, build=build)
+
+
+def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[ResolvedStream]) -> ControlSocket | None:
+    """The socket that takes commands while the pipeline runs, if one is wanted."""
+    if config.control is None:
+        return None
+
+    def stop() -> str:
+        pipeline.stop()
+        return "stopping"
+
+    def status() -> str:
+        rates = Rates()
+        return "\n".join(line(stream, rates, time.monotonic()) for stream in pipeline.status())
+
+    return ControlSocket(config.control, {"reload": reloader.reload, "status": status, "stop": stop})
 
 
 def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[str], stack: ExitStack) -> Stream:

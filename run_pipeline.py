@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -16,11 +16,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from composition import build_pipeline, written_files
+from composition import build_control, build_pipeline, build_reloader, written_files
 from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, PipelineError
 from pipeline.models import catalogue, fetch
-from pipeline.signals import stopping_on_signals
+from pipeline.signals import reloading_on_hangup, stopping_on_signals
 from sinks import feed_commands, store_commands
 from sinks.outputs import OutputFile
 from sinks.status import showing_status
@@ -161,14 +161,19 @@ def run(
         "events": {"endpoint": events},
         "callbacks": callbacks,
     }
-    _run(load_config(config, override or (), options), quiet=quiet)
+    _run(lambda: load_config(config, override or (), options), quiet=quiet)
 
 
-def _run(config: Config, *, quiet: bool) -> None:
+def _run(read: Callable[[], Config], *, quiet: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
+    config = read()
     pipeline = build_pipeline(config, progress=not quiet)
+    reloader = build_reloader(pipeline, config, read)
     try:
         with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
+            stack.enter_context(reloading_on_hangup(reloader.reload))
+            if control := build_control(config, pipeline, reloader):
+                stack.enter_context(control)
             if pipeline.live and not quiet:
                 stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
             report = pipeline.run()
@@ -195,6 +200,29 @@ def models_list() -> None:
 def models_fetch(name: Annotated[str, typer.Argument(help="A name from models list.")]) -> None:
     """Download a model's weights into the cache, and check them."""
     typer.echo(fetch(name))
+
+
+@app.command()
+def doctor(
+    source: Annotated[str | None, typer.Argument(help="A video or camera to try; none: the machine alone.")] = None,
+) -> None:
+    """Test this machine and a source: what each stage reaches, what holds it back, how many such cameras it carries."""
+    from sinks.doctor import examine
+
+    diagnosis = examine(source)
+    typer.echo(diagnosis)
+    raise typer.Exit(0 if diagnosis.ok else 1)
+
+
+@app.command(no_args_is_help=True)
+def control(
+    endpoint: Annotated[str, typer.Argument(help="The run's control address, such as tcp://127.0.0.1:5558.")],
+    command: Annotated[str, typer.Argument(help="reload, status or stop.")],
+) -> None:
+    """Send a command to a run that was started with a control address."""
+    from sinks.control import send_command
+
+    typer.echo(send_command(endpoint, command))
 
 
 app.add_typer(models_app, name="models")

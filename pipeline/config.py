@@ -166,7 +166,8 @@ def _overlay(base: Any, own: Any) -> Any:
 def _named_output(output: StreamOutputSection, name: str) -> StreamOutputSection:
     paths = {key: getattr(output, key) for key in ("video", "tracks")}
     named = {key: Path(str(path).replace("{stream}", name)) for key, path in paths.items() if path is not None}
-    return output.model_copy(update=named)
+    own = {key: getattr(output, key) for key in StreamOutputSection.model_fields}
+    return StreamOutputSection.model_construct(**{**own, **named})
 
 
 def _refuse_shared_files(streams: Sequence[ResolvedStream]) -> None:

@@ -86,8 +86,9 @@ class Pipeline:
         self._intake.call(lambda: None)
 
     def add(self, stream: Stream) -> None:
-        """Begin a further stream while the run goes on. For any thread."""
-        self._intake.call(lambda: self._start(self._take(stream)))
+        """Begin a further stream while the run goes on. For any thread. A name that is taken is refused and logged."""
+        if not self._intake.call(lambda: self._add(stream)):
+            stream.source.close()
 
     def remove(self, name: str) -> None:
         """End one stream while the run goes on with the others; no other is disturbed. For any thread."""
@@ -149,6 +150,13 @@ class Pipeline:
         name = stream.source.stream
         if name in self._running:
             self._end(self._running[name], "removed")
+        self._start(self._take(stream))
+
+    def _add(self, stream: Stream) -> None:
+        if stream.source.stream in self._running:
+            logger.error("a stream called %s is running already; it goes on", stream.source.stream)
+            stream.source.close()
+            return
         self._start(self._take(stream))
 
     def _start(self, run: StreamRun) -> None:

@@ -249,6 +249,47 @@ def test_an_interrupted_run_finishes_its_outputs(
     assert report.exists()
 
 
+def test_a_run_takes_commands_and_a_changed_configuration(
+    demo_clip: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    config, jsonl = tmp_path / "run.yaml", tmp_path / "x.jsonl"
+    text = f"output: {{jsonl: {jsonl}}}\ncontrol: {endpoint}\nmodel: {{input_size: 608}}\nstreams:\n"
+    text += f"  one: {{source: {demo_clip}}}\n"
+    config.write_text(text)
+    process = subprocess.Popen(command("--config", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    partial = jsonl.with_name("x.partial.jsonl")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (partial.exists() and b"window.second" in partial.read_bytes()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    assert main(["control", endpoint, "status"]) == 0
+    assert "one: online" in capsys.readouterr().out
+    config.write_text(text + f"  two: {{source: {demo_clip}}}\n")
+    assert main(["control", endpoint, "reload"]) == 0
+    assert "1 added (two), 1 unchanged" in capsys.readouterr().out
+    config.write_text("streams: 3\n")
+    process.send_signal(signal.SIGHUP)
+    while b'"stream":"two"' not in partial.read_bytes():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    assert main(["control", endpoint, "stop"]) == 0
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "streams: got 3" in errors
+    events = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    assert {event["stream"] for event in events if event["type"] == "stream.ended"} == {"one", "two"}
+
+
+def test_doctor_says_what_a_clip_needs(demo_clip: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", str(demo_clip)])
+    printed = capsys.readouterr().out
+    assert "640x272" in printed
+    assert "The bottleneck is" in printed
+
+
 def test_help_names_every_option_of_the_manual(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--help"]) == 0
     text = capsys.readouterr().out

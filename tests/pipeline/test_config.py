@@ -370,7 +370,7 @@ def test_a_config_can_not_be_changed() -> None:
 def test_the_examples_in_the_documentation_are_true(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (CONFIGS.parent / "docs" / "configuration.md").read_text(encoding="utf-8")
     blocks: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
-    plain, wrong, places, several = [body for kind, body in blocks if kind == "yaml"]
+    plain, wrong, places, several, pieces = [body for kind, body in blocks if kind == "yaml"]
     (shown,) = [body for kind, body in blocks if kind == "text"]
     (program,) = [body for kind, body in blocks if kind == "python"]
     assert load_config(write(tmp_path, plain)).filters.classes == ("person", "bicycle")
@@ -378,6 +378,7 @@ def test_the_examples_in_the_documentation_are_true(tmp_path: Path, capsys: pyte
     assert load_config(write(tmp_path, places)).homography is not None
     streams = load_config(write(tmp_path, several)).resolved_streams()
     assert [(stream.name, stream.detect_every) for stream in streams] == [("door", 2), ("yard", 5)]
+    assert load_config(write(tmp_path, pieces)).output.segment_s == 900
     overrides = [text.strip("'") for text in re.findall(r"--set (\S+)", blocks[2][1])]
     config = load_config(write(tmp_path, plain), overrides)
     assert (config.filters.classes, config.output.annotate.trail_s, config.output.jsonl) == (("person",), 3, None)
