@@ -16,7 +16,7 @@ from sinks.protocol import MAX_REQUEST_BYTES
 
 _MAX_CONNECTIONS = 64  # per socket
 _MAX_SILENT_BYTES = 64 * 1024
-_REPLIES_WAITING = 8  # per reader
+_REPLIES_WAITING = 4  # per reader, of a megabyte at most
 _REQUESTS_WAITING = 64  # per reader
 
 

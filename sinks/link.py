@@ -22,6 +22,7 @@ from sinks.reader import Counters, FeedReader
 
 _TICK_S = 0.1
 _MESSAGES_AT_A_TIME = 1000
+_MESSAGES_WHILE_REPAIRING = 200
 _ADDRESS = re.compile(r"(?P<host>tcp://(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)):(?P<port>\d{1,5})|ipc://\S+")
 
 
@@ -150,7 +151,8 @@ class Link:
             raise TimeoutError(f"nothing was heard from {self._endpoint} for {timeout_s:g} s; is it running?")
 
     def _receive_live(self) -> bool:
-        for count in range(_MESSAGES_AT_A_TIME):
+        # What is missing comes first: the publisher holds it for a limited time only.
+        for count in range(_MESSAGES_WHILE_REPAIRING if self._reader.repairing else _MESSAGES_AT_A_TIME):
             try:
                 frames = _receive(self._subscriber)
             except zmq.Again:

@@ -26,8 +26,8 @@ import msgspec
 from pipeline.events import Event, decode_json, decode_msgpack
 
 MAX_REQUEST_BYTES = 4096
-MAX_REPLY_EVENTS = 1000
-MAX_REPLY_BYTES = 256 * 1024
+MAX_REPLY_EVENTS = 5000
+MAX_REPLY_BYTES = 1024 * 1024
 HEARTBEAT_TOPIC = b"/heartbeat/"
 
 

@@ -29,6 +29,7 @@ from sinks.protocol import (
 )
 
 _SILENCE_S = 0.2
+_STALL_S = 2.5
 GapReason = Literal["unavailable", "no_answer", "new_run"]
 
 
@@ -95,6 +96,11 @@ class FeedReader:
         """The publisher said that its run is over, and all of it has come out."""
         return self._done
 
+    @property
+    def repairing(self) -> bool:
+        """Whether events are missing that the publisher may still have."""
+        return self._chain.missing() is not None
+
     def take(self) -> list[Event]:
         """The events that are ready, in order, each once."""
         ready, self._ready = self._ready, []
@@ -142,6 +148,8 @@ class FeedReader:
                 self._take_snapshot(events, now - header.age_s)
             elif isinstance(header, ReplayReply):
                 self._take_replay(header, events)
+                if now - self._heard_at >= _STALL_S:
+                    self._chain.newest = max(self._chain.newest, header.seq)
             else:
                 self._final_seq = header.seq
         except (msgspec.DecodeError, ValueError, IndexError):
@@ -154,7 +162,7 @@ class FeedReader:
             now: seconds on any clock that only goes forward.
         """
         if self._began is None:
-            self._began = now
+            self._began = self._heard_at = now
         if self._heard:
             self._heard, self._heard_at = False, now
         if self._final_seq is not None and now - self._heard_at >= _SILENCE_S:
@@ -162,7 +170,7 @@ class FeedReader:
             self._chain.newest = max(self._chain.newest, self._final_seq)
             self._final = True
         self._give_up(now)
-        needed = self._needed()
+        needed = self._needed() or self._probe(now)
         if isinstance(needed, DoneRequest):
             self._done = True
         elif needed is None or (needed == self._asked and now - self._asked_at < self._retry_s):
@@ -177,6 +185,12 @@ class FeedReader:
         if self._final and self._run is not None and self._chain.last is not None:
             return None if self._done else DoneRequest(self._run, self._chain.last)
         return SnapshotRequest() if self._resync else None
+
+    def _probe(self, now: float) -> Request | None:
+        """Ask where the publisher is when not even a heartbeat comes; the other socket may still get through."""
+        if self._run is None or self._final or self._chain.last is None or now - self._heard_at < _STALL_S:
+            return None
+        return ReplayRequest(self._run, self._chain.last, self._chain.last + 1)
 
     def _give_up(self, now: float) -> None:
         """Report as missed what nobody answers for. A reader that merely waits for its publisher never gives up."""
