@@ -30,6 +30,8 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
     Attributes:
         media_s: seconds of media time from the first frame to the end of the last one processed.
         objects: counts per class name.
+        zones: per zone and class name, ``unique`` tracks, ``max`` at once, ``dwell_s`` of those that left.
+        lines: per line and class name, crossings ``in`` and ``out``.
         sinks: per output of its own that did not see every frame, how many it missed by reason.
         latency: of a live stream, from capture to its events.
         sink_latency: of a live stream, from capture until a sink of its own was done with the frame, per sink.
@@ -38,6 +40,8 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
 
     media_s: float
     objects: dict[str, ObjectCounts]
+    zones: dict[str, dict[str, dict[str, float]]] = {}
+    lines: dict[str, dict[str, dict[str, int]]] = {}
     sinks: dict[str, dict[str, int]] = {}
     latency: StageReport | None = None
     sink_latency: dict[str, StageReport] = {}

@@ -269,6 +269,8 @@ class StreamRun:
             failed=ledger.failed,
             media_s=round(self.media_s, 3),
             objects={name: ObjectCounts(**counts) for name, counts in self._analytics.objects().items()},
+            zones=self._analytics.zone_totals(),
+            lines=self._analytics.line_totals(),
             sinks=self._own.lost(),
             latency=self.latency.report() if self.live else None,
             sink_latency=self._own.latency() if self.live else {},

@@ -86,6 +86,14 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
         for label, counts in sorted(stream.objects.items(), key=lambda item: (-item[1].unique, item[0])):
             table.add_row(label, str(counts.unique), str(counts.max))
         console.print(table if stream.objects else f"{name}: no objects")
+        for line, classes in stream.lines.items():
+            counts = ", ".join(
+                f"{label} {crossed['in']} in, {crossed['out']} out" for label, crossed in classes.items()
+            )
+            console.print(f"line {line}: {crossings or 'not crossed'}", markup=False, highlight=False)
+        for zone, visited in stream.zones.items():
+            visitors = ", ".join(f"{label} {visits['unique']:.0f}" for label, visits in visited.items())
+            console.print(f"zone {zone}: {visitors or 'not entered'}", markup=False, highlight=False)
         console.print(_frames_line(stream))
     console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
     for word, path in written.items():
