@@ -42,6 +42,7 @@ class ProgressSink(Sink):
             TextColumn("left"),
             console=console,
             transient=True,
+            auto_refresh=False,  # its own thread would outlive the run for a moment
         )
         self._tasks: dict[str, tuple[Task, float]] = {}
 
@@ -62,7 +63,7 @@ class ProgressSink(Sink):
         task.fields["frames"] = frames
         now = time.monotonic()
         if now - drawn_s > 0.1:
-            self._progress.update(task.id, completed=tracked.frame.pts_s)
+            self._progress.update(task.id, completed=tracked.frame.pts_s, refresh=True)
             self._tasks[tracked.frame.stream] = (task, now)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -87,7 +88,7 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
             table.add_row(label, str(counts.unique), str(counts.max))
         console.print(table if stream.objects else f"{name}: no objects")
         for line, classes in stream.lines.items():
-            counts = ", ".join(
+            crossings = ", ".join(
                 f"{label} {crossed['in']} in, {crossed['out']} out" for label, crossed in classes.items()
             )
             console.print(f"line {line}: {crossings or 'not crossed'}", markup=False, highlight=False)

@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline import models
 from pipeline.errors import ModelError
 from pipeline.models import find_packaged
 from sample_videos.fetch import BIKES
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("sightline", deadline=None)
+settings.load_profile("sightline")
 
 
 @pytest.fixture(scope="session")
