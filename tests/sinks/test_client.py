@@ -77,8 +77,12 @@ def test_topics_are_prefixes(encoding: str) -> None:
         assert isinstance(next(subscription), FeedSnapshot)
         for event in run:
             sink.on_event(event)
-        sink.close()
+        closing = threading.Thread(
+            target=sink.close
+        )  # it waits for its reader, who still has to ask for the first ones
+        closing.start()
         events = [event for event in subscription if not isinstance(event, FeedSnapshot)]
+        closing.join()
     assert events == [
         event
         for event in run
