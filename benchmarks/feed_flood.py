@@ -60,10 +60,8 @@ def flood(address: str, kind: int, messages: int, seed: int) -> None:
     chance = random.Random(seed)
     host, port = address.removeprefix("tcp://").rsplit(":", 1)
     peer = b"DEALER" if kind == zmq.DEALER else b"SUB"
-    with zmq.Context() as context, context.socket(kind) as sender:
-        sender.setsockopt(zmq.LINGER, 10_000)
-        sender.setsockopt(zmq.SNDTIMEO, 10_000)
-        sender.connect(address)
+    with zmq.Context() as context:
+        sender = _connect(context, kind, address)
         for number in range(messages):
             if number % 100 == 0:
                 time.sleep(0.02)  # the publisher takes in 5000 requests/s; what is beyond would never reach it
@@ -73,4 +71,18 @@ def flood(address: str, kind: int, messages: int, seed: int) -> None:
             message = nonsense(chance) or [b""]
             if kind == zmq.XSUB and number % 2:
                 message[0] = chance.choice([b"\0", b"\1"]) + message[0]  # (un)subscribe from something
-            sender.send_multipart(message)
+            try:
+                sender.send_multipart(message)
+            except zmq.Again:
+                # After being cut off now and then, ZeroMQ does not connect again by itself.
+                sender.close(linger=0)
+                sender = _connect(context, kind, address)
+        sender.close()
+
+
+def _connect(context: zmq.Context[zmq.Socket[bytes]], kind: int, address: str) -> zmq.Socket[bytes]:
+    sender = context.socket(kind)
+    sender.setsockopt(zmq.LINGER, 5000)
+    sender.setsockopt(zmq.SNDTIMEO, 2000)
+    sender.connect(address)
+    return sender
