@@ -55,8 +55,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         streams: per stream name.
         stages: per stage, percentiles of the milliseconds that one frame takes in it.
         wall_s: seconds from the start of the run to its end.
-        fps: frames processed per second from the first analysed frame on.
-        start_s: seconds from the command to the first analysed frame.
+        fps: frames processed per second after the first batch.
+        start_s: seconds from the command to the first analysed frames.
         peak_rss_mb: largest resident memory of the process, in 10**6 bytes.
         input_shape: height and width of the network's input in pixels, or None when no frame came.
         precision: numeric type the detector computed in.

@@ -77,7 +77,7 @@ class Pipeline:
             self._take(stream)
         self._stop_reason: EndReason | None = None
         self._input_shape: tuple[int, int] | None = None
-        self._first_analysed_s: float | None = None
+        self._first_batch: tuple[float, int] | None = None  # when it was through, and how many frames it had
         self._processed = 0
 
     def stop(self, reason: EndReason = "interrupted") -> None:
@@ -219,7 +219,8 @@ class Pipeline:
                 self._fail(run, error)
                 continue
             self._processed += 1
-            self._first_analysed_s = self._first_analysed_s or time.monotonic()
+        if self._processed and self._first_batch is None:
+            self._first_batch = (time.monotonic(), self._processed)
 
     def _run_of(self, frame: Frame) -> StreamRun | None:
         return self._running.get(frame.stream)
@@ -260,12 +261,13 @@ class Pipeline:
     def _make_report(self, begun_s: float) -> Report:
         ended_s = time.monotonic()
         started_s = begun_s if self._started_s is None else self._started_s
-        first_s = self._first_analysed_s or ended_s
+        first_s, first_count = self._first_batch or (ended_s, 0)
+        later = self._processed - first_count
         return Report(
             streams=dict(self._ended),
             stages=self._timings.report(),
             wall_s=round(ended_s - started_s, 3),
-            fps=round(self._processed / (ended_s - first_s), 2) if self._processed > 1 else 0.0,
+            fps=round(later / (ended_s - first_s), 2) if later else 0.0,
             start_s=round(first_s - started_s, 3),
             peak_rss_mb=round(peak_rss_mb(), 1),
             input_shape=self._input_shape,
