@@ -108,6 +108,7 @@ class InputSection(Section):
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     width: Count | None = None
     height: Count | None = None
+    pixel_format: Text | None = None
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: Positive = 5.0
     read_timeout_s: Positive | None = None

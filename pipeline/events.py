@@ -195,11 +195,18 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stats(Event, frozen=True, kw_only=True, tag="stats"):
-    """State of a stream: where its frames went and how fast it runs."""
+    """State of a stream: where its frames went and how fast it runs.
+
+    Attributes:
+        fps: frames processed per second since the last one.
+        latency: from capture to the frame's events, so far.
+        sink_latency: from capture until an output was done with the frame, so far, per output that works on its own.
+    """
 
     ledger: Ledger
     fps: float
     latency: Latency | None = None
+    sink_latency: dict[str, Latency] = {}
 
 
 class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):

@@ -16,7 +16,8 @@ from pipeline.intake import Intake, StreamEnd
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
-from pipeline.stream import STOP_S, EndReason, Stream, StreamRun, StreamStatus
+from pipeline.stream import EndReason, Stream, StreamStatus
+from pipeline.stream_run import STOP_S, StreamRun
 from pipeline.timing import Timings
 from pipeline.types import Detector, Frame, Sink
 

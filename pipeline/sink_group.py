@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.events import Event
 from pipeline.sink_worker import SinkWorker
-from pipeline.timing import StageReport, Timings
+from pipeline.timing import Durations, Timings
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
@@ -85,12 +85,10 @@ class SinkGroup:
             name: sink.dropped_frames for name, sink in workers if isinstance(sink, SinkWorker) and sink.dropped_frames
         }
 
-    def latency(self) -> dict[str, StageReport]:
+    def latency(self) -> dict[str, Durations]:
         """Per sink that has a thread, the time from a frame's capture until the sink was done with it."""
         workers = zip(self._names, self._sinks, strict=True)
-        return {
-            name: sink.latency.report() for name, sink in workers if isinstance(sink, SinkWorker) and sink.latency.count
-        }
+        return {name: sink.latency for name, sink in workers if isinstance(sink, SinkWorker) and sink.latency.count}
 
     def _each(self, call: Callable[[Sink], None]) -> None:
         for sink in self._sinks:

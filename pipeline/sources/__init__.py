@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.sources.file import VideoFile
 from pipeline.sources.folder import IMAGE_SUFFIXES, ImageFolder, is_pattern
 from pipeline.sources.live import NETWORK_SCHEMES, NetworkStream, Transport
-from pipeline.sources.pipe import PipeSource, is_pipe
+from pipeline.sources.pipe import PipeSource, RawVideo, is_pipe
 from pipeline.sources.uri import clean_name, has_scheme, redact, stream_name
 from pipeline.sources.webcam import Webcam
 from pipeline.types import Source
@@ -25,6 +25,7 @@ __all__ = [
     "ImageFolder",
     "NetworkStream",
     "PipeSource",
+    "RawVideo",
     "VideoFile",
     "Webcam",
     "clean_name",
@@ -60,6 +61,7 @@ def open_source(
     read_timeout_s: float | None = None,
     username_env: str | None = None,
     password_env: str | None = None,
+    pixel_format: str | None = None,
 ) -> Source:
     """Open the source at ``uri``. Settings that do not concern its kind are ignored.
 
@@ -69,12 +71,13 @@ def open_source(
             ``https://``.
         stream: name of the stream; default: made from the address. White space and "/" in it become "-".
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
-        fps: images per second of media time (default 1), or the frame rate to ask of a webcam.
-        width, height: pixels to ask of a webcam.
+        fps: images per second of media time (default 1), the frame rate to ask of a webcam, or that of raw pictures.
+        width, height: pixels to ask of a webcam, or of raw pictures in a pipe.
         transport: how RTSP carries video: ``"tcp"`` or ``"udp"``.
         open_timeout_s: longest wait for a network stream to open, in seconds.
         read_timeout_s: longest wait for the next data of a network stream (default 5) or a pipe (default 30).
         username_env, password_env: environment variables with the user name and password for a network stream.
+        pixel_format: of raw pictures in a pipe, such as ``bgr24``; they need ``width``, ``height`` and ``fps`` too.
 
     Raises:
         SourceNotFoundError: there is nothing at that path.
@@ -106,7 +109,12 @@ def open_source(
     path = unquote(uri.partition("://")[2]) if scheme else uri
     if path == "-" or is_pipe(path):
         patience_s = 30.0 if read_timeout_s is None else read_timeout_s
-        return PipeSource(path, stream=name, read_timeout_s=patience_s, threads=threads)
+        raw = None
+        if pixel_format is not None:
+            if width is None or height is None or fps is None:
+                raise ConfigError(f"{uri}: raw pictures ({pixel_format}) need their width, height and fps too")
+            raw = RawVideo(width, height, float(fps), pixel_format)
+        return PipeSource(path, stream=name, read_timeout_s=patience_s, raw=raw, threads=threads)
     place = Path(path)
     if place.is_dir() or place.suffix.lower() in IMAGE_SUFFIXES or (is_pattern(path) and not place.exists()):
         return ImageFolder(path, fps=1 if fps is None else fps, stream=name)

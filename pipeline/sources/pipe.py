@@ -7,25 +7,66 @@ import select
 import stat
 import sys
 import time
+from dataclasses import dataclass
 from os import PathLike
 
 import av
 
-from pipeline.errors import SourceError, SourceNotFoundError
+from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.picture import MAX_SIDE
 from pipeline.sources.uri import stream_name
+
+
+@dataclass(frozen=True, slots=True)
+class RawVideo:
+    """Pictures one after the other, without a container.
+
+    Attributes:
+        width, height: pixels.
+        fps: frames per second; nothing else tells the time.
+        pixel_format: FFmpeg's name, such as ``bgr24``, ``rgb24``, ``yuv420p`` or ``gray``.
+
+    Raises:
+        ConfigError: a size or rate that can't be, or an unknown pixel format.
+    """
+
+    width: int
+    height: int
+    fps: float
+    pixel_format: str = "bgr24"
+
+    def __post_init__(self) -> None:
+        if not (0 < self.width <= MAX_SIDE and 0 < self.height <= MAX_SIDE and 0 < self.fps <= 1000):
+            raise ConfigError(
+                f"raw video: expected sides of 1 to {MAX_SIDE} pixels and up to 1000 fps, "
+                f"got {self.width}x{self.height} at {self.fps:g}"
+            )
+        try:
+            av.VideoFormat(self.pixel_format)
+        except ValueError:
+            raise ConfigError(
+                f"raw video: unknown pixel format {self.pixel_format!r}; try bgr24, rgb24, yuv420p or gray"
+            ) from None
+
+    def options(self) -> dict[str, str]:
+        """FFmpeg's options for it."""
+        size = f"{self.width}x{self.height}"
+        return {"video_size": size, "pixel_format": self.pixel_format, "framerate": f"{self.fps:g}"}
 
 
 class PipeSource(ContainerSource):
     """The frames of a video that comes through a pipe: standard input, a named pipe, or a socket's descriptor.
 
-    The container must say what it is and need no way back: MPEG-TS, Matroska, WebM, FLV, AVI, fragmented MP4, Y4M.
+    The container must say what it is and need no way back: MPEG-TS, Matroska, WebM, FLV, AVI, fragmented MP4, Y4M. Raw
+    pictures say nothing of themselves, so ``raw`` must.
     A pipe waits for its reader, so nothing is lost: it is no live source. Its end is the end of the stream.
 
     Args:
         pipe: ``"-"`` for standard input, a path, or an open descriptor, which stays open.
         stream: name of the stream; default: ``"stdin"`` or the path's stem.
         read_timeout_s: longest wait for the next bytes, in seconds.
+        raw: how the pictures lie in a pipe without a container; None where there is one.
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
 
     Raises:
@@ -40,12 +81,13 @@ class PipeSource(ContainerSource):
         *,
         stream: str | None = None,
         read_timeout_s: float = 30.0,
+        raw: RawVideo | None = None,
         threads: int = 0,
     ) -> None:
         shown = "standard input" if pipe == "-" else os.fspath(pipe) if not isinstance(pipe, int) else f"pipe {pipe}"
         self._reader = _PipeReader(pipe, shown, read_timeout_s)
         try:
-            container = self._open(shown)
+            container = self._open(shown, raw)
             name = stream or ("stdin" if pipe == "-" else stream_name(shown))
             super().__init__(container, stream=name, uri=shown, threads=threads, network=True)
         except BaseException as error:
@@ -59,12 +101,13 @@ class PipeSource(ContainerSource):
         super().close()
         self._reader.close()
 
-    def _open(self, shown: str) -> av.container.InputContainer:
+    def _open(self, shown: str, raw: RawVideo | None) -> av.container.InputContainer:
         try:
             return av.open(
                 self._reader,
                 "r",
-                options=dict(OPEN_OPTIONS),
+                format="rawvideo" if raw else None,
+                options={**OPEN_OPTIONS, **(raw.options() if raw else {})},
                 container_options={"protocol_whitelist": "pipe"},
                 metadata_errors="replace",
             )

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.sources import PipeSource, open_source
-from tests.clips import read_number, write_clip
+from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
+from pipeline.sources import PipeSource, RawVideo, open_source
+from tests.clips import draw_number, read_number, write_clip
 
 COUNT = 20
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
@@ -118,3 +119,23 @@ def test_what_can_not_be_read(tmp_path: Path) -> None:
     finally:
         os.close(terminal)
         os.close(other)
+
+
+def test_raw_pictures_come_through_as_they_were_written() -> None:
+    pictures = [draw_number(number, width=160, height=120) for number in range(COUNT)]
+    data = b"".join(picture.tobytes() for picture in pictures)
+    with piped(data) as descriptor, PipeSource(descriptor, raw=RawVideo(160, 120, fps=20)) as source:
+        frames = list(source)
+    assert [read_number(frame.image) for frame in frames] == list(range(COUNT))
+    assert [frame.pts_s for frame in frames] == pytest.approx([number / 20 for number in range(COUNT)])
+    assert (source.info.width, source.info.height, source.info.fps) == (160, 120, Fraction(20))
+    assert all((frame.image == picture).all() for frame, picture in zip(frames, pictures, strict=True))
+
+
+def test_raw_pictures_need_a_description_that_can_be() -> None:
+    with pytest.raises(ConfigError, match="unknown pixel format 'bgr42'"):
+        RawVideo(160, 120, 20, "bgr42")
+    with pytest.raises(ConfigError, match="0x120"):
+        RawVideo(0, 120, 20)
+    with pytest.raises(ConfigError, match="width, height and fps"):
+        open_source("-", pixel_format="bgr24", width=160)

@@ -1,0 +1,282 @@
+"""One stream of a run: its frames through filters, tracker and analytics into its sinks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal
+
+from pipeline.analytics import StreamAnalytics, hold_for
+from pipeline.events import Event, Latency, Stats, StreamEnded, StreamOffline, StreamOnline, StreamStarted
+from pipeline.intake import Intake
+from pipeline.ledger import Ledger
+from pipeline.pace import EveryNth
+from pipeline.producer import Producer
+from pipeline.report import ObjectCounts, StreamReport
+from pipeline.sink_group import SinkGroup
+from pipeline.stamp import EventStamper
+from pipeline.stream import EndReason, Stream, StreamStatus
+from pipeline.timing import Durations, Timings
+from pipeline.types import (
+    Detections,
+    Frame,
+    ReconnectingSource,
+    SourceInfo,
+    TrackedFrame,
+)
+
+# A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
+STOP_S = 0.5
+_STATS_S = 10.0
+# A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
+_LIVE_QUEUE = 1
+
+
+class StreamRun:
+    """A stream while it runs. Only the thread that runs the pipeline uses it.
+
+    Args:
+        stream: what to do.
+        class_names: of the detector.
+        shared: the sinks that all streams share, already checked.
+        stamper: numbers the run's events.
+        timings: of the run.
+        intake: where its frames go.
+        queue: decoded frames of a file that may wait.
+        sink_queue: frames that may wait for a sink of its own.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        class_names: Sequence[str],
+        shared: SinkGroup,
+        stamper: EventStamper,
+        timings: Timings,
+        intake: Intake,
+        queue: int,
+        sink_queue: int,
+    ) -> None:
+        info = stream.source.info
+        self.name = stream.source.stream
+        self.live = info.live
+        self.latency = Durations()
+        self._stream = stream
+        self._class_names = class_names
+        self._pace = EveryNth(stream.detect_every) if isinstance(stream.detect_every, int) else stream.detect_every
+        self._ledger = Ledger()
+        self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
+        self._groups = (self._own, shared)
+        self._stamper = stamper
+        self._timings = timings
+        self.inlet = intake.add(
+            capacity=_LIVE_QUEUE if info.live else queue,
+            when_full="drop_oldest" if info.live else "wait",
+            on_drop=lambda _: self._ledger.dropped("stale"),
+        )
+        self._call = intake.call
+        self._state: Literal["waiting", "online", "offline"] = "waiting"
+        self._producer = Producer(stream.source, self.inlet, self._ledger, timings)
+        self._analytics = StreamAnalytics(
+            self.name,
+            class_names,
+            stamper=stamper,
+            hold_s=hold_for(info),
+            frame_s=self._frame_s or 0.04,
+            **dict(stream.analytics),
+        )
+        self._opened = self._finished = False
+        self._last_pts_s: float | None = None
+        self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
+        self._error: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise ``SinkError`` if one of its own outputs can't work."""
+        self._own.check()
+
+    def start(self) -> None:
+        """Announce the stream to its sinks and begin to decode. A camera that is off yet has no size at this point."""
+        source = self._stream.source
+        if isinstance(source, ReconnectingSource):
+            source.listen(
+                on_offline=lambda reason: self._call(partial(self._offline, reason)),
+                on_online=lambda offline_s: self._call(partial(self._online, offline_s)),
+            )
+        self._open()
+        self._producer.start()
+
+    def wants_detection(self, frame: Frame) -> bool:
+        """Whether the detector is to look at this frame; call once per frame, in order."""
+        return self._pace.wants(frame)
+
+    def beyond_duration(self, frame: Frame) -> bool:
+        """Whether the frame lies past the time that was asked for."""
+        return self._stream.duration_s is not None and frame.pts_s >= self._stream.duration_s
+
+    def process(self, frame: Frame, detections: Detections | None) -> None:
+        """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
+        with self._timings.stage("track"):
+            if detections is not None:
+                for keep in self._stream.filters:
+                    detections = detections.select(keep(detections, frame))
+            tracks = self._stream.tracker.update(detections, frame.pts_s, frame.image)
+        tracked = TrackedFrame(frame, detections, tracks, self._stream.tracker.ended)
+        with self._timings.stage("analytics"):
+            found = self._analytics.update(tracked)
+        with self._timings.stage("sinks"):
+            for group in self._groups:
+                group.on_frame(tracked)
+            self._send(*found)
+        self._last_pts_s = frame.pts_s
+        self._state = "online"
+        self._ledger.processed()
+        now_s = time.monotonic()
+        self.latency.add(now_s - frame.captured_s)
+        self._pace.observe(tracked, now_s - frame.captured_s)
+        if self.live:
+            self._tell_stats(now_s)
+
+    def _tell_stats(self, now_s: float) -> None:
+        """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
+        if self._stats_sent is None:
+            self._stats_sent = (now_s, self._ledger.snapshot().processed)
+        then_s, processed = self._stats_sent
+        if now_s - then_s < _STATS_S:
+            return
+        ledger = self._ledger.snapshot()
+        fps = round((ledger.processed - processed) / (now_s - then_s), 2)
+        self._stats_sent = (now_s, ledger.processed)
+        sinks = {name: _percentiles(latency) for name, latency in self._own.latency().items()}
+        latency = _percentiles(self.latency)
+        self._send(self._stamper(Stats, **self._now(), ledger=ledger, fps=fps, latency=latency, sink_latency=sinks))
+
+    def status(self) -> StreamStatus:
+        """How it is doing now; for any thread."""
+        latency = {percent: 1000 * self.latency.percentile(percent) for percent in (50, 95)}
+        return StreamStatus(self.name, self._state, self._ledger.snapshot(), latency[50], latency[95])
+
+    def _offline(self, reason: str) -> None:
+        """The source went away: tracks end, since what comes after the gap may be another scene."""
+        if self._finished:
+            return  # it was told while the stream was being ended
+        self._state = "offline"
+        self._stream.tracker.reset()
+        self._send(*self._analytics.gap(), self._stamper(StreamOffline, **self._now(), reason=reason))
+
+    def _online(self, offline_s: float) -> None:
+        """The source is back."""
+        if self._finished:
+            return
+        self._state = "online"
+        self._send(self._stamper(StreamOnline, **self._now(), offline_s=round(offline_s, 3)))
+
+    def stop_reading(self, reason: EndReason) -> None:
+        """Have the source come to its end, without waiting for it."""
+        self._producer.stop(reason, 0)
+
+    def finish(
+        self, reason: EndReason, error: BaseException | None = None, *, within_s: float = STOP_S
+    ) -> BaseException | None:
+        """Stop decoding, send what is still due, and close the stream's own sinks.
+
+        Args:
+            reason: why it ends.
+            error: what it ends with, if it failed.
+            within_s: how long to wait for a live source to come to its end.
+
+        Returns:
+            The error that ended the stream, or that it met in ending; None if all went well.
+        """
+        self._producer.stop(reason, within_s if self.live else None)
+        self._finished = True
+        self._settle(reason)
+        if self._opened:
+            self._stream.tracker.reset()
+            try:
+                self._send(*self._analytics.finish(), self._ended(reason, error))
+            except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
+                error = error or raised
+        failure = self._own.close(error)
+        self._error = error or failure
+        return self._error
+
+    @property
+    def info(self) -> SourceInfo:
+        """What its source says of itself now."""
+        return self._stream.source.info
+
+    @property
+    def media_s(self) -> float:
+        """Seconds of media time from the first frame to the end of the last one processed."""
+        return 0.0 if self._last_pts_s is None else self._last_pts_s + self._frame_s
+
+    def report(self) -> StreamReport:
+        """What this stream adds to the run's report."""
+        ledger = self._ledger.snapshot()
+        return StreamReport(
+            decoded=ledger.decoded,
+            processed=ledger.processed,
+            dropped=ledger.dropped,
+            failed=ledger.failed,
+            media_s=round(self.media_s, 3),
+            objects={name: ObjectCounts(**counts) for name, counts in self._analytics.objects().items()},
+            zones=self._analytics.zone_totals(),
+            lines=self._analytics.line_totals(),
+            sinks=self._own.lost(),
+            latency=self.latency.report() if self.live else None,
+            sink_latency={name: latency.report() for name, latency in self._own.latency().items()} if self.live else {},
+            error=str(self._error) if self._error is not None else None,
+        )
+
+    @property
+    def _frame_s(self) -> float:
+        fps = self._stream.source.info.fps
+        return float(1 / fps) if fps else 0.0
+
+    def _open(self) -> None:
+        info = self._stream.source.info
+        self._opened = True
+        for group in self._groups:
+            group.open(self.name, info, self._class_names)
+        started = self._stamper(
+            StreamStarted,
+            stream=self.name,
+            pts_s=0.0,
+            source=info.uri,
+            width=info.width,
+            height=info.height,
+            fps=float(info.fps) if info.fps else None,
+            frame_count=info.frame_count,
+            live=info.live,
+        )
+        self._send(started)
+
+    def _settle(self, reason: EndReason) -> None:
+        """Account for frames that were taken from the queue and did not get through."""
+        if reason != "end":
+            count = self._ledger.in_flight
+            (self._ledger.failed if reason == "error" else self._ledger.dropped)(reason, count)
+
+    def _ended(self, reason: EndReason, error: BaseException | None) -> Event:
+        return self._stamper(
+            StreamEnded,
+            stream=self.name,
+            pts_s=self.media_s,
+            reason=reason,
+            error=str(error) if error is not None else None,
+            ledger=self._ledger.snapshot(),
+        )
+
+    def _now(self) -> dict[str, Any]:
+        return {"stream": self.name, "pts_s": self.media_s}
+
+    def _send(self, *events: Event) -> None:
+        for group in self._groups:
+            for event in events:
+                group.on_event(event)
+
+
+def _percentiles(latency: Durations) -> Latency:
+    return Latency(**{f"p{percent}_ms": round(1000 * latency.percentile(percent), 1) for percent in (50, 95, 99)})
