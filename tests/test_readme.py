@@ -19,7 +19,7 @@ COMMANDS = [
     for language, text in BLOCKS
     if language == "sh"
     for line in text.splitlines()
-    if line.startswith("python run_pipeline.py ") and " listen " not in line
+    if line.startswith("python run_pipeline.py ") and " listen " not in line and "rtsp://" not in line
 ]
 PROGRAMS = [text for language, text in BLOCKS if language == "python"]
 
