@@ -85,7 +85,7 @@ def test_a_camera_is_measured_at_its_own_rate() -> None:
     diagnosis = diagnose("x", seconds=1.0, connect=lambda _: Camera(20, 20))
     assert diagnosis.ok
     assert diagnosis.reading is not None
-    assert 0 < diagnosis.fps <= 20.5
+    assert 10 < diagnosis.fps < 30  # a machine that is busy delays some frames, and the next come the sooner
     assert diagnosis.reading.seconds >= 1.0
     assert "rtsp://camera/live: 160x120, 20 frames per second" in str(diagnosis)
 
