@@ -29,8 +29,8 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 class Mp4Sink(Sink):
     """Records one stream as H.264 with 4:2:0 colour.
 
-    Defaults, measured on 854x480 traffic, plain pictures (120 frames, one thread, times of one run on a busy machine, so
-    compare them with each other):
+    Defaults, measured on 854x480 traffic, plain pictures (120 frames, one thread, times of one run on a busy machine,
+    so compare them with each other):
 
         ============================ ======== ====== =======
         libx264 preset, crf 23       CPU ms   kB     PSNR dB
