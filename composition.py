@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pipeline.backoff import Backoff
 from pipeline.config import Config, ResolvedStream
-from pipeline.detector import YoloDetector
+from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
 from pipeline.homography import Homography
 from pipeline.models import find_model
@@ -75,11 +75,11 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
             parse_endpoint(config.control)
         for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
             sink.check()
-        detector = YoloDetector(
+        detector = create_detector(
             model.name,
             weights=model.weights,
             input_size=model.input_size,
-            square=model.square,
+            square=model.square or None,  # a model that can't be square can still be told not to be
             precision=model.precision,
             confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
             iou=model.iou,

@@ -268,11 +268,8 @@ def measure(clip: Path, frames: int, runs: int, confidence: float | None = None)
     confidence = model.confidence if confidence is None else confidence
     detector = YoloDetector(
         model.name,
-        input_size=model.input_size,
-        square=model.square,
-        precision=model.precision,
+        **model.model_dump(include={"input_size", "square", "precision", "iou"}, exclude_none=True),
         confidence=confidence,
-        iou=model.iou,
         batch_size=model.batch,
     )
     recorded = Recorded(clip, min(frames, _MOST_FRAMES), detector, model.batch, confidence)

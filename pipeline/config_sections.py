@@ -93,11 +93,11 @@ class ModelSection(Section):
 
     name: Text = "tiny-yolov3"
     weights: FilePath | None = None
-    input_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 416
+    input_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
     square: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     confidence: Unit = 0.25
-    iou: Unit = 0.45
+    iou: Unit | None = None
     batch: Annotated[int, Field(ge=1, le=64)] = 4
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
 

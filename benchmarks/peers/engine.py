@@ -28,11 +28,8 @@ def main() -> None:
         images = [frame.image for frame in islice(source, options.frames)]
     detector = YoloDetector(
         model.name,
-        input_size=model.input_size,
-        square=model.square,
-        precision=model.precision,
+        **model.model_dump(include={"input_size", "square", "precision", "iou"}, exclude_none=True),
         confidence=model.confidence,
-        iou=model.iou,
         batch_size=options.batch,
     )
     height, width = images[0].shape[:2]

@@ -23,11 +23,8 @@ def main() -> None:
     model = Config().model
     detector = YoloDetector(
         model.name,
-        input_size=model.input_size,
-        square=model.square,
-        precision=model.precision,
+        **model.model_dump(include={"input_size", "square", "precision", "iou"}, exclude_none=True),
         confidence=0.001,
-        iou=model.iou,
         max_detections=1000,
     )
     names = detector.class_names

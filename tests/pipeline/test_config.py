@@ -116,8 +116,9 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == [
         "my.yaml:3: model.confidense: unknown key; did you mean confidence? "
         "(allowed in model: name, weights, input_size, square, precision, confidence, iou, batch, max_wait_ms)",
-        "my.yaml:4: model.iou: got 1.5, expected a number from 0 to 1",
-        "my.yaml:5: model.input_size: got 400, expected a whole number from 32 to 2048 that is a multiple of 32",
+        "my.yaml:4: model.iou: got 1.5, expected a number from 0 to 1, or null",
+        "my.yaml:5: model.input_size: got 400, expected a whole number from 32 to 2048 that is a multiple of 32, "
+        "or null",
         'my.yaml:6: model.precision: got "bfloat", expected one of auto, float32, bfloat16; '
         "did you mean bfloat16 or float32?",
         "my.yaml:7: model.square: got 1, expected true or false",
@@ -217,7 +218,7 @@ def test_says_what_was_wrong_with_an_override(tmp_path: Path, override: str, exp
 
 def test_options_are_named_as_such(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, "model: {iou: 0.3}", options={"model": {"iou": 3.0}})
-    assert line == "command line: model.iou: got 3.0, expected a number from 0 to 1"
+    assert line == "command line: model.iou: got 3.0, expected a number from 0 to 1, or null"
 
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""The detector for a model, whatever kind of network it is: ``create_detector("tiny-yolov3", confidence=0.4)``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from pipeline.detector import YoloDetector
+from pipeline.errors import ConfigError
+from pipeline.models import Model, find_model
+from pipeline.types import Detector
+
+
+def create_detector(model: str | Model, **options: Any) -> Detector:
+    """The detector that runs a model.
+
+    Args:
+        model: a name of the catalogue, or a `Model`.
+        options: what the detector's class takes besides the model, such as `YoloDetector`'s. One that is None, or is
+            not given, is left to the class, whose defaults are those the model was published with.
+
+    Raises:
+        ConfigError: an option that this kind of model doesn't have, or can't use; a model that there is not.
+        ModelError: weights that are missing, damaged, or belong to another network.
+    """
+    model = find_model(model) if isinstance(model, str) else model
+    kind = YoloDetector
+    given = {name: value for name, value in options.items() if value is not None}
+    known = [name for name in inspect.signature(kind).parameters if name != "model"]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{name}: {model.name} has no such option; it has {', '.join(known)}.")
+    return kind(model, **given)
