@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.weights import BATCH_NORM_EPSILON, BatchNorm, ConvolutionParameters
+from pipeline.weights import BatchNorm, ConvolutionParameters
+from pipeline.weights.darknet import BATCH_NORM_EPSILON
 from pipeline.yolov3 import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
 
 

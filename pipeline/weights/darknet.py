@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.types import Float32Array
+from pipeline.weights.parameters import BatchNorm, ConvolutionParameters
 from pipeline.yolov3 import Convolution, Network, convolution_parameter_count
 
 BATCH_NORM_EPSILON = 1e-6
@@ -27,41 +27,6 @@ _VERSION = struct.Struct("<3i")
 _CURRENT_VERSION = (0, 2, 0)
 _CURRENT_HEADER_SIZE = _VERSION.size + 8
 _LARGEST_VERSION = 1000  # Darknet's own limit; what is above is some other file
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchNorm:
-    """``(x - mean) / deviation * scale + shift``; each float32 ``(out,)``."""
-
-    shift: Float32Array
-    scale: Float32Array
-    mean: Float32Array
-    deviation: Float32Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ConvolutionParameters:
-    """The numbers of one convolution: ``batch_norm`` or ``bias`` is set, never both.
-
-    Attributes:
-        weights: float32 ``(out, in, height, width)``.
-        bias: float32 ``(out,)``, or None.
-        batch_norm: or None.
-    """
-
-    weights: Float32Array
-    bias: Float32Array | None = None
-    batch_norm: BatchNorm | None = None
-
-    def folded(self) -> tuple[Float32Array, Float32Array]:
-        """Weights and bias of the one convolution that does the same as this one and its batch norm."""
-        if self.batch_norm is None:
-            assert self.bias is not None
-            return self.weights, self.bias
-        norm = self.batch_norm
-        factor = norm.scale.astype(np.float64) / norm.deviation
-        weights = (self.weights * factor[:, None, None, None].astype(np.float32)).astype(np.float32, copy=False)
-        return weights, (norm.shift - norm.mean * factor).astype(np.float32)
 
 
 def read_darknet_weights(path: str | Path, network: Network) -> list[ConvolutionParameters]:
