@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.boxes import Letterbox, clip, non_maximum_suppression
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import Model, find_model, find_weights
+from pipeline.pictures import PictureLike, read_picture, several_pictures
 from pipeline.types import Detections, Float32Array, Image, Int32Array
 from pipeline.weights import read_darknet_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Head, Network
@@ -107,22 +108,37 @@ class YoloDetector:
         """What runs the network; its ``heads`` gives the raw outputs."""
         return self._engine
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
+    @overload
+    def detect(self, images: PictureLike) -> Detections: ...  # type: ignore[overload-overlap]  # a str is a path
+
+    @overload
+    def detect(self, images: Sequence[PictureLike]) -> list[Detections]: ...
+
+    def detect(self, images: PictureLike | Sequence[PictureLike]) -> Detections | list[Detections]:
         """Detections of each image, in the same order, best first; images may differ in size.
 
         Images that make the same input shape go through the network together.
 
         Args:
-            images: uint8 ``(height, width, 3)``, BGR; only read.
+            images: a list of images, or one of them. Each is an array uint8 ``(height, width, 3)``, BGR, which is only
+                read; or a path, a file's bytes, a Pillow image or another array: see ``pipeline.pictures``.
 
         Returns:
-            One per image; boxes are in pixels of the image and lie inside it.
+            One per image, or that of the one image; boxes are in pixels of the upright image and lie inside it.
 
         Raises:
             ValueError: an image of another shape or type.
+            SourceError: a file that is not there or can't be decoded.
             ModelError: the weights make the network compute what is not a number.
         """
-        letterboxes = [self._letterbox(*_checked(image, index).shape[:2]) for index, image in enumerate(images)]
+        several = several_pictures(images)
+        if several is None:
+            return self._detect([cast("PictureLike", images)])[0]
+        return self._detect(several)
+
+    def _detect(self, pictures: Sequence[PictureLike]) -> list[Detections]:
+        images = [_image(picture, index) for index, picture in enumerate(pictures)]
+        letterboxes = [self._letterbox(*image.shape[:2]) for image in images]
         by_shape: dict[tuple[int, int], list[int]] = {}
         for index, letterbox in enumerate(letterboxes):
             by_shape.setdefault((letterbox.height, letterbox.width), []).append(index)
@@ -251,10 +267,13 @@ def _sigmoid(values: Float32Array) -> Float32Array:
     return np.float32(1) / (np.float32(1) + np.exp(-np.clip(values, -_LARGEST_LOGIT, _LARGEST_LOGIT)))
 
 
-def _checked(image: Image, index: int) -> Image:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
-    return image
+def _image(picture: PictureLike, index: int) -> Image:
+    """The picture as the network wants it; costs next to nothing where it is so already."""
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
+        if picture.size:
+            return picture
+        raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {picture.dtype} {picture.shape}")
+    return read_picture(picture, name=f"image {index}")
 
 
 def _check_options(input_size: int, confidence: float, iou: float, max_detections: int, batch_size: int) -> None:

@@ -14,9 +14,10 @@ from av.stream import Disposition
 
 from pipeline.errors import SourceError
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
-from pipeline.sources.picture import MAX_PIXELS, MAX_SIDE, PictureConverter, too_large
+from pipeline.sources.picture import PictureConverter
 from pipeline.sources.timeline import Timeline
 from pipeline.types import Frame, SourceInfo
+from pipeline.upright import MAX_PIXELS, MAX_SIDE, too_large
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from av.codec.context import ThreadType
 from av.packet import Packet
 
 from pipeline.sources.packets import PacketLedger, PacketTail
-from pipeline.sources.picture import MAX_PIXELS
+from pipeline.upright import MAX_PIXELS
 
 logger = logging.getLogger(__name__)
 

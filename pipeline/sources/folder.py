@@ -14,11 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-import cv2
-import numpy as np
-
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.sources.picture import too_large
+from pipeline.pictures import read_picture
 from pipeline.sources.uri import clean_name
 from pipeline.types import Frame, Image, SourceInfo
 
@@ -119,32 +116,11 @@ class ImageFolder:
 
     def _picture(self, file: Path) -> Image | None:
         try:
-            return read_image(file)
+            return read_picture(file)
         except SourceError as error:
             self._failed["decode"] += 1
             logger.warning("%s: %s; going on with the next", self._stream_name, error)
             return None
-
-
-def read_image(file: Path) -> Image:
-    """The image as uint8 ``(height, width, 3)``, BGR, turned upright by its EXIF orientation.
-
-    Raises:
-        SourceError: it can't be read, is no image, or is of an absurd size.
-    """
-    try:
-        data = np.frombuffer(file.read_bytes(), np.uint8)
-        decoded: cv2.typing.MatLike | None = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except OSError as error:
-        raise SourceError(f"{file}: can't be read ({error.strerror}); check its permissions") from error
-    except cv2.error:
-        decoded = None
-    if decoded is None:
-        raise SourceError(f"{file}: is no image that can be decoded; check that it opens in an image viewer")
-    height, width = decoded.shape[:2]
-    if too_large(width, height):
-        raise SourceError(f"{file}: {width}x{height} px is too large; scale it down first")
-    return np.asarray(decoded, np.uint8)
 
 
 def find_images(path: str) -> list[Path]:

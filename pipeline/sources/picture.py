@@ -3,68 +3,28 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, cast
 
 import av
-import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipeline.types import Image
-
-MAX_SIDE = 16_384
-MAX_PIXELS = 100_000_000
+from pipeline.upright import UPRIGHT, Orientation
 
 
-def too_large(width: int, height: int) -> bool:
-    """Whether a picture is larger than anything a camera makes: a damaged or hostile header."""
-    return width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS
-
-
-@dataclass(frozen=True, slots=True)
-class Orientation:
-    """How the stored picture is turned for display: transposed first, then mirrored along x, along y, or both."""
-
-    transposed: bool = False
-    mirrored_x: bool = False
-    mirrored_y: bool = False
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame) -> Orientation:
-        """From the display matrix that the container or the stream gave with this frame; the nearest quarter turn."""
-        matrix = _display_matrix(frame)
-        if matrix is None:
-            return UPRIGHT
-        # With (x, y) in the stored picture, y down, the display is at (a x + c y, b x + d y).
-        a, b, _, c, d = struct.unpack("=5i", matrix[:20])
-        if abs(b) + abs(c) > abs(a) + abs(d):
-            return cls(True, c < 0, b < 0)
-        return cls(False, a < 0, d < 0)
-
-    def apply(self, image: Image) -> Image:
-        """The picture as displayed; the same array where nothing is to be done."""
-        turn = _TURNS.get((self.transposed, self.mirrored_x, self.mirrored_y))
-        return image if turn is None else np.asarray(turn(image), np.uint8)
-
-    def displayed_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height after turning."""
-        return (height, width) if self.transposed else (width, height)
-
-
-UPRIGHT = Orientation()
-
-_TURNS: dict[tuple[bool, bool, bool], Callable[[Image], cv2.typing.MatLike]] = {
-    (False, True, False): lambda image: cv2.flip(image, 1),
-    (False, False, True): lambda image: cv2.flip(image, 0),
-    (False, True, True): lambda image: cv2.rotate(image, cv2.ROTATE_180),
-    (True, False, False): cv2.transpose,
-    (True, True, False): lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
-    (True, False, True): lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
-    (True, True, True): lambda image: cv2.rotate(cv2.transpose(image), cv2.ROTATE_180),
-}
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """From the display matrix that the container or the stream gave with this frame; the nearest quarter turn."""
+    matrix = _display_matrix(frame)
+    if matrix is None:
+        return UPRIGHT
+    # With (x, y) in the stored picture, y down, the display is at (a x + c y, b x + d y).
+    a, b, _, c, d = struct.unpack("=5i", matrix[:20])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(True, c < 0, b < 0)
+    return Orientation(False, a < 0, d < 0)
 
 
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:
@@ -94,7 +54,7 @@ class PictureConverter:
         seen = (frame.rotation, frame.width, frame.height)
         if seen != self._seen:
             self._seen = seen
-            self._orientation = Orientation.of(frame)
+            self._orientation = orientation_of(frame)
         return self._orientation
 
     def convert(self, frame: av.VideoFrame) -> Image:

@@ -14,8 +14,8 @@ import av
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
-from pipeline.sources.picture import MAX_SIDE
 from pipeline.sources.uri import stream_name
+from pipeline.upright import MAX_SIDE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,19 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from benchmarks.detection import MOST_PER_IMAGE, Accuracy, evaluate
 from pipeline.boxes import Letterbox
 from pipeline.detector import YoloDetector
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.models import Model
+from pipeline.pictures import PictureLike
 from pipeline.tensorflow_engine import cpu_has_bfloat16
 from pipeline.types import Detections, Image
 from pipeline.weights import ConvolutionParameters
@@ -120,6 +123,26 @@ def test_batches_change_nothing(weights: Path, batch_size: int) -> None:
     for first, second in zip(whole, parts, strict=True):
         assert first.class_id.tolist() == second.class_id.tolist()
         np.testing.assert_allclose(first.xyxy, second.xyxy, atol=1e-2)
+
+
+def test_pictures_of_any_kind_give_the_same(weights: Path, tmp_path: Path) -> None:
+    image = noise(100, 150)
+    path = tmp_path / "noise.png"
+    assert cv2.imwrite(str(path), image)
+    alike: list[PictureLike] = [image, path, str(path), path.read_bytes(), PIL.Image.open(path)]
+    detector = YoloDetector(MINIATURE, weights=weights, input_size=96, confidence=0.2)
+    expected = detector.detect(image)
+    assert len(expected) > 5
+    stack = cast("list[Detections]", detector.detect(image[None]))
+    for found in [*detector.detect(alike), *(detector.detect(one) for one in alike), *stack]:
+        np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=1e-3)
+        np.testing.assert_array_equal(found.class_id, expected.class_id)
+    grey = detector.detect(image[..., 0])
+    np.testing.assert_array_equal(grey.score, detector.detect(image[..., [0, 0, 0]]).score)
+    with pytest.raises(ValueError, match=r"image 1: expected uint8 .* got uint8 \(0, 5, 3\)"):
+        detector.detect([image, image[:0, :5]])
+    with pytest.raises(SourceError, match="image 0: is no image"):
+        detector.detect(b"nothing")
 
 
 @pytest.mark.parametrize(

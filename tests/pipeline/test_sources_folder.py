@@ -90,7 +90,7 @@ def test_gray_deep_and_transparent_images_become_bgr(tmp_path: Path) -> None:
     image = draw_number(7)
     cv2.imwrite(str(tmp_path / "1.png"), image[:, :, 0])
     cv2.imwrite(str(tmp_path / "2.png"), image.astype(np.uint16) * 257)
-    cv2.imwrite(str(tmp_path / "3.png"), np.dstack([image, image[:, :, :1]]))
+    cv2.imwrite(str(tmp_path / "3.png"), np.dstack([image, np.full_like(image[:, :, :1], 200)]))
     with ImageFolder(tmp_path) as source:
         assert [read_number(frame.image) for frame in source] == [7, 7, 7]
 
