@@ -38,8 +38,10 @@ class Annotator:
         class_names: Sequence[str],
         *,
         trail_s: float = 1.5,
+        show_names: bool = True,
         show_scores: bool = True,
         show_ids: bool = True,
+        show_boxes: bool = True,
         scale: float = 1.0,
         overlays: Sequence[Overlay] = (),
     ) -> None:
@@ -48,7 +50,9 @@ class Annotator:
             class_names: ``Tracks.class_id`` indexes it. Characters outside ASCII are shown as ``?``.
             trail_s: length of the trails in seconds of media time; 0 draws none. They follow the middle of the box's
                 lower edge, where an object stands on the ground.
-            show_scores, show_ids: what labels say besides the class name.
+            show_names, show_scores, show_ids: what labels say; with none of them there are no labels. An id below 1
+                stands for a box that has none, and is never shown.
+            show_boxes: False leaves the labels alone.
             scale: size of lines and text; 1 is made for reading the whole picture on one screen.
             overlays: called in order, after the trails and before the boxes, with the picture to draw on and the
                 tracked frame; for zones, lines and counters.
@@ -60,8 +64,10 @@ class Annotator:
             raise ValueError(f"expected trail_s >= 0 and scale > 0, got {trail_s} and {scale}")
         self._class_names = tuple(class_names)
         self._trail_s = trail_s
+        self._show_names = show_names
         self._show_scores = show_scores
         self._show_ids = show_ids
+        self._show_boxes = show_boxes
         self._scale = scale
         self._overlays = tuple(overlays)
         self._trails: dict[int, _Trail] = {}
@@ -128,21 +134,23 @@ class Annotator:
         coasting = (tracks.unseen_s > 0).tolist()
         ids = tracks.track_id.tolist()
         thickness = max(1, round(2 * unit))
-        for row in order:
+        for row in order if self._show_boxes else ():
             if coasting[row]:
                 _draw_dashed_box(picture, boxes[row], track_color(ids[row]), max(1, thickness // 2), round(6 * unit))
             else:
                 _draw_box(picture, boxes[row], track_color(ids[row]), thickness)
         lettering = _lettering(max(8, round(10 * unit)))
         for row in order:
-            plate = lettering.plate(self._label(tracks, row, coasting[row]), track_color(ids[row]))
-            _draw_label(picture, plate, boxes[row], thickness)
+            if label := self._label(tracks, row, coasting[row]):
+                _draw_label(picture, lettering.plate(label, track_color(ids[row])), boxes[row], thickness)
 
     def _label(self, tracks: Tracks, row: int, coasting: bool) -> str:
         class_id = int(tracks.class_id[row])
         known = 0 <= class_id < len(self._class_names)
-        words = [self._class_names[class_id] if known else f"class {class_id}"]
-        if self._show_ids:
+        words = []
+        if self._show_names:
+            words.append(self._class_names[class_id] if known else f"class {class_id}")
+        if self._show_ids and tracks.track_id[row] > 0:
             words.append(f"#{tracks.track_id[row]}")
         if self._show_scores and not coasting:
             words.append(f"{tracks.score[row]:.0%}")

@@ -1,0 +1,13 @@
+"""ImageAI's classes on Sightline's pipeline: a script runs when its import line becomes
+
+    from pipeline.imageai import ImageClassification, ObjectDetection, VideoObjectDetection
+
+They configure the one pipeline there is; nothing here decodes, detects, tracks or encodes. Like ``composition`` this
+package knows sinks and trackers, and nothing imports it. docs/from-imageai.md tells what is the same and what is not.
+"""
+
+from __future__ import annotations
+
+from pipeline.imageai.video import VideoObjectDetection
+
+__all__ = ["VideoObjectDetection"]

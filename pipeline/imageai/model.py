@@ -1,0 +1,174 @@
+"""What ImageAI's two detection classes share: choosing a network, its weights and its speed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.detector import YoloDetector
+from pipeline.errors import ConfigError
+from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
+from pipeline.models import COCO_CLASS_NAMES
+from pipeline.types import Detections, Detector, Image
+
+PathLike = str | os.PathLike[str]
+
+# The long side of the network's input in pixels. ImageAI 2's own sizes are 416, 320, 208, 128 and 96 for YOLOv3; 208 is
+# no multiple of 32. For TinyYOLOv3 it takes twice those that the weights were trained on, at four times the work.
+INPUT_SIZES: Mapping[str, int] = {"normal": 416, "fast": 320, "faster": 224, "fastest": 128, "flash": 96}
+
+# Weaker detections help the tracker to hold on to objects; a script is given those that it asked for.
+_LOWEST_SCORE = 0.07
+
+
+class SharedDetector:
+    """A detector that several threads may use, one after the other."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._turn = threading.Lock()
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Those of the detector."""
+        return self._detector.class_names
+
+    @property
+    def precision(self) -> str:
+        """That of the detector."""
+        return self._detector.precision
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """As the detector does."""
+        with self._turn:
+            return self._detector.detect(images)
+
+    def warm_up(self, height: int, width: int) -> tuple[int, int]:
+        """As the detector does."""
+        with self._turn:
+            return self._detector.warm_up(height, width)
+
+
+class DetectionModel:
+    """The base of ``VideoObjectDetection`` and ``ObjectDetection``.
+
+    Args:
+        strict: give ImageAI's numbers also where they are wrong; docs/from-imageai.md tells which.
+        generation: whose class names and file names to use, 2 or 3; by default the one that the model file belongs to.
+    """
+
+    _TYPES: ClassVar[str] = "setModelTypeAsYOLOv3(), setModelTypeAsTinyYOLOv3() or setModelTypeAsRetinaNet()"
+
+    def __init__(self, *, strict: bool = False, generation: Generation | None = None) -> None:
+        if generation not in (None, 2, 3):
+            raise ConfigError(f"generation: expected 2 or 3, got {generation!r}")
+        self._strict = strict
+        self._wanted_generation = generation
+        self._model: str | None = None
+        self._path: Path | None = None
+        self._speed = "normal"
+        self._loaded: SharedDetector | None = None
+        self._lowest = _LOWEST_SCORE
+
+    def setModelTypeAsYOLOv3(self) -> None:
+        """Use YOLOv3."""
+        self._choose("yolov3")
+
+    def setModelTypeAsTinyYOLOv3(self) -> None:
+        """Use YOLOv3-tiny."""
+        self._choose("tiny-yolov3")
+
+    def setModelTypeAsRetinaNet(self) -> None:
+        """Use RetinaNet."""
+        self._choose("retinanet")
+
+    def setModelPath(self, model_path: PathLike | None = None, *, path: PathLike | None = None) -> None:
+        """Take the weights from a file: ImageAI's ``.h5`` or ``.pt``, or Darknet's ``.weights``.
+
+        Without this call they are the catalogue's.
+
+        Args:
+            model_path: the file.
+            path: the same, as ImageAI 3 names it in some classes.
+
+        Raises:
+            ConfigError: there is no such file.
+        """
+        given = model_path if model_path is not None else path
+        if given is None or not Path(given).is_file():
+            raise ConfigError(f"setModelPath: there is no file {os.fspath(given) if given is not None else ''!r}")
+        self._path = Path(given)
+        self._loaded = None
+
+    def useCPU(self) -> None:
+        """Compute on the processor, also where there is a GPU. Call it before ``loadModel``."""
+        import tensorflow
+
+        try:
+            tensorflow.config.set_visible_devices([], "GPU")
+        except RuntimeError as error:
+            raise ConfigError("useCPU: too late, the GPU is in use; call it before loadModel()") from error
+
+    def loadModel(self, detection_speed: str = "normal") -> None:
+        """Load the network. A second call does nothing unless something was changed.
+
+        Args:
+            detection_speed: ``normal``, ``fast``, ``faster``, ``fastest`` or ``flash``: see ``INPUT_SIZES``.
+
+        Raises:
+            ConfigError: no type was set, or an unknown speed.
+            ModelError: weights that are missing, damaged, or belong to another network.
+        """
+        if detection_speed not in INPUT_SIZES:
+            raise ConfigError(f"detection_speed: got {detection_speed!r}, expected one of {', '.join(INPUT_SIZES)}")
+        if self._loaded is not None and detection_speed == self._speed:
+            return
+        self._speed = detection_speed
+        self._load()
+
+    def CustomObjects(self, **objects: bool) -> dict[str, bool]:
+        """Which objects to detect, such as ``CustomObjects(person=True, hair_dryer=True)``, for ``custom_objects``.
+
+        Both generations' names and COCO's are known, with ``_`` for a space.
+
+        Raises:
+            ConfigError: an unknown object, with near matches.
+        """
+        return custom_objects(objects, self._loaded.class_names if self._loaded is not None else COCO_CLASS_NAMES)
+
+    def _choose(self, model: str) -> None:
+        if model != self._model:
+            self._model = model
+            self._loaded = None
+
+    def _load(self) -> None:
+        if self._model is None:
+            raise ConfigError(f"no model type is set: call {self._TYPES} before loadModel()")
+        self._loaded = SharedDetector(
+            YoloDetector(self._model, weights=self._path, input_size=INPUT_SIZES[self._speed], confidence=self._lowest)
+        )
+
+    def _detector(self, minimum_percentage: float) -> SharedDetector:
+        """The loaded detector, which reports objects of that percentage and more.
+
+        Raises:
+            ConfigError: nothing was loaded, or no such percentage.
+        """
+        if self._loaded is None:
+            raise ConfigError("no model is loaded: call loadModel() first")
+        if not 0 <= minimum_percentage <= 100:
+            raise ConfigError(f"minimum_percentage_probability: expected 0 to 100, got {minimum_percentage}")
+        if minimum_percentage / 100 < self._lowest:
+            self._lowest = minimum_percentage / 100
+            self._load()
+        return self._loaded
+
+    def _spelling(self, detector: Detector) -> tuple[str, ...]:
+        return spelled(detector.class_names, self._generation, yolo=self._model != "retinanet")
+
+    @property
+    def _generation(self) -> Generation:
+        return self._wanted_generation or generation_of(self._path)
