@@ -8,6 +8,7 @@ package knows sinks and trackers, and nothing imports it. docs/from-imageai.md t
 
 from __future__ import annotations
 
+from pipeline.imageai.pictures import ObjectDetection
 from pipeline.imageai.video import VideoObjectDetection
 
-__all__ = ["VideoObjectDetection"]
+__all__ = ["ObjectDetection", "VideoObjectDetection"]
