@@ -149,7 +149,9 @@ class DetectionModel:
         if self._model is None:
             raise ConfigError(f"no model type is set: call {self._TYPES} before loadModel()")
         self._loaded = SharedDetector(
-            YoloDetector(self._model, weights=self._path, input_size=INPUT_SIZES[self._speed], confidence=self._lowest)
+            create_detector(
+                self._model, weights=self._path, input_size=INPUT_SIZES[self._speed], confidence=self._lowest
+            )
         )
 
     def _detector(self, minimum_percentage: float) -> SharedDetector:
