@@ -80,6 +80,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
             weights=model.weights,
             input_size=model.input_size,
             square=model.square or None,  # a model that can't be square can still be told not to be
+            engine=model.engine,
             precision=model.precision,
             confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
             iou=model.iou,

@@ -90,7 +90,8 @@ def run(
     input_size: Annotated[
         int | None, typer.Option(help="Long side of the network's input, a multiple of 32. [default: 416]")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16. [default: auto]")] = None,
+    engine: Annotated[str | None, typer.Option(help="tensorflow or openvino. [default: tensorflow]")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16. [default: auto]")] = None,
     classes: Annotated[
         str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
     ] = None,
@@ -144,6 +145,7 @@ def run(
             "name": model,
             "weights": weights,
             "input_size": input_size,
+            "engine": engine,
             "precision": precision,
             "confidence": confidence,
             "iou": iou,

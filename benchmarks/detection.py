@@ -1,6 +1,6 @@
 """How well the detector finds things: COCO's metrics, by pycocotools, and the images per second they took.
 
-    python benchmarks/detection.py --images DIR --annotations FILE [--square] [--precision float32]
+    python benchmarks/detection.py --images DIR --annotations FILE [--square] [--engine openvino]
 
 Only the images that the annotation file names are needed. A crowd and an object too hard to see count as COCO says.
 The images are decoded before the clock starts.
@@ -138,7 +138,8 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="in place of the model's published file")
     parser.add_argument("--input-size", type=int, default=416, help="longer side of the network's input")
     parser.add_argument("--square", action="store_true", help="letterbox into a square input")
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--engine", default="tensorflow", help="tensorflow or openvino")
+    parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or another of the engine's")
     parser.add_argument("--confidence", type=float, default=0.001, help="smallest score reported (%(default)s)")
     parser.add_argument("--iou", type=float, default=0.45, help="overlap that suppresses (%(default)s)")
     parser.add_argument("--multi-label", action="store_true", help="every class of a box, not only its best")
@@ -152,6 +153,7 @@ def main() -> int:
             weights=options.weights,
             input_size=options.input_size,
             square=options.square,
+            engine=options.engine,
             precision=options.precision,
             confidence=options.confidence,
             iou=options.iou,
@@ -164,10 +166,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     if options.json:
-        print(json.dumps({**asdict(accuracy), "precision": detector.precision}))
+        print(json.dumps({**asdict(accuracy), "engine": detector.engine.name, "precision": detector.precision}))
         return 0
     shape = f"{options.input_size} {'square' if options.square else 'rectangular'}"
-    print(f"{options.model}, {shape}, {detector.precision}, {accuracy.images} images")
+    print(f"{options.model}, {shape}, {detector.engine.name}, {detector.precision}, {accuracy.images} images")
     print(f"AP50 {accuracy.ap50:.4f}   AP {accuracy.ap:.4f}   AP75 {accuracy.ap75:.4f}")
     print(f"small {accuracy.ap_small:.4f}   medium {accuracy.ap_medium:.4f}   large {accuracy.ap_large:.4f}")
     print(f"{accuracy.images_per_s:.1f} images/s on {detector.threads} threads, {accuracy.detections} detections")

@@ -95,7 +95,8 @@ class ModelSection(Section):
     weights: FilePath | None = None
     input_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
     square: bool = False
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    engine: Literal["tensorflow", "openvino"] | None = None
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     confidence: Unit = 0.25
     iou: Unit | None = None
     batch: Annotated[int, Field(ge=1, le=64)] = 4

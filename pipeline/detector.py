@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast, overload
+from typing import NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import Letterbox, clip, non_maximum_suppression
+from pipeline.engines import Engine, check_engine, create_engine
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import Model, find_model, find_weights
 from pipeline.pictures import PictureLike, read_picture, several_pictures
 from pipeline.types import Detections, Float32Array, Image, Int32Array
 from pipeline.weights import read_darknet_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Head, Network
-
-if TYPE_CHECKING:
-    from pipeline.tensorflow_engine import TensorFlowEngine
 
 _LARGEST_LOGIT = 60.0  # beyond it a sigmoid is 0 or 1 in float32 anyway, and an exponential would overflow
 _LARGEST_GROWTH = 10.0  # a box of e^10 anchors covers any image many times
@@ -35,7 +33,9 @@ class YoloDetector:
         input_size: longer side of the network's input in pixels, a multiple of 32.
         square: letterbox into ``input_size`` x ``input_size``, which is what the weights were trained on. The default,
             the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.002 AP50.
-        precision: ``auto`` (bfloat16 where the processor computes in it), ``float32`` or ``bfloat16``.
+        engine: what runs the network: ``tensorflow`` or ``openvino``.
+        precision: ``auto`` (bfloat16 where the processor computes in it), ``float32``, ``bfloat16``, or another that
+            the engine has; see `pipeline.engines.PRECISIONS`.
         confidence: smallest score (objectness times class) to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
         multi_label: report a box once for every class that reaches the confidence, as Darknet does. By default it has
@@ -57,6 +57,7 @@ class YoloDetector:
         weights: str | Path | None = None,
         input_size: int = 416,
         square: bool = False,
+        engine: str = "tensorflow",
         precision: str = "auto",
         confidence: float = 0.25,
         iou: float = 0.45,
@@ -66,15 +67,14 @@ class YoloDetector:
         threads: int | None = None,
     ) -> None:
         _check_options(input_size, confidence, iou, max_detections, batch_size)
+        check_engine(engine, precision, threads)
         model = find_model(model) if isinstance(model, str) else model
         network = model.network()
         if len(model.class_names) != network.class_count:
             raise ConfigError(f"{model.name}: {len(model.class_names)} class names for {network.class_count} classes.")
         path = find_weights(model, weights)
         parameters = read_darknet_weights(path, network)
-        from pipeline.tensorflow_engine import TensorFlowEngine
-
-        self._engine = TensorFlowEngine(network, parameters, precision=precision, threads=threads)
+        self._engine = create_engine(engine, network, parameters, precision=precision, threads=threads)
         self._class_names = model.class_names
         self._input_size = input_size
         self._square = square
@@ -90,7 +90,7 @@ class YoloDetector:
 
     @property
     def precision(self) -> str:
-        """What the network computes in: ``float32`` or ``bfloat16``."""
+        """What the network computes in, such as ``float32`` or ``bfloat16``."""
         return self._engine.precision
 
     @property
@@ -104,7 +104,7 @@ class YoloDetector:
         return self._input_size
 
     @property
-    def engine(self) -> TensorFlowEngine:
+    def engine(self) -> Engine:
         """What runs the network; its ``heads`` gives the raw outputs."""
         return self._engine
 
@@ -209,7 +209,7 @@ class _Decoder:
         self._max_detections = max_detections
 
     def decode(self, heads: Sequence[Float32Array], letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        """Detections of each image of a batch; shapes as `TensorFlowEngine.heads` returns them."""
+        """Detections of each image of a batch; shapes as `Engine.heads` returns them."""
         parts = [self._candidates(head, output) for head, output in zip(self._heads, heads, strict=True)]
         image, xyxy, score, class_id = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         if not np.isfinite(xyxy).all():

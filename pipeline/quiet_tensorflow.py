@@ -83,4 +83,7 @@ with _quietly(), _default_environment("TF_USE_LEGACY_KERAS", "1"):
     with tf.compat.v1.Session(graph=tf.Graph(), config=tf.compat.v1.ConfigProto(device_count={"GPU": 0})):
         pass
 
-__all__ = ["tf"]
+    # So does the first look for GPUs.
+    gpu_count: int = len(tf.config.list_physical_devices("GPU"))
+
+__all__ = ["gpu_count", "tf"]

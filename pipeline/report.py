@@ -14,7 +14,7 @@ import psutil
 from pipeline.events import Ledger
 from pipeline.timing import StageReport
 
-_LIBRARIES = ("sightline", "av", "numpy", "opencv-python", "tensorflow")
+_LIBRARIES = ("sightline", "av", "numpy", "opencv-python", "tensorflow", "openvino")
 
 
 class ObjectCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         peak_rss_mb: largest resident memory of the process, in 10**6 bytes.
         input_shape: height and width of the network's input in pixels, or None when no frame came.
         precision: numeric type the detector computed in.
+        engine: what ran the detector's network, or None where the detector doesn't tell.
         sinks: per shared output that did not see every frame, how many it missed by reason.
         versions: of Sightline, Python and the libraries that matter.
     """
@@ -72,6 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     peak_rss_mb: float
     input_shape: tuple[int, int] | None
     precision: str
+    engine: str | None = None
     sinks: dict[str, dict[str, int]] = {}
     versions: dict[str, str]
 

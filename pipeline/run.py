@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from pipeline.engines import Engine
 from pipeline.intake import Intake, StreamEnd
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
@@ -264,6 +265,7 @@ class Pipeline:
         started_s = begun_s if self._started_s is None else self._started_s
         first_s, first_count = self._first_batch or (ended_s, 0)
         later = self._processed - first_count
+        engine = getattr(self._detector, "engine", None)
         return Report(
             streams=dict(self._ended),
             stages=self._timings.report(),
@@ -273,6 +275,7 @@ class Pipeline:
             peak_rss_mb=round(peak_rss_mb(), 1),
             input_shape=self._input_shape,
             precision=self._detector.precision,
+            engine=engine.name if isinstance(engine, Engine) else None,
             sinks=self._shared.lost(),
             versions=versions(),
         )

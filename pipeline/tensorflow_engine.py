@@ -1,4 +1,4 @@
-"""A network of the YOLOv3 family on the CPU, in TensorFlow: images in, raw head outputs out.
+"""A network of the YOLOv3 family in TensorFlow, on the CPU or a GPU: images in, raw head outputs out.
 
 One graph serves every input shape and batch size. Batch norm, the division by 255 and the change from BGR to RGB are
 folded into the weights, which are constants, so that TensorFlow fuses convolution, bias and leaky ReLU into one oneDNN
@@ -10,22 +10,19 @@ Importing this module imports TensorFlow.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.errors import ConfigError
-from pipeline.quiet_tensorflow import tf
+from pipeline.engines import check_engine
+from pipeline.processor import available_threads, cpu_has_bfloat16
+from pipeline.quiet_tensorflow import gpu_count, tf
 from pipeline.types import Float32Array, Image
 from pipeline.weights import ConvolutionParameters
 from pipeline.yolov3 import Convolution, MaxPool, Network, PlannedLayer, Route, Shortcut, Upsample, Yolo
 
 logger = logging.getLogger(__name__)
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 _LEAKY_SLOPE = 0.1
 
@@ -48,28 +45,23 @@ _SUPERFLUOUS_OPTIMIZERS = (
 )
 
 
-def available_threads() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def choose_precision(precision: str, gpus: int) -> str:
+    """``auto`` is float16 where there is a GPU, bfloat16 where the processor computes in it, and float32 elsewhere."""
+    if precision != "auto":
+        return precision
+    if gpus:
+        return "float16"
+    return "bfloat16" if cpu_has_bfloat16() else "float32"
 
 
-def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor computes in bfloat16 (AVX512-BF16 or AMX), as far as the system says."""
-    try:
-        description = cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # not Linux: nothing to read, and no such processor that TensorFlow supports there
-        return False
-    flags = next((line for line in description.splitlines() if line.startswith("flags")), "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def choose_precision(precision: str) -> str:
-    """``float32`` or ``bfloat16``; ``auto`` is the latter where the processor computes in it."""
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision: got {precision!r}, expected one of {', '.join(PRECISIONS)}.")
-    if precision == "auto":
-        return "bfloat16" if cpu_has_bfloat16() else "float32"
-    return precision
+def choose_device(precision: str, gpus: int) -> str:
+    """``gpu`` or ``cpu``: a GPU is there for float16, and the processor for the types that were checked on it."""
+    if precision != "float16":
+        return "cpu"
+    if not gpus:
+        logger.warning("precision float16 is made for a GPU, and TensorFlow sees none: the processor is slow in it")
+        return "cpu"
+    return "gpu"
 
 
 class TensorFlowEngine:
@@ -78,9 +70,12 @@ class TensorFlowEngine:
     Args:
         network: its description.
         parameters: one entry per convolution, in the network's order.
-        precision: ``auto``, ``float32`` or ``bfloat16``. The heads come out as float32 in either.
+        precision: ``float32``, ``bfloat16``, ``float16``, or ``auto``, see `choose_precision`. The heads come out as
+            float32 in each.
         threads: processor cores to use; None for all that the process may use.
     """
+
+    name = "tensorflow"
 
     def __init__(
         self,
@@ -90,29 +85,20 @@ class TensorFlowEngine:
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        self.precision = choose_precision(precision)
+        check_engine("tensorflow", precision, threads)
+        self.precision = choose_precision(precision, gpu_count)
+        self.device = choose_device(self.precision, gpu_count)
         self.threads = available_threads() if threads is None else threads
-        if self.threads < 1:
-            raise ConfigError(f"threads: got {self.threads}, expected at least 1.")
-        self._network = network
         self._outputs_per_anchor = 5 + network.class_count
         graph = tf.Graph()
         with graph.as_default():
             images = tf.compat.v1.placeholder(tf.uint8, (None, None, None, 3))
             heads = _Builder(network, parameters, self.precision).build(images)
-        self._session = tf.compat.v1.Session(graph=graph, config=_session_config(self.threads))
+        self._session = tf.compat.v1.Session(graph=graph, config=_session_config(self.threads, self.device))
         self._run = self._session.make_callable([head.name for head in heads], feed_list=[images.name])
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, before any sigmoid or exponential.
-
-        Args:
-            images: uint8 ``(batch, height, width, 3)``, BGR, letterboxed; both sides multiples of 32.
-
-        Returns:
-            For each head, in the network's order, float32 ``(batch, rows, columns, anchors, 5 + classes)``: t_x, t_y,
-            t_w, t_h, objectness, then the classes.
-        """
+        """The raw outputs, as `pipeline.engines.Engine` says."""
         outputs: list[Float32Array] = self._run(images)
         return [output.reshape(*output.shape[:3], -1, self._outputs_per_anchor) for output in outputs]
 
@@ -121,14 +107,16 @@ class TensorFlowEngine:
         self._session.close()
 
 
-def _session_config(threads: int) -> Any:
+def _session_config(threads: int, device: str) -> Any:
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads,
         # The layers run one after another: a second one at a time would only take cores from the first.
         inter_op_parallelism_threads=1,
         use_per_session_threads=True,
-        device_count={"GPU": 0},
+        device_count={} if device == "gpu" else {"GPU": 0},
     )
+    # Take of a GPU's memory what is needed, not all of it, which other programs may want too.
+    config.gpu_options.allow_growth = True
     options = config.graph_options.rewrite_options
     for name in _SUPERFLUOUS_OPTIMIZERS:
         setattr(options, name, options.OFF)
@@ -149,7 +137,7 @@ class _Builder:
         self._type = tf.dtypes.as_dtype(precision)
 
     def build(self, images: Any) -> list[Any]:
-        # Every uint8 is exact in bfloat16.
+        # Every uint8 is exact in each of the types.
         outputs: dict[int, Any] = {-1: tf.cast(images, self._type)}
         for planned in self._network.plan():
             inputs = [outputs[position] for position in planned.inputs]

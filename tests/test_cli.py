@@ -294,8 +294,8 @@ def test_help_names_every_option_of_the_manual(capsys: pytest.CaptureFixture[str
     assert main(["run", "--help"]) == 0
     text = capsys.readouterr().out
     options = (
-        "output fps model weights input-size precision classes confidence iou detect-every tracker events jsonl tracks "
-        "callbacks config set report duration quiet no-audio"
+        "output fps model weights input-size engine precision classes confidence iou detect-every tracker events jsonl "
+        "tracks callbacks config set report duration quiet no-audio"
     )
     for option in options.split():
         assert f"--{option}" in text

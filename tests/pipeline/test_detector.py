@@ -20,7 +20,7 @@ from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.models import Model
 from pipeline.pictures import PictureLike
-from pipeline.tensorflow_engine import cpu_has_bfloat16
+from pipeline.processor import cpu_has_bfloat16
 from pipeline.types import Detections, Image
 from pipeline.weights import ConvolutionParameters
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights

@@ -1,4 +1,4 @@
-"""The networks' descriptions, and the engine that runs them against OpenCV's independent reader of Darknet files."""
+"""The networks' descriptions, and what OpenCV's independent reader of Darknet files makes of them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError, ModelError
-from pipeline.tensorflow_engine import TensorFlowEngine, choose_precision, cpu_has_bfloat16
+from pipeline.errors import ModelError
 from pipeline.types import Float32Array, Image
-from pipeline.weights import ConvolutionParameters, read_darknet_weights
 from pipeline.yolov3 import Convolution, Layer, Network, Route, Shortcut, Upsample, Yolo, yolov3, yolov3_tiny
-from tests.pipeline.darknet_files import miniature, random_parameters, write_configuration, write_weights
+from tests.pipeline.darknet_files import write_configuration
 
 
 def test_the_networks_have_the_published_sizes() -> None:
@@ -88,65 +86,3 @@ def opencv_heads(network: Network, folder: Path, weights: Path, images: Image) -
 def largest_differences(ours: list[Float32Array], theirs: list[Float32Array]) -> list[float]:
     assert [head.shape for head in ours] == [head.shape for head in theirs]
     return [float(np.abs(first - second).max()) for first, second in zip(ours, theirs, strict=True)]
-
-
-@pytest.mark.parametrize(("count", "height", "width"), [(1, 416, 416), (2, 256, 416), (1, 96, 32)])
-def test_tiny_heads_equal_opencv(tiny_weights: Path, tmp_path: Path, count: int, height: int, width: int) -> None:
-    network = yolov3_tiny()
-    engine = TensorFlowEngine(network, read_darknet_weights(tiny_weights, network), precision="float32")
-    images = random_images(count, height, width)
-    theirs = opencv_heads(network, tmp_path, tiny_weights, images)
-    assert max(largest_differences(engine.heads(images), theirs)) < 1e-3
-
-
-@pytest.mark.parametrize("network", [miniature(), yolov3_tiny(2), yolov3()], ids=lambda network: network.name)
-def test_heads_of_random_weights_equal_opencv(network: Network, tmp_path: Path) -> None:
-    weights = write_weights(tmp_path / "random.weights", random_parameters(network))
-    engine = TensorFlowEngine(network, read_darknet_weights(weights, network), precision="float32")
-    images = random_images(2, 64, 96)
-    ours = engine.heads(images)
-    assert all(head.std() > 0.05 for head in ours), "outputs too small to tell anything"
-    assert max(largest_differences(ours, opencv_heads(network, tmp_path, weights, images))) < 1e-3
-
-
-@pytest.fixture(scope="module")
-def parameters() -> list[ConvolutionParameters]:
-    return random_parameters(miniature())
-
-
-def test_one_engine_serves_all_shapes_and_batches(parameters: list[ConvolutionParameters]) -> None:
-    engine = TensorFlowEngine(miniature(), parameters, precision="float32", threads=1)
-    for height, width in [(32, 64), (96, 32), (32, 64)]:
-        images = random_images(3, height, width)
-        together = engine.heads(images)
-        assert together[0].shape == (3, height // 32, width // 32, 2, 8)
-        assert together[1].shape == (3, height // 16, width // 16, 2, 8)
-        for index in range(3):
-            alone = engine.heads(images[index : index + 1])
-            assert max(largest_differences(alone, [head[index : index + 1] for head in together])) < 1e-5
-
-
-def test_bfloat16_is_near_float32(parameters: list[ConvolutionParameters]) -> None:
-    images = random_images(1, 64, 64)
-    exact = TensorFlowEngine(miniature(), parameters, precision="float32").heads(images)
-    rough = TensorFlowEngine(miniature(), parameters, precision="bfloat16").heads(images)
-    differences = largest_differences(rough, exact)
-    assert all(head.dtype == np.float32 for head in rough)
-    assert 1e-5 < max(differences) < 0.1
-
-
-def test_auto_takes_bfloat16_where_the_processor_has_it(tmp_path: Path) -> None:
-    assert choose_precision("auto") == ("bfloat16" if cpu_has_bfloat16() else "float32")
-    description = tmp_path / "cpuinfo"
-    description.write_text("processor: 0\nflags\t\t: fpu avx512f avx512_bf16 avx512_vnni\n", encoding="ascii")
-    assert cpu_has_bfloat16(description)
-    description.write_text("processor: 0\nflags\t\t: fpu avx512f avx512_vnni\n", encoding="ascii")
-    assert not cpu_has_bfloat16(description)
-    assert not cpu_has_bfloat16(tmp_path / "missing")
-
-
-def test_options_that_can_not_be(parameters: list[ConvolutionParameters]) -> None:
-    with pytest.raises(ConfigError, match="precision: got 'float16', expected one of auto, float32, bfloat16"):
-        TensorFlowEngine(miniature(), parameters, precision="float16")
-    with pytest.raises(ConfigError, match="threads: got 0"):
-        TensorFlowEngine(miniature(), parameters, threads=0)

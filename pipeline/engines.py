@@ -1,0 +1,124 @@
+"""What runs a network: the protocol of engines, and the choice of one by name.
+
+    tensorflow   always there     float32, bfloat16; float16 where there is a GPU
+    openvino     an extra         float32, bfloat16
+
+Each gives the same outputs for the same images, within what its precision costs; docs/engines.md says how much that is.
+An engine's library is imported when that engine is made, never before.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from pipeline.errors import ConfigError
+from pipeline.processor import available_threads
+from pipeline.types import Float32Array, Image
+from pipeline.weights import ConvolutionParameters
+from pipeline.yolov3 import Network
+
+ENGINES = ("tensorflow", "openvino")
+"""In the order in which they are preferred where nothing else decides."""
+
+PRECISIONS = {
+    "tensorflow": ("auto", "float32", "bfloat16", "float16"),
+    "openvino": ("auto", "float32", "bfloat16"),
+}
+"""What each engine can be asked to compute in."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs one network. One thread at a time may use an instance."""
+
+    @property
+    def name(self) -> str:
+        """Which engine it is, as in ``--engine``."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: ``float32``, ``bfloat16``, or ``float16``."""
+
+    @property
+    def threads(self) -> int:
+        """Processor cores that it uses."""
+
+    def heads(self, images: Image) -> list[Float32Array]:
+        """The raw outputs, before any sigmoid or exponential.
+
+        Args:
+            images: uint8 ``(batch, height, width, 3)``, BGR, letterboxed; both sides multiples of 32. Only read.
+
+        Returns:
+            For each head, in the network's order, float32 ``(batch, rows, columns, anchors, 5 + classes)``: t_x, t_y,
+            t_w, t_h, objectness, then the classes. They are the caller's to keep.
+        """
+
+    def close(self) -> None:
+        """Give back the memory and the threads. May be called more than once."""
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Names of the engines whose library is installed; imports none."""
+    return tuple(name for name in ENGINES if importlib.util.find_spec(name) is not None)
+
+
+def check_engine(engine: str, precision: str, threads: int | None = None) -> None:
+    """Find the mistakes in what is asked of an engine that show without making it.
+
+    Raises:
+        ConfigError: no such engine, one that is not installed, or a precision it does not compute in.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"engine: got {engine!r}, expected one of {', '.join(ENGINES)}.")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads: got {threads}, expected at least 1.")
+    known = list(dict.fromkeys(name for names in PRECISIONS.values() for name in names))
+    if precision not in known:
+        raise ConfigError(f"precision: got {precision!r}, expected one of {', '.join(known)}.")
+    able = [name for name in ENGINES if precision in PRECISIONS[name]]
+    if engine not in able:
+        raise ConfigError(
+            f"precision: the engine {engine} does not compute in {precision}, {' and '.join(able)} does; "
+            f"expected one of {', '.join(PRECISIONS[engine])}, or engine: {able[0]}."
+        )
+    if engine not in installed_engines():
+        raise ConfigError(f"engine: {engine} is not installed; install it with: pip install '{_distribution(engine)}'.")
+
+
+def _distribution(engine: str) -> str:
+    return "tensorflow" if engine == "tensorflow" else f"sightline[{engine}]"
+
+
+def create_engine(
+    engine: str,
+    network: Network,
+    parameters: Sequence[ConvolutionParameters],
+    *,
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Engine:
+    """The engine of that name for a network.
+
+    Args:
+        engine: ``tensorflow`` or ``openvino``.
+        network: its description.
+        parameters: one entry per convolution, in the network's order.
+        precision: one of the engine's in `PRECISIONS`; ``auto`` is bfloat16 where the processor computes in it.
+        threads: processor cores to use; None for all that the process may use.
+
+    Raises:
+        ConfigError: as `check_engine` says.
+        ModelError: a network that the engine can't run.
+    """
+    check_engine(engine, precision, threads)
+    threads = available_threads() if threads is None else threads
+    if engine == "tensorflow":
+        from pipeline.tensorflow_engine import TensorFlowEngine
+
+        return TensorFlowEngine(network, parameters, precision=precision, threads=threads)
+    from pipeline.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(network, parameters, precision=precision, threads=threads)

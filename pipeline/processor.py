@@ -1,0 +1,42 @@
+"""What the processor is and how many of its cores there are to use; looks, and imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def available_threads() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether the processor computes in bfloat16 (AVX512-BF16 or AMX), as far as the system says."""
+    # Elsewhere than on Linux there is nothing to read, and no such processor that TensorFlow supports.
+    flags = _field("flags", cpuinfo).split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
+    """What the processor is called, with its instructions for networks, which virtual machines may hide."""
+    flags = set(_field("flags", cpuinfo).split())
+    told = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if flag in flags]
+    name = _field("model name", cpuinfo) or platform.processor() or platform.machine()
+    return " ".join([name, *told])
+
+
+def _field(name: str, cpuinfo: Path) -> str:
+    """The first value of that name; empty where the system tells none."""
+    try:
+        description = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    for line in description.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return ""
