@@ -8,8 +8,8 @@ Nothing in the file says which network it belongs to, so its size must match the
 
 from __future__ import annotations
 
-import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +17,8 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.types import Float32Array
-from pipeline.weights.parameters import BatchNorm, ConvolutionParameters
+from pipeline.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters, check_finite
 from pipeline.yolov3 import Convolution, Network, convolution_parameter_count
-
-BATCH_NORM_EPSILON = 1e-6
-"""Darknet adds it to the standard deviation, not to the variance."""
 
 _VERSION = struct.Struct("<3i")
 _CURRENT_VERSION = (0, 2, 0)
@@ -54,6 +51,26 @@ def read_darknet_weights(path: str | Path, network: Network) -> list[Convolution
     return _split(numbers.astype(np.float32, copy=False), network, path)
 
 
+def write_darknet_weights(file: BinaryIO, parameters: Sequence[ConvolutionParameters]) -> None:
+    """Write a ``.weights`` file of version 0.2.0.
+
+    A batch norm that came from a framework with another epsilon is written so that Darknet computes the same with it:
+    see `BatchNorm.with_variance`.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    file.write(_VERSION.pack(*_CURRENT_VERSION) + struct.pack("<q", 0))
+    for entry in parameters:
+        vectors = [entry.bias]
+        if entry.batch_norm is not None:
+            norm = entry.batch_norm
+            scale, variance = norm.with_variance(epsilon=DARKNET_EPSILON, outside=True)
+            vectors = [norm.shift, scale, norm.mean, variance]
+        for array in (*vectors, entry.weights):
+            file.write(np.ascontiguousarray(array, dtype="<f4").tobytes())
+
+
 def _read_header(file: BinaryIO, path: Path, size: int, network: Network) -> None:
     count = network.parameter_count()
     header = file.read(_VERSION.size)
@@ -65,7 +82,7 @@ def _read_header(file: BinaryIO, path: Path, size: int, network: Network) -> Non
         held = max(0, size - _CURRENT_HEADER_SIZE) // 4
         raise ModelError(
             f"{path}: found {size:,} bytes (about {held:,} numbers); {network.name} with {network.class_count} classes "
-            f"needs exactly {expected:,} bytes ({count:,} numbers): the file is damaged or belongs to another network."
+            f"needs exactly {expected:,} bytes ({count:,} numbers): {_guess(network, size)}."
         )
     if not all(0 <= part < _LARGEST_VERSION for part in version):
         raise ModelError(
@@ -77,6 +94,18 @@ def _read_header(file: BinaryIO, path: Path, size: int, network: Network) -> Non
         raise ModelError(f"{path}: the header says {seen} images seen in training; the file is damaged.")
 
 
+def _guess(network: Network, size: int) -> str:
+    """What a file of that size may be instead."""
+    plan = network.plan()
+    per_class = sum(len(head.anchors) * (plan[head.position].in_channels + 1) for head in network.heads())
+    numbers, rest = divmod(size - _CURRENT_HEADER_SIZE, 4)
+    if per_class and not rest:
+        more, rest = divmod(numbers - network.parameter_count(), per_class)
+        if not rest and network.class_count + more >= 1:
+            return f"it is for {network.class_count + more} classes, or damaged"
+    return "the file is damaged or belongs to another network"
+
+
 def _split(numbers: Float32Array, network: Network, path: Path) -> list[ConvolutionParameters]:
     parameters = []
     start = 0
@@ -85,7 +114,7 @@ def _split(numbers: Float32Array, network: Network, path: Path) -> list[Convolut
         assert isinstance(layer, Convolution)
         block = numbers[start : start + convolution_parameter_count(planned)]
         where = f"{path}: layer {planned.position} of {network.name}"
-        _check_finite(block, start, where)
+        check_finite(block, where, start)
         start += len(block)
         filters = layer.filters
         vectors = block[: filters * (4 if layer.batch_normalize else 1)].reshape(-1, filters)
@@ -94,18 +123,6 @@ def _split(numbers: Float32Array, network: Network, path: Path) -> list[Convolut
             parameters.append(ConvolutionParameters(weights, bias=vectors[0]))
             continue
         shift, scale, mean, variance = vectors
-        if variance.min() < 0:
-            raise ModelError(f"{where}: a variance of {variance.min():g}, expected none below 0: the file is damaged.")
-        deviation = np.sqrt(variance) + np.float32(BATCH_NORM_EPSILON)
-        parameters.append(ConvolutionParameters(weights, batch_norm=BatchNorm(shift, scale, mean, deviation)))
+        norm = BatchNorm.from_variance(shift, scale, mean, variance, epsilon=DARKNET_EPSILON, outside=True, where=where)
+        parameters.append(ConvolutionParameters(weights, batch_norm=norm))
     return parameters
-
-
-def _check_finite(block: Float32Array, start: int, where: str) -> None:
-    # One pass without a temporary: a sum of finite float32 numbers can't overflow a float64.
-    with np.errstate(invalid="ignore"):
-        total = block.sum(dtype=np.float64)
-    if math.isfinite(total):
-        return
-    index = int(np.argmin(np.isfinite(block)))
-    raise ModelError(f"{where}: number {start + index:,} of the file is {block[index]}: the file is damaged.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.weights import BatchNorm, ConvolutionParameters
-from pipeline.weights.darknet import BATCH_NORM_EPSILON
+from pipeline.weights.parameters import DARKNET_EPSILON
 from pipeline.yolov3 import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
 
 
@@ -41,6 +42,17 @@ def miniature() -> Network:
     )
 
 
+def narrow(network: Network, factor: int = 8) -> Network:
+    """The same network with that many times fewer filters, but for the convolutions that predict."""
+    layers = [
+        replace(layer, filters=max(layer.filters // factor, 2))
+        if isinstance(layer, Convolution) and layer.batch_normalize
+        else layer
+        for layer in network.layers
+    ]
+    return replace(network, name=f"narrow {network.name}", layers=tuple(layers))
+
+
 def random_parameters(network: Network, seed: int = 0) -> list[ConvolutionParameters]:
     """Numbers of a sensible scale: every layer's output varies about as much as its input does."""
     generator = np.random.default_rng(seed)
@@ -61,7 +73,7 @@ def random_parameters(network: Network, seed: int = 0) -> list[ConvolutionParame
                 shift=uniform(-0.2, 0.2, layer.filters),
                 scale=uniform(0.5, 1.2, layer.filters),
                 mean=uniform(-0.2, 0.2, layer.filters),
-                deviation=np.sqrt(variance) + np.float32(BATCH_NORM_EPSILON),
+                deviation=np.sqrt(variance) + np.float32(DARKNET_EPSILON),
             )
             parameters.append(ConvolutionParameters(weights, batch_norm=norm))
         else:
@@ -83,7 +95,7 @@ def write_weights(
         for entry in parameters:
             if entry.batch_norm is not None:
                 norm = entry.batch_norm
-                variance = (norm.deviation - np.float32(BATCH_NORM_EPSILON)) ** 2
+                variance = (norm.deviation - np.float32(DARKNET_EPSILON)) ** 2
                 vectors = [norm.shift, norm.scale, norm.mean, variance]
             else:
                 assert entry.bias is not None
