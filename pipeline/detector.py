@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.models import Model, find_model, find_weights
 from pipeline.pictures import PictureLike, read_picture, several_pictures
 from pipeline.types import Detections, Float32Array, Image, Int32Array
-from pipeline.weights import read_darknet_weights
+from pipeline.weights import read_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Head, Network
 
 _LARGEST_LOGIT = 60.0  # beyond it a sigmoid is 0 or 1 in float32 anyway, and an exponential would overflow
@@ -29,7 +29,8 @@ class YoloDetector:
 
     Args:
         model: a name of the catalogue, or a `Model`.
-        weights: a Darknet ``.weights`` file in place of the published one.
+        weights: a file in place of the published one: Darknet's ``.weights``, ImageAI 2's ``.h5`` or ImageAI 3's
+            ``.pt``.
         input_size: longer side of the network's input in pixels, a multiple of 32.
         square: letterbox into ``input_size`` x ``input_size``, which is what the weights were trained on. The default,
             the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.002 AP50.
@@ -73,7 +74,7 @@ class YoloDetector:
         if len(model.class_names) != network.class_count:
             raise ConfigError(f"{model.name}: {len(model.class_names)} class names for {network.class_count} classes.")
         path = find_weights(model, weights)
-        parameters = read_darknet_weights(path, network)
+        parameters = read_weights(path, network)
         self._engine = create_engine(engine, network, parameters, precision=precision, threads=threads)
         self._class_names = model.class_names
         self._input_size = input_size
