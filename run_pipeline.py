@@ -21,7 +21,7 @@ from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, PipelineError
 from pipeline.models import catalogue, fetch
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
-from sinks import feed_commands, store_commands
+from sinks import detect_command, feed_commands, store_commands
 from sinks.outputs import OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
@@ -230,6 +230,7 @@ def control(
 app.add_typer(models_app, name="models")
 feed_commands.register(app)
 store_commands.register(app)
+detect_command.register(app)
 
 
 def _with_default_command(arguments: Sequence[str]) -> list[str]:

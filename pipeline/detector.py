@@ -154,6 +154,11 @@ class YoloDetector:
                 found.update(zip(batch, self._decoder.decode(heads, [letterboxes[i] for i in batch]), strict=True))
         return [found[index] for index in range(len(images))]
 
+    def input_shape(self, height: int, width: int) -> tuple[int, int]:
+        """The network's input ``(height, width)`` for images of that size; those that share one make one batch."""
+        letterbox = self._letterbox(height, width)
+        return letterbox.height, letterbox.width
+
     def warm_up(self, height: int, width: int, batch: int = 1) -> tuple[int, int]:
         """Run the network once, so that the first real images don't wait for what happens only then.
 

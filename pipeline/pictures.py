@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.picture_header import read_header
+from pipeline.picture_header import HEADER_BYTES, read_header
 from pipeline.types import Image
 from pipeline.upright import MAX_PIXELS, MAX_SIDE, UPRIGHT, too_large
 
@@ -97,6 +97,21 @@ def decode_picture(data: bytes, name: str) -> Image:
         return orientation.apply(_from_array(decoded, name, premultiplied=premultiplied))
     except ValueError as error:
         raise SourceError(f"{error}; save it with 8 or 16 bits a channel") from error
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Width and height in pixels, upright, by the file's header; None where it can't be read or is no picture."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(HEADER_BYTES)
+            header = read_header(data)
+            if header is None and len(data) == HEADER_BYTES:  # a TIFF may tell at its very end
+                header = read_header(data + file.read(_MAX_BYTES))
+    except (OSError, ValueError):
+        return None
+    if header is None or too_large(header.width, header.height):
+        return None
+    return header.displayed_size
 
 
 def _decode(data: bytes, kind: str) -> NDArray[Any] | None:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import Image, TrackedFrame, Tracks
+from pipeline.types import Detections, Float32Array, Image, TrackedFrame, Tracks
 from sinks.lettering import Color, Lettering, track_color
 
 Overlay = Callable[[Image, TrackedFrame], None]
@@ -102,7 +102,7 @@ class Annotator:
         else:
             np.copyto(out, source)
             picture = out
-        unit = self._scale * max(1.0, min(source.shape[:2]) / 480)
+        unit = self._unit(source)
         tracks = tracked.tracks
         # Far objects first: what stands lower in the picture is nearer and covers what is behind it.
         order = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
@@ -116,6 +116,21 @@ class Annotator:
             self._draw_tracks(picture, tracks, order, unit)
         return picture
 
+    def draw_detections(self, image: Image, detections: Detections) -> Image:
+        """A copy of a picture with what was found in it, a colour for each class; without ids, trails and overlays."""
+        picture = np.array(image, order="C")
+        colors = [track_color(class_id + 1) for class_id in detections.class_id.tolist()]
+        labels = [self._label(detections, row) for row in range(len(detections))]
+        order = np.argsort(detections.xyxy[:, 3], kind="stable").tolist()
+        if order:
+            self._draw_boxes(picture, detections.xyxy, order, self._unit(image), colors, labels)
+        return picture
+
+    def _unit(self, image: Image) -> float:
+        """How thick a thin line is, in pixels."""
+        height, width = image.shape[:2]
+        return self._scale * max(1.0, float(min(height, width)) / 480)
+
     def _extend_trails(self, tracks: Tracks, pts_s: float, width: int, height: int) -> None:
         boxes = tracks.xyxy
         feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
@@ -127,33 +142,48 @@ class Annotator:
                 trail = self._trails[track_id] = _Trail()
             trail.add(pts_s, point, oldest_s, step_s)
 
-    def _draw_tracks(self, picture: Image, tracks: Tracks, order: list[int], unit: float) -> None:
-        height, width = picture.shape[:2]
-        edges = np.clip(tracks.xyxy, -_MARGIN, (width + _MARGIN, height + _MARGIN) * 2)
-        boxes = np.rint(edges).astype(int).tolist()
+    def _draw_tracks(self, picture: Image, tracks: Tracks, order: Sequence[int], unit: float) -> None:
         coasting = (tracks.unseen_s > 0).tolist()
         ids = tracks.track_id.tolist()
+        colors = [track_color(track_id) for track_id in ids]
+        labels = [self._label(tracks, row, ids[row], coasting[row]) for row in range(len(ids))]
+        self._draw_boxes(picture, tracks.xyxy, order, unit, colors, labels, dashed=coasting)
+
+    def _draw_boxes(
+        self,
+        picture: Image,
+        xyxy: Float32Array,
+        order: Sequence[int],
+        unit: float,
+        colors: Sequence[Color],
+        labels: Sequence[str],
+        dashed: Sequence[bool] | None = None,
+    ) -> None:
+        """Boxes ``(N, 4)`` in the given order, and their labels above them all."""
+        height, width = picture.shape[:2]
+        edges = np.clip(xyxy, -_MARGIN, (width + _MARGIN, height + _MARGIN) * 2)
+        boxes = np.rint(edges).astype(int).tolist()
         thickness = max(1, round(2 * unit))
         for row in order if self._show_boxes else ():
-            if coasting[row]:
-                _draw_dashed_box(picture, boxes[row], track_color(ids[row]), max(1, thickness // 2), round(6 * unit))
+            if dashed is not None and dashed[row]:
+                _draw_dashed_box(picture, boxes[row], colors[row], max(1, thickness // 2), round(6 * unit))
             else:
-                _draw_box(picture, boxes[row], track_color(ids[row]), thickness)
+                _draw_box(picture, boxes[row], colors[row], thickness)
         lettering = _lettering(max(8, round(10 * unit)))
         for row in order:
-            if label := self._label(tracks, row, coasting[row]):
-                _draw_label(picture, lettering.plate(label, track_color(ids[row])), boxes[row], thickness)
+            if labels[row]:
+                _draw_label(picture, lettering.plate(labels[row], colors[row]), boxes[row], thickness)
 
-    def _label(self, tracks: Tracks, row: int, coasting: bool) -> str:
-        class_id = int(tracks.class_id[row])
+    def _label(self, objects: Detections, row: int, track_id: int = 0, coasting: bool = False) -> str:
+        class_id = int(objects.class_id[row])
         known = 0 <= class_id < len(self._class_names)
         words = []
         if self._show_names:
             words.append(self._class_names[class_id] if known else f"class {class_id}")
-        if self._show_ids and tracks.track_id[row] > 0:
-            words.append(f"#{tracks.track_id[row]}")
+        if self._show_ids and track_id > 0:
+            words.append(f"#{track_id}")
         if self._show_scores and not coasting:
-            words.append(f"{tracks.score[row]:.0%}")
+            words.append(f"{objects.score[row]:.0%}")
         return " ".join(words)
 
 

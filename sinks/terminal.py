@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -16,11 +25,17 @@ from pipeline.types import Sink, SourceInfo, TrackedFrame
 
 
 class _FramesPerSecond(ProgressColumn):
+    def __init__(self, unit: str = "fps") -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
         """Frames per second since the first one."""
         frames, since = task.fields["frames"], task.fields["since"]
         elapsed = time.monotonic() - since
-        return Text(f"{frames / elapsed:5.1f} fps" if frames > 1 and elapsed > 0 else "          ", style="cyan")
+        return Text(
+            f"{frames / elapsed:5.1f} {self._unit}" if frames > 1 and elapsed > 0 else "          ", style="cyan"
+        )
 
 
 class ProgressSink(Sink):
@@ -69,6 +84,52 @@ class ProgressSink(Sink):
     def close(self, error: BaseException | None = None) -> None:
         """Remove the bar."""
         self._progress.stop()
+
+
+class PictureProgress:
+    """A progress bar over pictures, with pictures per second and the time left; nothing where there is no terminal.
+
+    As a context manager it gives a function that prints a warning above the bar.
+
+    Args:
+        total: how many there are.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._progress = Progress(
+            TextColumn("pictures"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _FramesPerSecond("a second"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._progress.add_task("pictures", total=total, frames=0, since=time.monotonic())
+        self._done, self._drawn_s = 0, float("-inf")
+
+    def __enter__(self) -> Callable[[str], None]:
+        self._progress.start()
+        return self._warn
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._progress.stop()
+
+    def advance(self) -> None:
+        """Count a picture; drawn at most ten times a second."""
+        self._done += 1
+        now = time.monotonic()
+        if self._done == 1:  # not counting how long the first one took, in which much is made ready
+            self._progress.update(self._task, since=now)
+        if now - self._drawn_s > 0.1:
+            self._progress.update(self._task, completed=self._done, frames=self._done, refresh=True)
+            self._drawn_s = now
+
+    def _warn(self, text: str) -> None:
+        self._progress.console.print(f"WARNING: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_summary(console: Console, report: Report, written: Mapping[str, Path]) -> None:

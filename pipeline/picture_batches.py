@@ -1,0 +1,162 @@
+"""Many picture files through a detector, in batches that fill well.
+
+    for picture in detect_pictures(YoloDetector(), files):
+        print(picture.path, len(picture.detections) if isinstance(picture, DetectedPicture) else picture.error)
+
+A network takes several pictures at once only if they make the same input shape. So the headers of some hundred files
+are read first, files of one shape are put together, and while the detector works, threads decode what comes next.
+Memory holds a few batches, however many files there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from pipeline.errors import SourceError
+from pipeline.pictures import picture_size, read_picture
+from pipeline.types import Detections, Detector, Image
+
+WINDOW = 512
+"""Files whose headers are looked at together; what is reported never strays further than that from its place."""
+
+# Beyond the batch in work, and beyond this many pixels (3 bytes each) at least one more picture, is decoded ahead.
+_BATCHES_AHEAD = 2
+_MOST_PIXELS = 48_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectedPicture:
+    """A picture with what was found in it.
+
+    Attributes:
+        index: its place among the files, from 0.
+        path: its file.
+        image: uint8 ``(height, width, 3)``, BGR, upright.
+        detections: boxes in pixels of ``image``.
+    """
+
+    index: int
+    path: Path
+    image: Image
+    detections: Detections
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BrokenPicture:
+    """A file that could not be read as a picture.
+
+    Attributes:
+        index: its place among the files, from 0.
+        path: the file.
+        error: why, in one line that names the file.
+    """
+
+    index: int
+    path: Path
+    error: SourceError
+
+
+@runtime_checkable
+class _Shaped(Protocol):
+    def input_shape(self, height: int, width: int) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    index: int
+    path: Path
+    shape: tuple[int, int]
+    pixels: int
+
+
+def detect_pictures(
+    detector: Detector, files: Iterable[str | PathLike[str]], *, batch: int = 8, window: int = WINDOW
+) -> Generator[DetectedPicture | BrokenPicture, None, None]:
+    """What a detector finds in picture files; each file comes out once, as soon as it is done.
+
+    Within a window of files they come out in the order in which they went through the network, so go by ``index``. The
+    detections are those that ``detector.detect`` gives for each file alone.
+
+    Args:
+        detector: any. One with a method ``input_shape(height, width)`` fills its batches better.
+        files: paths of pictures of any kind and size.
+        batch: most pictures that go through the network at once.
+        window: files whose headers are looked at together.
+
+    Raises:
+        ValueError: ``batch`` or ``window`` is not positive.
+        ModelError: as ``detector.detect`` does.
+    """
+    if batch < 1 or window < 1:
+        raise ValueError(f"expected batch and window of at least 1, got {batch} and {window}")
+    batches = _batches(detector, enumerate(map(Path, files)), batch, window)
+    waiting: deque[tuple[list[_Planned], list[Future[Image]]]] = deque()
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, "pictures")
+    try:
+        planned = next(batches, None)
+        while planned is not None or waiting:
+            while planned is not None and _has_room(waiting):
+                waiting.append((planned, [pool.submit(read_picture, entry.path) for entry in planned]))
+                planned = next(batches, None)
+            yield from _detect(detector, *waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _has_room(waiting: Sequence[tuple[list[_Planned], object]]) -> bool:
+    """Whether another batch may be decoded ahead; the one that is first is about to be worked on."""
+    ahead = list(waiting)[1:]
+    pixels = sum(entry.pixels for planned, _ in ahead for entry in planned)
+    return not waiting or (len(ahead) < _BATCHES_AHEAD and pixels < _MOST_PIXELS)
+
+
+def _detect(
+    detector: Detector, planned: Sequence[_Planned], futures: Sequence[Future[Image]]
+) -> Iterator[DetectedPicture | BrokenPicture]:
+    read: list[tuple[_Planned, Image]] = []
+    for entry, future in zip(planned, futures, strict=True):
+        try:
+            read.append((entry, future.result()))
+        except SourceError as error:
+            yield BrokenPicture(entry.index, entry.path, error)
+    found = detector.detect([image for _, image in read])
+    for (entry, image), detections in zip(read, found, strict=True):
+        yield DetectedPicture(entry.index, entry.path, image, detections)
+
+
+def _batches(
+    detector: Detector, files: Iterator[tuple[int, Path]], batch: int, window: int
+) -> Iterator[list[_Planned]]:
+    """The files in batches of one input shape each, shapes in the order in which they turn up in a window."""
+    shape_of = detector.input_shape if isinstance(detector, _Shaped) else lambda height, width: (height, width)
+    while chosen := list(islice(files, window)):
+        by_shape: dict[tuple[int, int], list[_Planned]] = {}
+        for index, path in chosen:
+            # What has no size is no picture; reading it tells why.
+            width, height = picture_size(path) or (0, 0)
+            shape = shape_of(height, width) if width else (0, 0)
+            by_shape.setdefault(shape, []).append(_Planned(index, path, shape, width * height))
+        for members in by_shape.values():
+            yield from _cut(members, batch)
+
+
+def _cut(members: Sequence[_Planned], batch: int) -> Iterator[list[_Planned]]:
+    """Parts of at most so many pictures and pixels, but of one picture at least."""
+    part: list[_Planned] = []
+    pixels = 0
+    for entry in members:
+        if part and (len(part) == batch or pixels + entry.pixels > _MOST_PIXELS):
+            yield part
+            part, pixels = [], 0
+        part.append(entry)
+        pixels += entry.pixels
+    if part:
+        yield part

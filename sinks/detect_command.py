@@ -1,0 +1,271 @@
+"""The command that looks at pictures: detect."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from pipeline.classes import class_ids
+from pipeline.detectors import create_detector
+from pipeline.errors import ConfigError, SourceError
+from pipeline.models import find_model
+from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
+from pipeline.signals import stopping_on_signals
+from pipeline.sources.folder import find_images
+from pipeline.types import Detections, Detector
+from sinks.picture_output import PictureOutput
+from sinks.picture_results import (
+    CocoResults,
+    CsvResults,
+    JsonResults,
+    PictureObject,
+    PictureRecord,
+    PictureResults,
+    in_order,
+)
+from sinks.terminal import PictureProgress
+
+EXIT_INTERRUPTED = 130
+
+
+def detect_command(
+    pictures: Annotated[
+        list[str], typer.Argument(metavar="IMAGE|FOLDER|PATTERN...", help="Pictures, folders or patterns like '*.jpg'.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write annotated copies into this folder.")
+    ] = None,
+    extract: Annotated[
+        bool, typer.Option("--extract", help="Cut out the objects, into DIR/NAME-objects/person-1.jpg and so on.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option("--json", metavar="X.json", help="Write the results as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="X.csv", help="Write a row for each object.")] = None,
+    coco: Annotated[
+        Path | None, typer.Option("--coco", metavar="X.json", help="Write the results in COCO's format.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail at a file that is no picture, instead of leaving it out.")
+    ] = False,
+    model: Annotated[str, typer.Option(help="A name from models list.")] = "tiny-yolov3",
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of that model. [default: see models list]", show_default=False)
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Long side of the network's input. [default: the model's]")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16. [default: auto]")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Score from which a detection counts, 0 to 1. [default: the model's]")
+    ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: the model's]"),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that go through the network at once.")] = 16,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+) -> None:
+    """Find the objects in pictures: annotated copies, the objects cut out, one file of results.
+
+    Without --output, --json, --csv and --coco, what is found is printed. A file that is no picture is named and left
+    out. Exit codes: 0 also where some files were left out, 1 where all were or with --strict one was.
+    """
+    if extract and output is None:
+        raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
+    files = find_pictures(pictures)
+    class_names = find_model(model).class_names
+    wanted = class_ids(names.split(","), class_names) if (names := _some(classes)) else None
+    results: list[PictureResults] = [
+        kind(path, files=files, class_names=class_names, model=model)
+        for kind, path in ((JsonResults, json), (CsvResults, csv), (CocoResults, coco))
+        if path is not None
+    ]
+    check_results(results, files)
+    copies = PictureOutput(output, files, class_names, extract=extract) if output is not None else None
+    detector = create_detector(
+        model, weights=weights, input_size=input_size, precision=precision, confidence=confidence, iou=iou,
+        batch_size=batch,
+    )  # fmt: skip
+    job = _Job(files, detector, class_names, wanted, copies, results, strict=strict, batch=batch, quiet=quiet)
+    job.run()
+
+
+def find_pictures(named: Sequence[str]) -> list[Path]:
+    """The files that paths, folders and patterns name, each once, in the order given.
+
+    Raises:
+        SourceNotFoundError: nothing is there, or nothing matches.
+        SourceError: a folder without images.
+    """
+    files: dict[Path, Path] = {}
+    for path in (path for name in named for path in find_images(name)):
+        files.setdefault(path.resolve(), path)
+    return list(files.values())
+
+
+def check_results(results: Sequence[PictureResults], files: Sequence[Path]) -> None:
+    """Find out before anything is read whether the files of results can be written.
+
+    Raises:
+        SinkError: one can't be written.
+        ConfigError: two are the same, or one is among the pictures.
+    """
+    inputs = {file.resolve() for file in files}
+    seen: set[Path] = set()
+    for result in results:
+        result.check()
+        path = result.path.resolve()
+        if path in inputs:
+            raise ConfigError(f"{result.path}: is one of the pictures given and is not written over; name another file")
+        if path in seen:
+            raise ConfigError(f"{result.path}: is named for two kinds of results; name two files")
+        seen.add(path)
+
+
+def _some(names: str | None) -> str | None:
+    return ",".join(name.strip() for name in names.split(",") if name.strip()) if names else None
+
+
+@dataclass(slots=True)
+class _Job:
+    """The work of the command once all is known to be in place."""
+
+    files: Sequence[Path]
+    detector: Detector
+    class_names: Sequence[str]
+    wanted: Sequence[int] | None
+    copies: PictureOutput | None
+    results: Sequence[PictureResults]
+    strict: bool
+    batch: int
+    quiet: bool
+    broken: int = 0
+    objects: Counter[str] = field(default_factory=Counter)
+    pictures_with: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> None:
+        """Look at the pictures, write what was found, and tell how it went."""
+        began_s = time.monotonic()
+        done = 0
+        stop: list[bool] = []
+        with stopping_on_signals(lambda: stop.append(True)) as stopped, ExitStack() as stack:
+            progress = None if self.quiet else PictureProgress(len(self.files))
+            say = stack.enter_context(progress or nullcontext(_warn))
+            for result in self.results:
+                stack.push(lambda _, error, __, result=result: result.close(error))
+                result.open()
+            for number, record in in_order(self._records(lambda: bool(stop), say)):
+                for result in self.results:
+                    result.write(number, record)
+                if not self.results and self.copies is None and record.error is None:
+                    typer.echo(_line(record))
+                done += 1
+                if progress is not None:
+                    progress.advance()
+        if not self.quiet:
+            self._summary(done, time.monotonic() - began_s)
+        if stopped():
+            raise typer.Exit(EXIT_INTERRUPTED)
+        if self.broken == len(self.files):
+            raise SourceError(f"none of the {len(self.files)} files is an image that can be read; check one")
+
+    def _records(self, stopped: Callable[[], bool], say: Callable[[str], None]) -> Iterator[tuple[int, PictureRecord]]:
+        """One for each picture, not in order. Copies are written by a thread, so that the detector need not wait."""
+        found = detect_pictures(self.detector, self.files, batch=self.batch)
+        with closing(found), ThreadPoolExecutor(1, "copies") as pool:
+            waiting: deque[Future[tuple[int, PictureRecord]]] = deque()
+            for picture in found:
+                if stopped():
+                    break
+                if isinstance(picture, BrokenPicture):
+                    yield picture.index, self._broken(picture, say)
+                    continue
+                waiting.append(pool.submit(self._record, picture))
+                while len(waiting) > 2 * self.batch:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _broken(self, picture: BrokenPicture, say: Callable[[str], None]) -> PictureRecord:
+        if self.strict:
+            raise picture.error
+        self.broken += 1
+        say(f"{picture.error}; left out")
+        return PictureRecord(file=_shown(picture.path), error=str(picture.error))
+
+    def _record(self, picture: DetectedPicture) -> tuple[int, PictureRecord]:
+        found = picture.detections
+        if self.wanted is not None:
+            found = found.select(np.isin(found.class_id, self.wanted))
+        copy: str | None = None
+        cut_outs: list[str | None] = [None] * len(found)
+        if self.copies is not None:
+            copy, cut_outs = self.copies.save(picture.index, picture.image, found)
+        objects = self._objects(found, cut_outs)
+        counted = Counter(thing.class_name for thing in objects)
+        self.objects += counted
+        self.pictures_with += Counter(counted.keys())
+        height, width = picture.image.shape[:2]
+        return picture.index, PictureRecord(
+            file=_shown(picture.path), width=width, height=height, annotated=copy, objects=objects
+        )
+
+    def _objects(self, found: Detections, files: Sequence[str | None]) -> tuple[PictureObject, ...]:
+        rows = zip(found.class_id.tolist(), found.score.tolist(), found.xyxy.tolist(), files, strict=True)
+        return tuple(
+            PictureObject(
+                class_name=self.class_names[number],
+                score=round(score, 5),
+                xyxy=tuple(round(side, 2) for side in box),
+                file=file,
+            )
+            for number, score, box, file in rows
+        )
+
+    def _summary(self, done: int, seconds: float) -> None:
+        told = not self.results and self.copies is None
+        for name, number in () if told else sorted(self.objects.items(), key=lambda item: (-item[1], item[0])):
+            typer.echo(f"{number:6} {name} in {_count(self.pictures_with[name], 'picture')}")
+        left_out = f", {_count(self.broken, 'file')} left out" if self.broken else ""
+        rate = f", {done / seconds:.1f} a second" if seconds > 0 else ""
+        typer.echo(f"{_count(done - self.broken, 'picture')}{left_out}{rate}")
+        if self.copies is not None:
+            typer.echo(f"copies: {self.copies.folder}")
+        for result in self.results:
+            typer.echo(f"results: {result.path}")
+
+
+def _line(record: PictureRecord) -> str:
+    """What was found in a picture, for a person."""
+    found = ", ".join(f"{thing.class_name} {thing.score:.0%}" for thing in record.objects)
+    return f"{record.file}: {found or 'nothing'}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _shown(path: Path) -> str:
+    """A path as text that any file can hold, whatever bytes its name is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"WARNING: {text}", err=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to a command line."""
+    app.command("detect", no_args_is_help=True)(detect_command)

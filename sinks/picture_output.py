@@ -1,0 +1,137 @@
+"""Annotated copies of pictures, and the objects cut out of them, as files of one folder.
+
+``DIR/NAME.jpg`` is the copy of a picture called ``NAME.jpg``; ``DIR/NAME-objects/person-1.jpg`` is the person found in
+it with the best score. Of two pictures whose names differ in nothing but folder or ending, the second is called
+``NAME-2``. A picture that was given is never written over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.errors import ConfigError, SinkError
+from pipeline.types import Detections, Image
+from sinks.annotate import Annotator
+from sinks.outputs import OutputFile, partial_path, write_error
+
+# Endings whose format OpenCV writes in colour; a copy of any other is PNG.
+_SUFFIXES = frozenset({".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class PictureOutput:
+    """Writes what belongs to one picture after another. One thread at a time may use it.
+
+    Args:
+        folder: where; made if it is not there.
+        files: the pictures, in order.
+        class_names: of the detector.
+        extract: cut out the objects, too.
+
+    Raises:
+        ConfigError: a copy would take the place of one of the pictures.
+        SinkError: the folder can't be made.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[Path], class_names: Sequence[str], *, extract: bool) -> None:
+        self.folder = folder
+        self._class_names = class_names
+        self._extract = extract
+        self._annotator = Annotator(class_names, show_ids=False, trail_s=0)
+        self._names = copy_names(files)
+        self._inputs = {file.resolve() for file in files}
+        for name in self._names:
+            self._check(folder / name)
+        _make_folder(folder)
+
+    def save(self, index: int, image: Image, detections: Detections) -> tuple[str, list[str | None]]:
+        """Write the copy of a picture, and its objects; the names of both, relative to the folder.
+
+        Args:
+            index: of the picture among ``files``.
+            image: uint8 ``(height, width, 3)``, BGR; only read.
+            detections: in pixels of ``image``.
+
+        Returns:
+            The copy's name, and for each object the name of its cut-out, or None where none is wanted.
+
+        Raises:
+            SinkError: a file can't be written.
+        """
+        name = self._names[index]
+        objects: list[str | None] = [None] * len(detections)
+        if self._extract and len(detections):
+            _make_folder(self.folder / f"{Path(name).stem}-objects")
+            for row, cut_out in enumerate(self._cut_out_names(Path(name).stem, detections)):
+                self._write(cut_out, cut(image, detections.xyxy[row].tolist()))
+                objects[row] = cut_out
+        self._write(name, self._annotator.draw_detections(image, detections))
+        return name, objects
+
+    def _cut_out_names(self, stem: str, detections: Detections) -> list[str]:
+        numbers: Counter[str] = Counter()
+        names = []
+        for class_id in detections.class_id.tolist():
+            label = safe_name(self._class_names[class_id])
+            numbers[label] += 1
+            names.append(f"{stem}-objects/{label}-{numbers[label]}.jpg")
+        return names
+
+    def _check(self, path: Path) -> None:
+        if path.resolve() in self._inputs or partial_path(path) in self._inputs:
+            raise ConfigError(f"{path}: is one of the pictures given and is not written over; name another folder")
+
+    def _write(self, name: str, image: Image) -> None:
+        path = self.folder / name
+        self._check(path)
+        try:
+            done, data = cv2.imencode(path.suffix, image)
+        except cv2.error:
+            done = False
+        if not done:
+            height, width = image.shape[:2]
+            raise SinkError(f"cannot write {path}: {width}x{height} px can't be saved as {path.suffix}")
+        with OutputFile(path) as file:
+            file.write(data.tobytes())
+
+
+def copy_names(files: Sequence[Path]) -> list[str]:
+    """A file name for each picture, no two alike even where the endings or capitals are not told apart."""
+    taken: set[str] = set()
+    names = []
+    for file in files:
+        stem = file.stem
+        for number in count(2):
+            if stem.casefold() not in taken:
+                break
+            stem = f"{file.stem}-{number}"
+        taken.add(stem.casefold())
+        suffix = file.suffix if file.suffix.lower() in _SUFFIXES else ".png"
+        names.append(stem + suffix)
+    return names
+
+
+def cut(image: Image, box: Sequence[float]) -> Image:
+    """The part of a picture inside a box (left, top, right, bottom), in whole pixels and at least one."""
+    height, width = image.shape[:2]
+    left, top = min(int(box[0]), width - 1), min(int(box[1]), height - 1)
+    right, bottom = (int(np.ceil(side)) for side in box[2:])
+    return image[max(0, top) : max(bottom, top + 1), max(0, left) : max(right, left + 1)]
+
+
+def safe_name(text: str) -> str:
+    """A class name as part of a file name."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "object"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error

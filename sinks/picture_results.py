@@ -1,0 +1,245 @@
+"""What was found in many pictures, as one file: JSON, CSV or COCO's JSON.
+
+Each is written as the pictures come, so that it needs no more memory for many than for few, and appears under its name
+when it is complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pipeline.models import COCO_CLASS_NAMES
+from sinks.outputs import OutputFile, check_output
+
+_T = TypeVar("_T")
+
+# COCO numbers its categories from 1 to 90 and has no objects of these.
+_UNUSED_COCO_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+_COCO_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_COCO_IDS)
+# Annotations of COCO's file that are kept in memory; more wait in a temporary file.
+_SPOOL_BYTES = 8_000_000
+
+
+class PictureObject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One object: its class, score, box in pixels of the upright picture, and the file it was cut out into."""
+
+    class_name: str = msgspec.field(name="class")
+    score: float
+    xyxy: tuple[float, float, float, float]
+    file: str | None = None
+
+
+class PictureRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One picture: its file as given, its size in pixels, what was found, and its annotated copy; or what was wrong."""
+
+    file: str
+    width: int = 0
+    height: int = 0
+    annotated: str | None = None
+    error: str | None = None
+    objects: tuple[PictureObject, ...] = ()
+
+
+def in_order(items: Iterable[tuple[int, _T]]) -> Iterator[tuple[int, _T]]:
+    """Items numbered from 0 in the order of their numbers, each as soon as those before it have come. At the end come
+    those that a missing number held back."""
+    waiting: dict[int, _T] = {}
+    due = 0
+    for number, item in items:
+        waiting[number] = item
+        while due in waiting:
+            yield due, waiting.pop(due)
+            due += 1
+    for number in sorted(waiting):
+        yield number, waiting[number]
+
+
+class PictureResults:
+    """A file of results. ``check`` and ``open`` come first, then ``write`` for each picture, then ``close``.
+
+    Args:
+        path: the file.
+        files: all pictures that will come, in order.
+        class_names: of the detector.
+        model: its name.
+    """
+
+    suffixes: tuple[str, ...] = ()
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, files: Sequence[Path], class_names: Sequence[str], model: str
+    ) -> None:
+        self.path = Path(path)
+        self._files = files
+        self._class_names = class_names
+        self._model = model
+        self._file: OutputFile | None = None
+        self._written = 0
+
+    def check(self) -> None:
+        """Raise ``SinkError`` if the file can't be written."""
+        check_output(self.path)
+
+    def open(self) -> None:
+        """Begin the file."""
+        self._file = OutputFile(self.path)
+        self._put(self._head())
+
+    def write(self, number: int, record: PictureRecord) -> None:
+        """Add the picture of that number, from 0, in ``files``; they come in order, but some may be missing."""
+        self._put(self._row(number, record))
+        self._written += 1
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Complete the file, or keep what there is of it under its partial name if the run failed."""
+        if self._file is None:
+            return
+        try:
+            if error is None or isinstance(error, KeyboardInterrupt):
+                self._end()
+        except BaseException as failure:
+            self._file.finish(failure)
+            raise
+        self._file.finish(error)
+
+    def _put(self, data: bytes) -> None:
+        assert self._file is not None
+        if data:
+            self._file.write(data)
+
+    def _head(self) -> bytes:
+        return b""
+
+    def _row(self, number: int, record: PictureRecord) -> bytes:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Write what comes after the last picture."""
+
+
+class JsonResults(PictureResults):
+    """``{"model": ..., "pictures": [{"file", "width", "height", "objects": [{"class", "score", "xyxy"}]}]}``; a picture
+    that could not be read has ``error`` instead."""
+
+    def _head(self) -> bytes:
+        return b'{"model": ' + msgspec.json.encode(self._model) + b', "pictures": ['
+
+    def _row(self, number: int, record: PictureRecord) -> bytes:
+        # Picture by picture in a line each, for who looks into the file.
+        fields = msgspec.to_builtins(record)
+        if record.error is None:
+            fields.setdefault("objects", [])
+        return (b",\n" if self._written else b"\n") + msgspec.json.encode(fields)
+
+    def _end(self) -> None:
+        self._put(b"\n]}\n")
+
+
+class CsvResults(PictureResults):
+    """A row for each object: file, width, height, class, score, left, top, right, bottom. Pictures in which nothing was
+    found, and those that could not be read, have none."""
+
+    _COLUMNS = ("file", "width", "height", "class", "score", "left", "top", "right", "bottom")
+
+    def _head(self) -> bytes:
+        return self._lines([self._COLUMNS])
+
+    def _row(self, number: int, record: PictureRecord) -> bytes:
+        picture = (record.file, record.width, record.height)
+        return self._lines(
+            (*picture, found.class_name, found.score, *(f"{side:.2f}" for side in found.xyxy))
+            for found in record.objects
+        )
+
+    @staticmethod
+    def _lines(rows: Iterable[Sequence[object]]) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode()
+
+
+class CocoResults(PictureResults):
+    """COCO's format, as ``pycocotools.coco.COCO(file)`` reads it, with a ``score`` for each annotation.
+
+    Category ids are COCO's own, from 1 to 90, where the classes are COCO's, and otherwise the place of the class, from
+    1. Image ids are the numbers that the files are named by (``000000000139.jpg`` is 139) where every file is named by
+    a number of its own, and otherwise the place of the file among those given, from 1. A picture that could not be read
+    is left out.
+    """
+
+    def open(self) -> None:
+        """Begin the file."""
+        self._image_ids = image_ids(self._files)
+        ids = category_ids(self._class_names)
+        self._category_ids = dict(zip(self._class_names, ids, strict=True))
+        self._annotations = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115
+        self._images = self._objects = 0
+        super().open()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Complete the file, or keep what there is of it under its partial name if the run failed."""
+        super().close(error)
+        if self._file is not None:
+            self._annotations.close()
+
+    def _head(self) -> bytes:
+        about = msgspec.json.encode({"description": f"Sightline, {self._model}"})
+        return b'{"info": ' + about + b', "images": ['
+
+    def _row(self, number: int, record: PictureRecord) -> bytes:
+        if record.error is not None:
+            return b""
+        image_id = self._image_ids[number]
+        for found in record.objects:
+            self._annotate(image_id, found)
+        self._images += 1
+        entry = {"id": image_id, "file_name": Path(record.file).name, "width": record.width, "height": record.height}
+        return (b",\n" if self._images > 1 else b"\n") + msgspec.json.encode(entry)
+
+    def _annotate(self, image_id: int, found: PictureObject) -> None:
+        self._objects += 1
+        left, top, right, bottom = found.xyxy
+        entry = {
+            "id": self._objects,
+            "image_id": image_id,
+            "category_id": self._category_ids[found.class_name],
+            "bbox": [left, top, right - left, bottom - top],
+            "area": (right - left) * (bottom - top),
+            "iscrowd": 0,
+            "score": found.score,
+        }
+        self._annotations.write((b",\n" if self._objects > 1 else b"\n") + msgspec.json.encode(entry))
+
+    def _end(self) -> None:
+        assert self._file is not None
+        self._put(b'\n], "annotations": [')
+        self._annotations.seek(0)
+        shutil.copyfileobj(self._annotations, self._file)
+        categories = [{"id": number, "name": name} for name, number in self._category_ids.items()]
+        self._put(b'\n], "categories": ' + msgspec.json.encode(categories) + b"}\n")
+
+
+def image_ids(files: Sequence[Path]) -> list[int]:
+    """COCO's id of each file: the number it is named by, if every file has one of its own, or else its place from 1."""
+    stems = [file.stem for file in files]
+    if all(stem.isascii() and stem.isdigit() and len(stem) <= 18 for stem in stems):
+        numbers = [int(stem) for stem in stems]
+        if len(set(numbers)) == len(numbers):
+            return numbers
+    return list(range(1, len(files) + 1))
+
+
+def category_ids(class_names: Sequence[str]) -> tuple[int, ...]:
+    """COCO's own ids for its own classes; for others their places, from 1."""
+    if tuple(class_names) == COCO_CLASS_NAMES:
+        return _COCO_IDS
+    return tuple(range(1, len(class_names) + 1))
