@@ -106,10 +106,10 @@ class DetectionModel:
 
     def useCPU(self) -> None:
         """Compute on the processor, also where there is a GPU. Call it before ``loadModel``."""
-        import tensorflow
+        from pipeline.quiet_tensorflow import tf
 
         try:
-            tensorflow.config.set_visible_devices([], "GPU")
+            tf.config.set_visible_devices([], "GPU")
         except RuntimeError as error:
             raise ConfigError("useCPU: too late, the GPU is in use; call it before loadModel()") from error
 

@@ -19,12 +19,17 @@ from pipeline.detectors import create_detector
 from pipeline.imageai import model
 from pipeline.sources import open_source
 from pipeline.types import Image
+from pipeline.weights import read_weights
+from pipeline.weights.formats import Format, write_weights
+from pipeline.yolov3 import yolov3_tiny
 from tests.pipeline import imageai_scripts as scripts
 
 ROOT = Path(__file__).parents[2]
 # Part of the demo's clip: a man, a cyclist and cars come and go. 2.4 s, so that the last second is a partial one.
 FIRST, COUNT, FPS = 95, 60, 25
 SHAPE = (272, 640, 3)
+# The model files of the two generations, under the names that ImageAI publishes them by.
+MODELS: dict[str, Format] = {"yolo-tiny.h5": "keras", "tiny-yolov3.pt": "pytorch"}
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +50,10 @@ def originals(pictures: list[Image], tiny_weights: Path, tmp_path_factory: pytes
             output.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         output.mux(track.encode(None))
     cv2.imwrite(str(folder / "ride.jpg"), pictures[25])
-    for name in ("yolo-tiny.h5", "tiny-yolov3.pt"):
-        (folder / name).symlink_to(tiny_weights)
+    network = yolov3_tiny()
+    parameters = read_weights(tiny_weights, network)
+    for name, kind in MODELS.items():
+        write_weights(folder / name, parameters, network, kind)
     return folder
 
 
