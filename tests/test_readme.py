@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
+
+from tests.pipeline.pictures import blocks
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -29,6 +32,8 @@ def folder(demo_clip: Path, tmp_path: Path) -> Path:
     """A folder with what the README takes as there: a clip, the configurations, the callbacks, a place for outputs."""
     shutil.copyfile(demo_clip, tmp_path / "clip.mp4")
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "sign.jpg"), blocks(300, 400))
     (tmp_path / "my_callbacks.py").write_text(PROGRAMS[0])
     (tmp_path / "out").mkdir()
     return tmp_path
@@ -50,11 +55,15 @@ def test_there_is_something_to_run() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_runs(command: str, folder: Path, tiny_weights: Path) -> None:
-    given = [*shlex.split(command), "--duration", "4"]  # of an option given twice the last one counts
+    given = shlex.split(command)
+    of_pictures = given[0] in ("detect", "classify")
+    if not of_pictures:
+        given += ["--duration", "4"]  # of an option given twice the last one counts
     printed = run(folder, str(ROOT / "run_pipeline.py"), *given)
-    assert "processed" in printed
+    assert ("1 picture" if of_pictures else "processed") in printed
     for output in re.findall(r"out/\S+", command):
-        assert (folder / output).stat().st_size > 0
+        assert (folder / output).exists()
+        assert (folder / output).is_dir() or (folder / output).stat().st_size > 0
     if "--callbacks" in command:
         assert "on average" in printed
 
