@@ -90,15 +90,28 @@ class PictureOutput:
     def _write(self, name: str, image: Image) -> None:
         path = self.folder / name
         self._check(path)
-        try:
-            done, data = cv2.imencode(path.suffix, image)
-        except cv2.error:
-            done = False
-        if not done:
-            height, width = image.shape[:2]
-            raise SinkError(f"cannot write {path}: {width}x{height} px can't be saved as {path.suffix}")
-        with OutputFile(path) as file:
-            file.write(data.tobytes())
+        write_picture(path, image)
+
+
+def write_picture(path: Path, image: Image) -> None:
+    """Write a picture in the format that the path's ending names; the file appears when it is complete.
+
+    Args:
+        path: where.
+        image: uint8 ``(height, width, 3)``, BGR.
+
+    Raises:
+        SinkError: there is no such format, the picture is too large for it, the disk is full, or another failure.
+    """
+    try:
+        done, data = cv2.imencode(path.suffix, image)
+    except cv2.error:
+        done = False
+    if not done:
+        height, width = image.shape[:2]
+        raise SinkError(f"cannot write {path}: {width}x{height} px can't be saved as {path.suffix}")
+    with OutputFile(path) as file:
+        file.write(data.tobytes())
 
 
 def copy_names(files: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.imageai.results import above, track_ids
-from pipeline.types import Detections, Frame, Image, Int64Array, TrackedFrame, Tracks
+from pipeline.types import Detections, Image, Int64Array, TrackedFrame, Tracks
 from sinks.annotate import Annotator
 
 
@@ -56,11 +56,6 @@ class DetectionAnnotator(Annotator):
     def draw(self, tracked: TrackedFrame, out: Image | None = None) -> Image:
         """The annotated picture, uint8 ``(height, width, 3)`` BGR; see ``Annotator.draw``."""
         return super().draw(replace(tracked, tracks=self._shown(tracked)), out)
-
-    def draw_found(self, image: Image, detections: Detections) -> Image:
-        """A copy of a single picture with the detections drawn on it; both BGR."""
-        frame = Frame(image, 0, 0.0, 0.0, "picture")
-        return self.draw(TrackedFrame(frame, detections, Tracks.empty(), np.zeros(0, np.int64)))
 
     def _shown(self, tracked: TrackedFrame) -> Tracks:
         minimum, strict = self._display.minimum_percentage, self._display.strict

@@ -16,10 +16,16 @@ from pipeline.types import Detections, Detector, Image
 
 PathLike = str | os.PathLike[str]
 
-# The long side of the network's input in pixels. ImageAI 2's own sizes are 416, 320, 208, 128 and 96 for YOLOv3; 208 is
-# no multiple of 32. For TinyYOLOv3 it takes twice as much, which costs 2.7 times as long and finds no more: AP50 0.371
-# at 832 and 0.374 at 416, where more small things are weighed against fewer large ones.
-INPUT_SIZES: Mapping[str, int] = {"normal": 416, "fast": 320, "faster": 224, "fastest": 128, "flash": 96}
+# Sizes of the network's input in pixels: the long side for YOLO, the short one for RetinaNet. They are ImageAI 2's, but
+# for 224, which is 208 there and no multiple of 32. For TinyYOLOv3 it takes twice as much, which costs 2.7 times the time
+# and finds no more: AP50 is 0.371 at 832 and 0.374 at 416 (more of the small things, fewer of the large ones).
+SPEEDS = ("normal", "fast", "faster", "fastest", "flash")
+_YOLO_SIZES = (416, 320, 224, 128, 96)
+INPUT_SIZES: Mapping[str, tuple[int, ...]] = {
+    "tiny-yolov3": _YOLO_SIZES,
+    "yolov3": _YOLO_SIZES,
+    "retinanet": (800, 400, 300, 200, 100),
+}
 
 # Weaker detections help the tracker to hold on to objects; a script is given those that it asked for.
 _LOWEST_SCORE = 0.07
@@ -123,8 +129,8 @@ class DetectionModel:
             ConfigError: no type was set, or an unknown speed.
             ModelError: weights that are missing, damaged, or belong to another network.
         """
-        if detection_speed not in INPUT_SIZES:
-            raise ConfigError(f"detection_speed: got {detection_speed!r}, expected one of {', '.join(INPUT_SIZES)}")
+        if detection_speed not in SPEEDS:
+            raise ConfigError(f"detection_speed: got {detection_speed!r}, expected one of {', '.join(SPEEDS)}")
         if self._loaded is not None and detection_speed == self._speed:
             return
         self._speed = detection_speed
@@ -148,11 +154,9 @@ class DetectionModel:
     def _load(self) -> None:
         if self._model is None:
             raise ConfigError(f"no model type is set: call {self._TYPES} before loadModel()")
-        self._loaded = SharedDetector(
-            create_detector(
-                self._model, weights=self._path, input_size=INPUT_SIZES[self._speed], confidence=self._lowest
-            )
-        )
+        size = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
+        detector = create_detector(self._model, weights=self._path, input_size=size, confidence=self._lowest)
+        self._loaded = SharedDetector(detector)
 
     def _detector(self, minimum_percentage: float) -> SharedDetector:
         """The loaded detector, which reports objects of that percentage and more.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from pipeline.errors import ConfigError, SinkError
 from pipeline.imageai.drawing import Display
@@ -15,8 +14,9 @@ from pipeline.imageai.model import DetectionModel, PathLike
 from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.imageai.results import ObjectList, above, object_list
 from pipeline.pictures import read_picture
-from pipeline.types import Detections, Frame, Image
-from sinks.outputs import OutputFile, check_output, write_error
+from pipeline.types import Frame, Image
+from sinks.outputs import check_output, write_error
+from sinks.picture_output import cut, write_picture
 from trackers.filters import make_filters
 
 INPUT_TYPES = ("file", "array", "stream")
@@ -94,12 +94,12 @@ class ObjectDetection(DetectionModel):
             class_names=self._spelling(detector),
         )
         objects = object_list(found, display.class_names, strict=self._strict)
-        cut_out = _cut_out(image, found) if extract_detected_objects else []
+        cut_out = [cut(image, item["box_points"]).copy() for item in objects] if extract_detected_objects else []
         if output_type == "array":
-            annotated = display.annotator().draw_found(image, found)
+            annotated = display.annotator().draw_detections(image, found)
             return (annotated, objects, cut_out) if extract_detected_objects else (annotated, objects)
         if output is not None:
-            write_picture(output, display.annotator().draw_found(image, found))
+            write_picture(output, display.annotator().draw_detections(image, found))
         if not extract_detected_objects:
             return objects
         assert output is not None
@@ -122,29 +122,6 @@ class ObjectDetection(DetectionModel):
             write_picture(path, picture)
             paths.append(os.fspath(path))
         return paths
-
-
-def write_picture(path: Path, image: Image) -> None:
-    """Write a BGR picture in the format that the path's ending names; it appears when it is complete.
-
-    Raises:
-        SinkError: the picture is too large for the format, the disk is full, or another failure.
-    """
-    encoded, data = cv2.imencode(path.suffix, image)
-    if not encoded:
-        raise SinkError(f"cannot write {path}: {image.shape[1]}x{image.shape[0]} pixels do not go into that format")
-    with OutputFile(path) as file:
-        file.write(data.tobytes())
-
-
-def _cut_out(image: Image, detections: Detections) -> list[Image]:
-    """A copy of each object's part of the picture, at least one pixel large."""
-    height, width = image.shape[:2]
-    pictures: list[Image] = []
-    for left, top, right, bottom in np.rint(detections.xyxy).astype(int).tolist():
-        left, top = min(left, width - 1), min(top, height - 1)
-        pictures.append(image[top : max(bottom, top + 1), left : max(right, left + 1)].copy())
-    return pictures
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
