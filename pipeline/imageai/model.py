@@ -17,8 +17,8 @@ from pipeline.types import Detections, Detector, Image
 PathLike = str | os.PathLike[str]
 
 # Sizes of the network's input in pixels: the long side for YOLO, the short one for RetinaNet. They are ImageAI 2's, but
-# for 224, which is 208 there and no multiple of 32. For TinyYOLOv3 it takes twice as much, which costs 2.7 times the time
-# and finds no more: AP50 is 0.371 at 832 and 0.374 at 416 (more of the small things, fewer of the large ones).
+# for 224, which is 208 there and no multiple of 32. For TinyYOLOv3 it takes twice as much: 2.7 times the work,
+# and it finds no more: AP50 is 0.371 at 832 and 0.374 at 416 (more of the small things, fewer of the large ones).
 SPEEDS = ("normal", "fast", "faster", "fastest", "flash")
 _YOLO_SIZES = (416, 320, 224, 128, 96)
 INPUT_SIZES: Mapping[str, tuple[int, ...]] = {
@@ -112,12 +112,7 @@ class DetectionModel:
 
     def useCPU(self) -> None:
         """Compute on the processor, also where there is a GPU. Call it before ``loadModel``."""
-        from pipeline.quiet_tensorflow import tf
-
-        try:
-            tf.config.set_visible_devices([], "GPU")
-        except RuntimeError as error:
-            raise ConfigError("useCPU: too late, the GPU is in use; call it before loadModel()") from error
+        use_cpu()
 
     def loadModel(self, detection_speed: str = "normal") -> None:
         """Load the network. A second call does nothing unless something was changed.
@@ -179,3 +174,17 @@ class DetectionModel:
     @property
     def _generation(self) -> Generation:
         return self._wanted_generation or generation_of(self._path)
+
+
+def use_cpu() -> None:
+    """Hide the GPUs from TensorFlow.
+
+    Raises:
+        ConfigError: they are in use already.
+    """
+    from pipeline.quiet_tensorflow import tf
+
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError as error:
+        raise ConfigError("useCPU: too late, the GPU is in use; call it before loadModel()") from error
