@@ -59,10 +59,11 @@ def _add(planned: PlannedLayer, inputs: list[Any], parameters: Any) -> Any:
     match planned.layer:
         case Convolution() as layer:
             return _convolution(planned, layer, inputs[0], next(parameters))
-        case MaxPool(size, stride):
-            # SAME_UPPER pads right and bottom (an even size has no middle), with what is never the largest.
+        case MaxPool(size, stride) as pool:
+            # Padded with what is never the largest.
+            before, after = pool.padding
             return operations.max_pool(
-                inputs[0], [stride] * 2, [1, 1], [0, 0], [0, 0], [size] * 2, auto_pad="same_upper"
+                inputs[0], [stride] * 2, [1, 1], [before] * 2, [after] * 2, [size] * 2, auto_pad="explicit"
             ).output(0)
         case Upsample(stride):
             return operations.interpolate(

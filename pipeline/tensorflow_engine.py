@@ -148,10 +148,15 @@ class _Builder:
         match planned.layer:
             case Convolution() as layer:
                 return self._convolution(planned, layer, inputs[0])
-            case MaxPool(size, stride):
-                # SAME pads right and bottom (an even size has no middle), with what is never the largest.
+            case MaxPool(size, stride) as pool:
+                # Padded with what is never the largest.
+                explicit = {"explicit_paddings": [0, 0, *pool.padding, *pool.padding, 0, 0]}
                 return tf.raw_ops.MaxPool(
-                    input=inputs[0], ksize=[1, size, size, 1], strides=[1, stride, stride, 1], padding="SAME"
+                    input=inputs[0],
+                    ksize=[1, size, size, 1],
+                    strides=[1, stride, stride, 1],
+                    padding="SAME" if pool.pads_as_usual else "EXPLICIT",
+                    **({} if pool.pads_as_usual else explicit),
                 )
             case Upsample(stride):
                 size = tf.shape(inputs[0])[1:3] * stride

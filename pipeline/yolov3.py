@@ -10,10 +10,10 @@ J. Redmon and A. Farhadi, "YOLOv3: An Incremental Improvement", arXiv:1804.02767
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 
 NETWORK_STRIDE = 32
 """Both networks halve their input five times: its sides must be multiples of this."""
@@ -34,10 +34,21 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class MaxPool:
-    """The largest of ``size`` x ``size`` values; padded right and bottom with what never wins."""
+    """The largest of ``size`` x ``size`` values. Around are ``size - 1`` rows and columns of what never wins, half of
+    them left and at the top, of an odd number the greater half right and at the bottom."""
 
     size: int = 2
     stride: int = 2
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Rows (and columns) of padding before and after."""
+        return (self.size - 1) // 2, self.size // 2
+
+    @property
+    def pads_as_usual(self) -> bool:
+        """Whether this is what other programs call ``SAME`` padding, on inputs whose sides the stride divides."""
+        return self.stride == 1 or self.size == self.stride == 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,33 @@ class Network:
             if isinstance(planned.layer, Yolo)
         )
 
+    def masks(self) -> tuple[tuple[int, ...], ...]:
+        """The anchors of each head, by their places in ``anchors``; in the order of the layers."""
+        return tuple(layer.mask for layer in self.layers if isinstance(layer, Yolo))
+
+    def with_masks(self, masks: Sequence[Sequence[int]]) -> Network:
+        """The same network with other anchors at its heads.
+
+        Args:
+            masks: for each head, in the order of the layers, as many places in ``anchors`` as it has.
+
+        Raises:
+            ConfigError: another number of heads or of anchors than the network has, or a place that is none.
+        """
+        given = tuple(tuple(mask) for mask in masks)
+        counts = [len(mask) for mask in self.masks()]
+        if [len(mask) for mask in given] != counts:
+            raise ConfigError(
+                f"anchors.mask: got {[list(mask) for mask in given]}; {self.name} has {len(counts)} heads with "
+                f"{' and '.join(map(str, counts))} anchors, such as {[list(mask) for mask in self.masks()]}."
+            )
+        for index in (index for mask in given for index in mask):
+            if not 0 <= index < len(self.anchors):
+                raise ConfigError(f"anchors.mask: got {index}; the anchors are numbered 0 to {len(self.anchors) - 1}.")
+        left = iter(given)
+        layers = [Yolo(next(left)) if isinstance(layer, Yolo) else layer for layer in self.layers]
+        return replace(self, layers=tuple(layers))
+
     def parameter_count(self) -> int:
         """How many numbers a file of weights for this network holds."""
         return sum(convolution_parameter_count(planned) for planned in self.convolutions())
@@ -244,6 +282,21 @@ def yolov3_tiny(
         anchors=((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)),
         class_count=class_count,
     )
+
+
+def yolov3_spp(class_count: int = 80) -> Network:
+    """YOLOv3-SPP: YOLOv3 with pools of 5, 9 and 13 cells beside each other in front of the first head; 114 layers.
+
+    The pools as in K. He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition",
+    arXiv:1406.4729 (2014).
+    """
+    network = yolov3(class_count)
+    first = 78  # what the layers up to the third convolution of the first head are before
+    pools: list[Layer] = []
+    for number, size in enumerate((5, 9, 13)):
+        pools += [*((Route((-2 * number,)),) if number else ()), MaxPool(size, stride=1)]
+    pools += [Route((-1, -3, -5, -6)), Convolution(512, 1)]
+    return replace(network, name="yolov3-spp", layers=(*network.layers[:first], *pools, *network.layers[first:]))
 
 
 def yolov3(class_count: int = 80) -> Network:
