@@ -20,7 +20,7 @@ from pipeline.config import Config, ResolvedStream
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
 from pipeline.homography import Homography
-from pipeline.models import find_model
+from pipeline.own_models import choose_model
 from pipeline.pace import LatencyPace, Pace
 from pipeline.reload import Reloader, differing
 from pipeline.report import process_started_s
@@ -65,7 +65,8 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
         raise ConfigError("nothing to process: name a video file, or set source in the configuration")
     model = config.model
     with ExitStack() as stack:
-        class_names = find_model(model.name).class_names
+        chosen = choose_model(config.model.name, config.own_models())
+        class_names = chosen.class_names
         streams = [build_stream(config, stream, class_names, stack) for stream in described]
         progress = progress and not any(stream.source.info.live for stream in streams)
         shared = build_shared_sinks(config, progress=progress)
@@ -76,9 +77,10 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
         for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
             sink.check()
         detector = create_detector(
-            model.name,
+            chosen,
             weights=model.weights,
             input_size=model.input_size,
+            masks=model.anchors.mask,
             square=model.square or None,  # a model that can't be square can still be told not to be
             engine=model.engine,
             precision=model.precision,
@@ -102,7 +104,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
 
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
     """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
-    class_names = find_model(config.model.name).class_names
+    class_names = choose_model(config.model.name, config.own_models()).class_names
 
     def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
         new = read()

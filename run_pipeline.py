@@ -19,9 +19,8 @@ from rich.console import Console
 from composition import build_control, build_pipeline, build_reloader, written_files
 from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, PipelineError
-from pipeline.models import catalogue, fetch
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
-from sinks import detect_command, feed_commands, store_commands
+from sinks import detect_command, feed_commands, model_commands, store_commands
 from sinks.outputs import OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
@@ -37,7 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-models_app = typer.Typer(help="The models and where their weights come from.", no_args_is_help=True)
 
 
 def _names(value: str | None) -> tuple[str, ...] | None:
@@ -83,9 +81,9 @@ def run(
     no_audio: Annotated[
         bool, typer.Option("--no-audio", help="Leave the source's sound out of the annotated video.")
     ] = False,
-    model: Annotated[str | None, typer.Option(help="tiny-yolov3 or yolov3. [default: tiny-yolov3]")] = None,
+    model: Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Darknet weights of that model. [default: see models list]")
+        Path | None, typer.Option(help="Weights of that model: .weights, .h5 or .pt. [default: see models list]")
     ] = None,
     input_size: Annotated[
         int | None, typer.Option(help="Long side of the network's input, a multiple of 32. [default: 416]")
@@ -191,19 +189,6 @@ def _run(read: Callable[[], Config], *, quiet: bool) -> None:
         raise typer.Exit(1)
 
 
-@models_app.command("list")
-def models_list() -> None:
-    """List the models, and where their weights are."""
-    for status in catalogue():
-        typer.echo(f"{status.model.name:14} {status.where:8} {status.path}")
-
-
-@models_app.command("fetch")
-def models_fetch(name: Annotated[str, typer.Argument(help="A name from models list.")]) -> None:
-    """Download a model's weights into the cache, and check them."""
-    typer.echo(fetch(name))
-
-
 @app.command()
 def doctor(
     source: Annotated[str | None, typer.Argument(help="A video or camera to try; none: the machine alone.")] = None,
@@ -227,8 +212,8 @@ def control(
     typer.echo(send_command(endpoint, command))
 
 
-app.add_typer(models_app, name="models")
 feed_commands.register(app)
+model_commands.register(app)
 store_commands.register(app)
 detect_command.register(app)
 

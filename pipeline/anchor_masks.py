@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 # By the SHA-256 of the last convolution's weights, which no conversion between the formats changes.
 _TRAINED_WITH = {
     # yolov3-tiny.weights, and what ImageAI and others made of it
-    "HASH": ((3, 4, 5), (1, 2, 3)),
+    "dbe2a903a08774b3eecd04912585fb8910bb8b908f02fe1b9459eacbda692c80": ((3, 4, 5), (1, 2, 3)),
 }
 
 

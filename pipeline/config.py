@@ -29,6 +29,7 @@ from pipeline.config_sections import (
     ModelSection,
     MqttSection,
     OutputSection,
+    OwnModelSection,
     Positive,
     QueueSection,
     Section,
@@ -42,6 +43,7 @@ from pipeline.config_sections import (
     ZoneSection,
 )
 from pipeline.errors import ConfigError
+from pipeline.own_models import ModelFiles
 
 STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -82,6 +84,7 @@ class Config(StreamSettings):
     streams: dict[Annotated[str, AfterValidator(_stream_name)], StreamSection] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
     model: ModelSection = ModelSection()
+    models: dict[Text, OwnModelSection] = Field(default_factory=dict)
     events: EventSection = EventSection()
     store: StoreSection = StoreSection()
     mqtt: MqttSection = MqttSection()
@@ -97,6 +100,10 @@ class Config(StreamSettings):
         if self.source is not None and self.streams:
             raise ValueError("source and streams are both given; keep one of them")
         return self
+
+    def own_models(self) -> dict[str, ModelFiles]:
+        """The detectors of one's own, by name; none of their files is read."""
+        return {name: ModelFiles(**dict(section)) for name, section in self.models.items()}
 
     def resolved_streams(self) -> tuple[ResolvedStream, ...]:
         """Every stream with its final settings, in the order given; none where no source is given.

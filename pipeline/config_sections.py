@@ -73,6 +73,7 @@ Text = Annotated[str, AfterValidator(_some_text)]
 FilePath = Annotated[Path, AfterValidator(_some_path)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+NotNegativeInteger = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 DetectEvery = Annotated[int | Literal["auto"], PlainValidator(_detect_every)]
@@ -88,12 +89,28 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class AnchorSection(Section):
+    """Which anchors each head of the network predicts with."""
+
+    mask: Annotated[tuple[tuple[NotNegativeInteger, ...], ...], Field(min_length=1)] | None = None
+
+
+class OwnModelSection(Section):
+    """A detector of one's own."""
+
+    weights: FilePath
+    cfg: FilePath | None = None
+    network: Literal["tiny-yolov3", "yolov3", "yolov3-spp"] | None = None
+    names: FilePath | None = None
+
+
 class ModelSection(Section):
     """The detector."""
 
     name: Text = "tiny-yolov3"
     weights: FilePath | None = None
     input_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
+    anchors: AnchorSection = AnchorSection()
     square: bool = False
     engine: Literal["tensorflow", "openvino"] | None = None
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.anchor_masks import choose_masks
 from pipeline.boxes import Letterbox, clip, non_maximum_suppression
 from pipeline.engines import Engine, check_engine, create_engine
 from pipeline.errors import ConfigError, ModelError
@@ -31,7 +32,10 @@ class YoloDetector:
         model: a name of the catalogue, or a `Model`.
         weights: a file in place of the published one: Darknet's ``.weights``, ImageAI 2's ``.h5`` or ImageAI 3's
             ``.pt``.
-        input_size: longer side of the network's input in pixels, a multiple of 32.
+        input_size: longer side of the network's input in pixels, a multiple of 32; None for the model's own, which is
+            416 for the catalogue's.
+        masks: for each head of the network, the numbers of its anchors; None for those that the weights were trained
+            with. See `pipeline.anchor_masks`.
         square: letterbox into ``input_size`` x ``input_size``, which is what the weights were trained on. The default,
             the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.002 AP50.
         engine: what runs the network: ``tensorflow`` or ``openvino``.
@@ -56,7 +60,8 @@ class YoloDetector:
         model: str | Model = "tiny-yolov3",
         *,
         weights: str | Path | None = None,
-        input_size: int = 416,
+        input_size: int | None = None,
+        masks: Sequence[Sequence[int]] | None = None,
         square: bool = False,
         engine: str = "tensorflow",
         precision: str = "auto",
@@ -67,14 +72,16 @@ class YoloDetector:
         batch_size: int = 8,
         threads: int | None = None,
     ) -> None:
+        model = find_model(model) if isinstance(model, str) else model
+        input_size = model.input_size if input_size is None else input_size
         _check_options(input_size, confidence, iou, max_detections, batch_size)
         check_engine(engine, precision, threads)
-        model = find_model(model) if isinstance(model, str) else model
         network = model.network()
         if len(model.class_names) != network.class_count:
             raise ConfigError(f"{model.name}: {len(model.class_names)} class names for {network.class_count} classes.")
         path = find_weights(model, weights)
         parameters = read_weights(path, network)
+        network = choose_masks(network, parameters, masks)
         self._engine = create_engine(engine, network, parameters, precision=precision, threads=threads)
         self._class_names = model.class_names
         self._input_size = input_size

@@ -13,7 +13,7 @@ import hashlib
 import importlib.metadata
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "SIGHTLINE_CACHE"
 """Environment variable that moves the cache folder."""
+
+DEFAULT_INPUT_SIZE = 416
 
 # In the order of COCO's category ids, which is that of the networks' outputs.
 COCO_CLASS_NAMES: tuple[str, ...] = (
@@ -68,12 +70,16 @@ class Model:
         network: makes the description of the network.
         class_names: what the network's class numbers mean.
         file: its published weights, or None where only the caller has them.
+        weights: the caller's own weights, or None.
+        input_size: longer side of the network's input in pixels where nothing else is asked for.
     """
 
     name: str
     network: Callable[[], Network]
     class_names: tuple[str, ...]
     file: PublishedFile | None = None
+    weights: Path | None = None
+    input_size: int = DEFAULT_INPUT_SIZE
 
 
 def _published(name: str, size: int, sha256: str, package: str | None = None) -> PublishedFile:
@@ -118,12 +124,13 @@ class ModelStatus:
 
     Attributes:
         model: what it is about.
-        where: in the ``cache`` folder, in an installed ``package``, or ``missing`` from this machine.
+        where: in the ``cache`` folder, in an installed ``package``, the caller's ``own`` file, or ``missing`` from this
+            machine.
         path: where its weights are, or where they would be put.
     """
 
     model: Model
-    where: Literal["cache", "package", "missing"]
+    where: Literal["cache", "package", "own", "missing"]
     path: Path
 
 
@@ -132,16 +139,21 @@ def model_names() -> tuple[str, ...]:
     return tuple(_CATALOGUE)
 
 
-def find_model(name: str) -> Model:
+def find_model(name: str, also: Sequence[str] = ()) -> Model:
     """The model of that name.
+
+    Args:
+        name: of the catalogue.
+        also: names that are known elsewhere, which the message of a refusal may propose.
 
     Raises:
         ConfigError: there is none; the message lists those that are meant most likely.
     """
     if name in _CATALOGUE:
         return _CATALOGUE[name]
-    near = difflib.get_close_matches(name.lower(), _CATALOGUE, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_CATALOGUE)}."
+    known = (*also, *_CATALOGUE)
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
     raise ConfigError(f"model: there is none called {name!r}; {hint}")
 
 
@@ -154,9 +166,9 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("sightline"))
 
 
-def catalogue() -> list[ModelStatus]:
-    """Every model by name, with where its weights are; looks at this machine only."""
-    return [_status(model) for model in _CATALOGUE.values()]
+def catalogue(own: Iterable[Model] = ()) -> list[ModelStatus]:
+    """Every model by name, also of one's own, with where its weights are; looks at this machine only."""
+    return [_status(model) for model in (*_CATALOGUE.values(), *own)]
 
 
 def find_weights(model: str | Model, path: str | Path | None = None) -> Path:
@@ -171,6 +183,7 @@ def find_weights(model: str | Model, path: str | Path | None = None) -> Path:
         ModelError: no weights could be got; the message says what to do by hand.
     """
     model = find_model(model) if isinstance(model, str) else model
+    path = model.weights if path is None else path
     if path is not None:
         chosen = Path(path).expanduser()
         if not chosen.is_file():
@@ -196,6 +209,8 @@ def fetch(model: str | Model) -> Path:
 
 
 def _status(model: Model) -> ModelStatus:
+    if model.weights is not None:
+        return ModelStatus(model, "own" if model.weights.expanduser().is_file() else "missing", model.weights)
     if model.file is None:
         raise ModelError(f"{model.name}: no weights are published for this model; pass --weights FILE.")
     cached = cache_folder() / model.file.name

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.darknet_cfg import read_cfg
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError
 from pipeline.models import COCO_CLASS_NAMES, DEFAULT_INPUT_SIZE, Model, find_model, model_names
 from pipeline.yolov3 import Network, yolov3, yolov3_spp, yolov3_tiny
 
@@ -84,9 +84,7 @@ def own_model(name: str, files: ModelFiles) -> Model:
             f"{where}: {len(class_names)} class names ({given}) for a network with {network.class_count} classes."
         )
     network = replace(network, name=name)
-    return Model(
-        name, lambda: network, class_names, weights=files.weights, input_size=input_size or DEFAULT_INPUT_SIZE
-    )
+    return Model(name, lambda: network, class_names, weights=files.weights, input_size=input_size or DEFAULT_INPUT_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +97,13 @@ def _known_network(kind: str, class_count: int, labels: _Labels | None, where: s
     if kind not in NETWORKS:
         raise ConfigError(f"{where}.network: got {kind!r:.80}, expected one of {', '.join(NETWORKS)}.")
     # Weights that come without a description come from ImageAI, which trains with the masks of the cfg in circulation.
-    network = yolov3_tiny(class_count, masks=((3, 4, 5), (0, 1, 2))) if kind == "tiny-yolov3" else NETWORKS[kind](class_count)
+    network = (
+        yolov3_tiny(class_count, masks=((3, 4, 5), (0, 1, 2))) if kind == "tiny-yolov3" else NETWORKS[kind](class_count)
+    )
     if labels is None or labels.anchors is None:
         return network
     if len(labels.anchors) != len(network.anchors):
-        raise ConfigError(
-            f"{where}.names: holds {len(labels.anchors)} anchors; {kind} has {len(network.anchors)}."
-        )
+        raise ConfigError(f"{where}.names: holds {len(labels.anchors)} anchors; {kind} has {len(network.anchors)}.")
     return replace(network, anchors=labels.anchors)
 
 
@@ -164,7 +162,9 @@ def _check_names(names: Sequence[str], where: str) -> None:
     seen: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-            raise ConfigError(f"{where}: name {number} is {name!r:.80}, expected up to {_LONGEST_NAME} plain characters.")
+            raise ConfigError(
+                f"{where}: name {number} is {name!r:.80}, expected up to {_LONGEST_NAME} plain characters."
+            )
         if name in seen:
             raise ConfigError(f"{where}: name {number} is {name!r}, which is name {seen[name]} already.")
         seen[name] = number

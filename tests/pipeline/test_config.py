@@ -115,7 +115,8 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
     )
     assert problems(tmp_path, text) == [
         "my.yaml:3: model.confidense: unknown key; did you mean confidence? "
-        "(allowed in model: name, weights, input_size, square, engine, precision, confidence, iou, batch, max_wait_ms)",
+        "(allowed in model: name, weights, input_size, anchors, square, engine, precision, confidence, iou, batch, "
+        "max_wait_ms)",
         "my.yaml:4: model.iou: got 1.5, expected a number from 0 to 1, or null",
         "my.yaml:5: model.input_size: got 400, expected a whole number from 32 to 2048 that is a multiple of 32, "
         "or null",
@@ -132,7 +133,7 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("confidence: 0.3", "did you mean filters.confidence or model.confidence?"),
-        ("modle: {}", "did you mean model?"),
+        ("modle: {}", "did you mean model or models?"),
         ("zones: {a: {}}", "zones.a.polygon: is missing; expected a list of at least 3"),
         ("zones: {a: {polygon: [[0, 0], [1, 1]]}}", "zones.a.polygon: got [[0, 0], [1, 1]], expected a list of at"),
         ("lines: {a: {start: [0, 0], end: [0, 0]}}", "lines.a: start and end are the same point"),
@@ -202,7 +203,7 @@ def test_an_override_may_set_null_and_whole_sections(tmp_path: Path) -> None:
         ("model.iou", "--set model.iou: expected key.path=value, such as model.confidence=0.4"),
         ("=3", "--set =3: expected key.path=value, such as model.confidence=0.4"),
         ("model..iou=3", "--set model..iou=3: expected key.path=value, such as model.confidence=0.4"),
-        ("modle.iou=3", "--set: modle: unknown key; did you mean model?"),
+        ("modle.iou=3", "--set: modle: unknown key; did you mean model or models?"),
         ("model.iou=[", "--set model.iou=[: is not valid YAML: "),
         ("model.iou=3", "--set: model.iou: got 3, expected a number from 0 to 1"),
         ("source.x=3", '--set: source.x: source is "a.mp4", not a section with keys of its own'),

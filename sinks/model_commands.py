@@ -1,0 +1,94 @@
+"""The commands that concern models: list, fetch and convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.config import load_config
+from pipeline.errors import ConfigError, ModelError
+from pipeline.models import Model, catalogue, fetch
+from pipeline.own_models import ModelFiles, choose_model, own_model
+from pipeline.weights.formats import format_to_write, read_weights, weights_format, write_weights
+from pipeline.weights.parameters import ConvolutionParameters
+from sinks.outputs import check_output, commit, partial_path, write_error
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="X.yaml", help="Your own models, from its models section.")
+]
+
+
+def list_command(config: ConfigOption = None) -> None:
+    """List the models, and where their weights are."""
+    own = [own_model(name, files) for name, files in _own(config).items()]
+    for status in catalogue(own):
+        typer.echo(f"{status.model.name:14} {status.where:8} {status.path}")
+
+
+def fetch_command(name: Annotated[str, typer.Argument(help="A name from models list.")]) -> None:
+    """Download a model's weights into the cache, and check them."""
+    typer.echo(fetch(name))
+
+
+def convert_command(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Weights of any kind; the content tells which.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="X.weights, X.h5 or X.pt: the suffix says the format.")],
+    model: Annotated[
+        str | None, typer.Option(help="Whose weights they are. [default: the one of the catalogue that they fit]")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Convert weights between Darknet's .weights, ImageAI 2's .h5 and ImageAI 3's .pt.
+
+    What they compute stays the same: batch norms are adjusted to the small number that each program adds to a variance.
+    """
+    written = format_to_write(output)
+    check_output(output)
+    if not source.is_file():
+        raise ConfigError(f"{source}: there is no such file; check the path given as IN.")
+    if output.exists() and output.samefile(source):
+        raise ConfigError(f"{output}: is the file to read as well; give another name.")
+    kind = weights_format(source)
+    candidates = [choose_model(model, _own(config))] if model is not None else [status.model for status in catalogue()]
+    chosen, parameters = _read(source, candidates)
+    partial = partial_path(output)
+    try:
+        write_weights(partial, parameters, chosen.network(), written)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise write_error(output, error) from error
+    commit(partial, output)
+    typer.echo(f"{output}: {chosen.name}, {kind} -> {written}")
+
+
+def _read(source: Path, candidates: list[Model]) -> tuple[Model, list[ConvolutionParameters]]:
+    """The first of the models that the file fits, and its weights."""
+    reasons = []
+    for candidate in candidates:
+        try:
+            return candidate, read_weights(source, candidate.network())
+        except ModelError as error:
+            reasons.append(error)
+    if len(reasons) == 1:
+        raise reasons[0]
+    names = " nor ".join(candidate.name for candidate in candidates)
+    said = "; ".join(
+        f"{name.name}: {str(reason).removeprefix(f'{source}: ')}"
+        for name, reason in zip(candidates, reasons, strict=True)
+    )
+    raise ModelError(f"{source}: fits neither {names}; say with --model whose weights they are ({said})")
+
+
+def _own(config: Path | None) -> dict[str, ModelFiles]:
+    return load_config(config).own_models() if config is not None else {}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line's."""
+    models_app = typer.Typer(help="The models and where their weights come from.", no_args_is_help=True)
+    models_app.command("list")(list_command)
+    models_app.command("fetch")(fetch_command)
+    models_app.command("convert", no_args_is_help=True)(convert_command)
+    app.add_typer(models_app, name="models")
