@@ -77,6 +77,8 @@ class YoloDetector:
         _check_options(input_size, confidence, iou, max_detections, batch_size)
         check_engine(engine, precision, threads)
         network = model.network()
+        if not isinstance(network, Network):
+            raise ConfigError(f"{model.name}: is no YOLO network; create_detector finds the right kind of detector.")
         if len(model.class_names) != network.class_count:
             raise ConfigError(f"{model.name}: {len(model.class_names)} class names for {network.class_count} classes.")
         path = find_weights(model, weights)

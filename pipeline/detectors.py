@@ -8,23 +8,24 @@ from typing import Any
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.models import Model, find_model
-from pipeline.types import Detector
+from pipeline.retinanet.architecture import RetinaNet
+from pipeline.retinanet.detector import RetinaNetDetector
 
 
-def create_detector(model: str | Model, **options: Any) -> Detector:
+def create_detector(model: str | Model, **options: Any) -> YoloDetector | RetinaNetDetector:
     """The detector that runs a model.
 
     Args:
         model: a name of the catalogue, or a `Model`.
-        options: what the detector's class takes besides the model, such as `YoloDetector`'s. One that is None, or is
-            not given, is left to the class, whose defaults are those the model was published with.
+        options: what the detector's class takes besides the model: see `YoloDetector` and `RetinaNetDetector`. One that
+            is None, or is not given, is left to the class, whose defaults are those the model was published with.
 
     Raises:
         ConfigError: an option that this kind of model doesn't have, or can't use; a model that there is not.
         ModelError: weights that are missing, damaged, or belong to another network.
     """
     model = find_model(model) if isinstance(model, str) else model
-    kind = YoloDetector
+    kind = RetinaNetDetector if isinstance(model.network(), RetinaNet) else YoloDetector
     given = {name: value for name, value in options.items() if value is not None}
     known = [name for name in inspect.signature(kind).parameters if name != "model"]
     for name in given:

@@ -2,7 +2,8 @@
 
 Looked for in this order: the path that the caller gives, the cache folder, a file inside an installed package (found
 in the package's metadata; the package is never imported), a download. A catalogue file counts only if its SHA-256 is
-right.
+right, or as much of it as its publisher tells: PyTorch puts the first eight digits into a file's name and checks no
+more itself, which guards against damage but not against somebody who makes a file to fit.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import hashlib
 import importlib.metadata
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ConfigError, ModelError
+from pipeline.retinanet.architecture import RetinaNet, coco_slots
 from pipeline.yolov3 import Network, yolov3, yolov3_tiny
 
 logger = logging.getLogger(__name__)
@@ -48,14 +51,14 @@ class PublishedFile:
 
     Attributes:
         name: what it is called wherever it is kept.
-        size: bytes.
-        sha256: hexadecimal.
+        size: bytes; None where the publisher doesn't tell.
+        sha256: hexadecimal; its first digits where the publisher tells no more.
         urls: where it can be downloaded, first choice first.
         package: an installed distribution that may hold a file of this name, or None.
     """
 
     name: str
-    size: int
+    size: int | None
     sha256: str
     urls: tuple[str, ...]
     package: str | None = None
@@ -71,11 +74,12 @@ class Model:
         class_names: what the network's class numbers mean.
         file: its published weights, or None where only the caller has them.
         weights: the caller's own weights, or None.
-        input_size: longer side of the network's input in pixels where nothing else is asked for.
+        input_size: in pixels, where nothing else is asked for: the longer side of a YOLO network's input, the shorter
+            one that RetinaNet scales a picture to.
     """
 
     name: str
-    network: Callable[[], Network]
+    network: Callable[[], Network | RetinaNet]
     class_names: tuple[str, ...]
     file: PublishedFile | None = None
     weights: Path | None = None
@@ -89,6 +93,12 @@ def _published(name: str, size: int, sha256: str, package: str | None = None) ->
     )
     return PublishedFile(name, size, sha256, urls, package)
 
+
+def _retinanet() -> RetinaNet:
+    return RetinaNet("retinanet", coco_slots(COCO_CLASS_NAMES))
+
+
+_RETINANET_FILE = "retinanet_resnet50_fpn_coco-eeacb38b.pth"
 
 _CATALOGUE = {
     model.name: model
@@ -113,6 +123,21 @@ _CATALOGUE = {
                 248_007_048,
                 "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
             ),
+        ),
+        Model(
+            "retinanet",
+            _retinanet,
+            COCO_CLASS_NAMES,
+            PublishedFile(
+                _RETINANET_FILE,
+                None,
+                "eeacb38b",
+                (
+                    f"https://download.pytorch.org/models/{_RETINANET_FILE}",
+                    f"https://github.com/OlafenwaMoses/ImageAI/releases/download/3.0.0-pretrained/{_RETINANET_FILE}",
+                ),
+            ),
+            input_size=800,
         ),
     )
 }
@@ -240,7 +265,7 @@ def is_genuine(path: Path, file: PublishedFile) -> bool:
         status = path.stat()
     except OSError:
         return False
-    if status.st_size == file.size and _sha256(path, status.st_mtime_ns) == file.sha256:
+    if file.size in (None, status.st_size) and _sha256(path, status.st_mtime_ns).startswith(file.sha256):
         return True
     logger.warning("%s is not the published file (its size or SHA-256 differs); looking elsewhere", path)
     return False
@@ -254,22 +279,13 @@ def _sha256(path: Path, modified_ns: int) -> str:
 
 
 def _download(model: Model, file: PublishedFile, target: Path) -> Path:
-    import pooch
     import requests
 
-    pooch.get_logger().setLevel(logging.WARNING)
     reasons = []
     for url in file.urls:
-        logger.info("downloading the weights of %s (%.0f MB) from %s", model.name, file.size / 1e6, url)
+        logger.info("downloading the weights of %s from %s", model.name, url)
         try:
-            # Lands under a temporary name, and under its own only when the hash is right.
-            pooch.retrieve(
-                url,
-                known_hash=f"sha256:{file.sha256}",
-                fname=target.name,
-                path=target.parent,
-                downloader=pooch.HTTPDownloader(timeout=(10, 60)),
-            )
+            _retrieve(url, file, target)
         except (requests.RequestException, OSError, ValueError) as error:
             reasons.append(f"{url.split('/')[2]}: {_reason(error)}")
         else:
@@ -278,6 +294,21 @@ def _download(model: Model, file: PublishedFile, target: Path) -> Path:
         f"{model.name}: can't download {file.name} ({'; '.join(reasons)}). Get it where there is a network, "
         f"for example from {file.urls[0]}, and put it at {target}, or pass --weights FILE."
     )
+
+
+def _retrieve(url: str, file: PublishedFile, target: Path) -> None:
+    """Download into a folder beside ``target``, and let it land there only when it is the published file."""
+    import pooch
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        downloader = pooch.HTTPDownloader(timeout=(10, 60))
+        # Not told the hash, of which pooch takes nothing less than the whole.
+        path = Path(pooch.retrieve(url, known_hash=None, fname=target.name, path=folder, downloader=downloader))
+        if not is_genuine(path, file):
+            raise ValueError("the hash is another")
+        path.replace(target)
 
 
 def _reason(error: Exception) -> str:

@@ -94,7 +94,7 @@ class TensorFlowEngine:
         with graph.as_default():
             images = tf.compat.v1.placeholder(tf.uint8, (None, None, None, 3))
             heads = _Builder(network, parameters, self.precision).build(images)
-        self._session = tf.compat.v1.Session(graph=graph, config=_session_config(self.threads, self.device))
+        self._session = tf.compat.v1.Session(graph=graph, config=session_config(self.threads, self.device))
         self._run = self._session.make_callable([head.name for head in heads], feed_list=[images.name])
 
     def heads(self, images: Image) -> list[Float32Array]:
@@ -107,7 +107,7 @@ class TensorFlowEngine:
         self._session.close()
 
 
-def _session_config(threads: int, device: str) -> Any:
+def session_config(threads: int, device: str) -> Any:
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads,
         # The layers run one after another: a second one at a time would only take cores from the first.

@@ -13,6 +13,7 @@ from pipeline.models import Model, catalogue, fetch
 from pipeline.own_models import ModelFiles, choose_model, own_model
 from pipeline.weights.formats import format_to_write, read_weights, weights_format, write_weights
 from pipeline.weights.parameters import ConvolutionParameters
+from pipeline.yolov3 import Network
 from sinks.outputs import check_output, commit, partial_path, write_error
 
 ConfigOption = Annotated[
@@ -51,11 +52,11 @@ def convert_command(
     if output.exists() and output.samefile(source):
         raise ConfigError(f"{output}: is the file to read as well; give another name.")
     kind = weights_format(source)
-    candidates = [choose_model(model, _own(config))] if model is not None else [status.model for status in catalogue()]
-    chosen, parameters = _read(source, candidates)
+    candidates = [choose_model(model, _own(config))] if model is not None else _convertible()
+    chosen, network, parameters = _read(source, candidates)
     partial = partial_path(output)
     try:
-        write_weights(partial, parameters, chosen.network(), written)
+        write_weights(partial, parameters, network, written)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise write_error(output, error) from error
@@ -63,12 +64,21 @@ def convert_command(
     typer.echo(f"{output}: {chosen.name}, {kind} -> {written}")
 
 
-def _read(source: Path, candidates: list[Model]) -> tuple[Model, list[ConvolutionParameters]]:
-    """The first of the models that the file fits, and its weights."""
+def _convertible() -> list[Model]:
+    return [status.model for status in catalogue() if isinstance(status.model.network(), Network)]
+
+
+def _read(source: Path, candidates: list[Model]) -> tuple[Model, Network, list[ConvolutionParameters]]:
+    """The first of the models that the file fits, its network and its weights."""
     reasons = []
     for candidate in candidates:
+        network = candidate.network()
+        if not isinstance(network, Network):
+            raise ConfigError(
+                f"--model: the weights of {candidate.name} come in one format only; leave them as they are."
+            )
         try:
-            return candidate, read_weights(source, candidate.network())
+            return candidate, network, read_weights(source, network)
         except ModelError as error:
             reasons.append(error)
     if len(reasons) == 1:

@@ -14,7 +14,7 @@ from pipeline.models import catalogue
 from pipeline.own_models import choose_model
 from pipeline.yolov3 import yolov3_tiny
 from run_pipeline import main
-from tests.pipeline.darknet_files import narrow, random_parameters, write_configuration, write_weights
+from tests.pipeline.darknet_files import narrow, random_parameters, write_configuration, write_weights, yolo_of
 
 TEXT = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -65,7 +65,7 @@ def test_its_configurations_describe_models(folder: Path) -> None:
     own = load_config(folder / "imageai.yaml").own_models()
     model = choose_model("helmets", own)
     assert model.class_names == NAMES
-    assert model.network().masks() == ((3, 4, 5), (0, 1, 2))
+    assert yolo_of(model).masks() == ((3, 4, 5), (0, 1, 2))
 
 
 def test_its_program_runs(folder: Path) -> None:

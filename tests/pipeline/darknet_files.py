@@ -9,9 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.models import Model
 from pipeline.weights import BatchNorm, ConvolutionParameters
 from pipeline.weights.parameters import DARKNET_EPSILON
 from pipeline.yolov3 import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
+
+
+def yolo_of(model: Model) -> Network:
+    """The network of a model that is a YOLO."""
+    network = model.network()
+    assert isinstance(network, Network)
+    return network
 
 
 def miniature() -> Network:

@@ -10,10 +10,12 @@ import pytest
 
 from pipeline.detector import YoloDetector
 from pipeline.models import Model
+from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.types import Detections, Detector, Image
 from tests.fakes import BlobDetector
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import blocks
+from tests.pipeline.retinanet_files import shallow, shallow_model, write_random_weights
 
 
 def _blobs(request: pytest.FixtureRequest) -> Detector:
@@ -39,12 +41,19 @@ def _tiny(request: pytest.FixtureRequest) -> Detector:
     return YoloDetector(weights=request.getfixturevalue("tiny_weights"), input_size=160)
 
 
+def _retinanet(request: pytest.FixtureRequest) -> Detector:
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("weights")
+    weights = write_random_weights(folder / "shallow.pth", shallow())
+    return RetinaNetDetector(shallow_model(), weights=weights, input_size=64, batch_size=2, precision="float32")
+
+
 DETECTORS: dict[str, Callable[[pytest.FixtureRequest], Detector]] = {
     "blobs": _blobs,
     "miniature": _random_weights,
     "miniature-square": _square,
     "miniature-bfloat16": _bfloat16,
     "tiny-yolov3": _tiny,
+    "retinanet": _retinanet,
 }
 
 

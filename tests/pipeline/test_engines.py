@@ -230,11 +230,11 @@ def test_openvino_runs_without_tensorflow() -> None:
 def test_tensorflow_takes_float16_to_a_gpu(
     asked: str, gpus: int, precision: str, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pipeline.tensorflow_engine import _session_config, choose_device, choose_precision
+    from pipeline.tensorflow_engine import choose_device, choose_precision, session_config
 
     assert choose_precision(asked, gpus) == precision
     assert choose_device(precision, gpus) == device
     assert ("TensorFlow sees none" in caplog.text) == (precision == "float16" and not gpus)
-    config = _session_config(2, device)
+    config = session_config(2, device)
     assert dict(config.device_count) == ({} if device == "gpu" else {"GPU": 0})
     assert config.gpu_options.allow_growth

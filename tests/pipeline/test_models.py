@@ -17,7 +17,7 @@ import pytest
 from pipeline import models
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import Model, PublishedFile, catalogue, fetch, find_model, find_weights
-from pipeline.yolov3 import yolov3_tiny
+from pipeline.yolov3 import Network, yolov3_tiny
 
 CONTENT = b"the published weights" * 100
 
@@ -62,9 +62,11 @@ def test_the_classes_are_cocos_in_order() -> None:
 def test_the_catalogue_fits_its_networks() -> None:
     for name in models.model_names():
         model = find_model(name)
+        network = model.network()
         assert model.file is not None
-        assert model.file.size == 20 + 4 * model.network().parameter_count()
-        assert len(model.class_names) == model.network().class_count
+        if isinstance(network, Network):
+            assert model.file.size == 20 + 4 * network.parameter_count()
+        assert len(model.class_names) == network.class_count
         assert len(model.file.urls) == 2
 
 
@@ -79,8 +81,8 @@ def test_unknown_model_names_what_may_be_meant(given: str, meant: str) -> None:
 
 
 def test_a_name_like_nothing_gets_the_whole_list() -> None:
-    with pytest.raises(ConfigError, match="known are tiny-yolov3, yolov3"):
-        find_model("resnet")
+    with pytest.raises(ConfigError, match="known are tiny-yolov3, yolov3, retinanet"):
+        find_model("zebra")
 
 
 def test_the_callers_file_comes_first(tmp_path: Path, cache: Path) -> None:
@@ -165,6 +167,22 @@ def test_a_download_that_is_not_the_file_is_thrown_away(site: tuple[Path, str], 
     assert list(cache.iterdir()) == []
 
 
+def test_a_hash_of_which_only_the_beginning_is_published(site: tuple[Path, str], cache: Path) -> None:
+    folder, address = site
+    (folder / "a.pth").write_bytes(CONTENT)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    for known, right in ((digest[:8], True), ("00000000", False)):
+        file = PublishedFile("a.pth", None, known, (f"{address}/a.pth",))
+        model = Model("test", yolov3_tiny, models.COCO_CLASS_NAMES, file)
+        if right:
+            assert fetch(model) == cache / "a.pth"
+            (cache / "a.pth").unlink()
+        else:
+            with pytest.raises(ModelError, match="what came is not the published file"):
+                fetch(model)
+            assert list(cache.iterdir()) == []
+
+
 def test_without_network_the_message_says_what_to_do(cache: Path) -> None:
     model = model_with("http://127.0.0.1:9/a.weights")
     with pytest.raises(ModelError) as caught:
@@ -188,7 +206,7 @@ def test_a_cache_that_can_not_be_written(
 
 def test_the_catalogue_says_where_weights_are(cache: Path, tmp_path: Path) -> None:
     by_name = {status.model.name: status for status in catalogue()}
-    assert set(by_name) == {"tiny-yolov3", "yolov3"}
+    assert set(by_name) == {"tiny-yolov3", "yolov3", "retinanet"}
     assert by_name["yolov3"].where == "missing"
     assert by_name["yolov3"].path == cache / "yolov3.weights"
     assert not cache.exists()

@@ -24,6 +24,7 @@ from tests.pipeline.darknet_files import (
     narrow,
     random_parameters,
     write_configuration,
+    yolo_of,
 )
 from tests.pipeline.darknet_files import (
     write_weights as write_darknet,
@@ -71,7 +72,7 @@ def test_a_detector_from_its_files(files: ModelFiles) -> None:
 def test_the_same_detections_from_every_kind_of_file(files: ModelFiles, suffix: str, tmp_path: Path) -> None:
     original = own_model("helmets", files)
     path = tmp_path / f"my{suffix}"
-    write_weights(path, read_weights(files.weights, original.network()), original.network(), format_to_write(path))
+    write_weights(path, read_weights(files.weights, yolo_of(original)), yolo_of(original), format_to_write(path))
     first = YoloDetector(original, confidence=0.3, precision="float32").detect([picture()])[0]
     second = YoloDetector(original, weights=path, confidence=0.3, precision="float32").detect([picture()])[0]
     assert_same(second, first)
@@ -96,7 +97,7 @@ def test_official_weights_keep_their_anchors_whatever_the_cfg_says(
     circulating = yolov3_tiny(masks=((3, 4, 5), (0, 1, 2)))
     cfg = write_configuration(tmp_path / "yolov3-tiny.cfg", circulating, height=416, width=416)
     own = own_model("downloaded", ModelFiles(tiny_weights, cfg))
-    assert own.network().masks() == ((3, 4, 5), (0, 1, 2))
+    assert yolo_of(own).masks() == ((3, 4, 5), (0, 1, 2))
     image = picture()
     options = {"precision": "float32", "confidence": 0.001}
     with caplog.at_level(logging.WARNING):
@@ -111,11 +112,11 @@ def test_models_that_imageai_trained_need_no_cfg(tmp_path: Path) -> None:
     anchors = [[100, 90, 150, 190, 370, 320], [30, 60, 60, 45, 50, 110], [10, 13, 16, 30, 33, 23]]
     labels = tmp_path / "detection_config.json"
     labels.write_text(json.dumps({"labels": NAMES, "anchors": anchors}))  # ImageAI 2: coarsest first
-    network = own_model("my", ModelFiles(tmp_path / "x.h5", network="yolov3", names=labels)).network()
+    network = yolo_of(own_model("my", ModelFiles(tmp_path / "x.h5", network="yolov3", names=labels)))
     assert network.heads()[0].anchors == ((100, 90), (150, 190), (370, 320))
     assert network.heads()[2].anchors == ((10, 13), (16, 30), (33, 23))
     labels.write_text(json.dumps({"labels": NAMES, "anchors": [5, 6, 10, 14, 23, 27, 37, 58, 81, 82, 135, 169]}))
-    network = own_model("my", ModelFiles(tmp_path / "x.pt", network="tiny-yolov3", names=labels)).network()
+    network = yolo_of(own_model("my", ModelFiles(tmp_path / "x.pt", network="tiny-yolov3", names=labels)))
     assert network.heads()[1].anchors == ((5, 6), (10, 14), (23, 27))  # as ImageAI 3 trains
     assert network.class_count == 3
 

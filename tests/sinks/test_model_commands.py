@@ -39,7 +39,7 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
 def test_list_shows_own_models(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list", "--config", str(config)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["tiny-yolov3", "yolov3", "my-model"]
+    assert [line.split()[0] for line in lines] == ["tiny-yolov3", "yolov3", "retinanet", "my-model"]
     assert lines[-1].split()[1:] == ["own", str(config.parent / "my.weights")]
 
 
@@ -71,6 +71,7 @@ def test_convert_finds_the_model_by_itself(
         ("none.weights", "a.pt", [], 2, "there is no such file"),
         ("my.weights", "none/a.pt", [], 1, "the folder"),
         ("my.weights", "my.weights", [], 2, "is the file to read as well"),
+        ("my.weights", "a.pt", ["--model", "retinanet"], 2, "the weights of retinanet come in one format only"),
         ("my.weights", "a.pt", [], 1, "fits neither tiny-yolov3 nor yolov3; say with --model"),
         ("my.weights", "a.pt", ["--model", "yolov3"], 1, "yolov3 with 80 classes needs exactly"),
         ("my.weights", "a.pt", ["--model", "yolo"], 2, "there is none called 'yolo'"),
