@@ -11,7 +11,7 @@ from typing import ClassVar
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
 from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
-from pipeline.models import COCO_CLASS_NAMES
+from pipeline.models import COCO_CLASS_NAMES, Model
 from pipeline.types import Detections, Detector, Image
 
 PathLike = str | os.PathLike[str]
@@ -79,6 +79,7 @@ class DetectionModel:
         self._speed = "normal"
         self._loaded: SharedDetector | None = None
         self._lowest = _LOWEST_SCORE
+        self._iou: float | None = None  # the detector's own
 
     def setModelTypeAsYOLOv3(self) -> None:
         """Use YOLOv3."""
@@ -150,8 +151,13 @@ class DetectionModel:
         if self._model is None:
             raise ConfigError(f"no model type is set: call {self._TYPES} before loadModel()")
         size = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
-        detector = create_detector(self._model, weights=self._path, input_size=size, confidence=self._lowest)
-        self._loaded = SharedDetector(detector)
+        described = self._described(self._model)
+        options = {"weights": self._path, "input_size": size, "confidence": self._lowest, "iou": self._iou}
+        self._loaded = SharedDetector(create_detector(described, **options))
+
+    def _described(self, model: str) -> str | Model:
+        """What is to be loaded for a model type."""
+        return model
 
     def _detector(self, minimum_percentage: float) -> SharedDetector:
         """The loaded detector, which reports objects of that percentage and more.
