@@ -8,6 +8,10 @@ from __future__ import annotations
 PORTED = {
     "from imageai.Detection import VideoObjectDetection": "from pipeline.imageai import VideoObjectDetection",
     "from imageai.Detection import ObjectDetection": "from pipeline.imageai import ObjectDetection",
+    "from imageai.Detection.Custom import CustomObjectDetection": "from pipeline.imageai import CustomObjectDetection",
+    "from imageai.Detection.Custom import CustomVideoObjectDetection": (
+        "from pipeline.imageai import CustomVideoObjectDetection"
+    ),
     "from imageai.Classification import ImageClassification": "from pipeline.imageai import ImageClassification",
     "from imageai.Prediction import ImagePrediction": "from pipeline.imageai import ImagePrediction",
 }
@@ -272,4 +276,39 @@ boxes, _ = finder.detectObjectsFromImage(input_image=os.path.join(folder, "ride.
 bare, _ = finder.detectObjectsFromImage(input_image=os.path.join(folder, "ride.jpg"), output_type="array",
     minimum_percentage_probability=30, display_percentage_probability=False, display_object_name=False,
     display_box=False)
+"""
+
+OWN_PICTURE = """
+from imageai.Detection.Custom import CustomObjectDetection
+
+finder = CustomObjectDetection()
+finder.setModelTypeAsTinyYOLOv3()
+finder.setModelPath("tiny-yolov3.pt")
+finder.setJsonPath("riders_tiny-yolov3_detection_config.json")
+finder.loadModel()
+found = finder.detectObjectsFromImage(input_image="ride.jpg", output_image_path="ride_found.jpg")
+for each in found:
+    print(each["name"], " : ", each["percentage_probability"], " : ", each["box_points"])
+weaker = finder.detectObjectsFromImage(input_image="ride.jpg", output_image_path="ride_found.jpg",
+    minimum_percentage_probability=5, nms_treshold=0.3)
+"""
+
+OWN_VIDEO = """
+from imageai.Detection.Custom import CustomVideoObjectDetection
+import os
+
+folder = os.getcwd()
+counts = []
+
+def for_frame(frame_number, output_array, output_count):
+    counts.append(output_count)
+
+finder = CustomVideoObjectDetection()
+finder.setModelTypeAsTinyYOLOv3()
+finder.setModelPath("yolo-tiny.h5")
+finder.setJsonPath("riders_tiny-yolov3_detection_config.json")
+finder.loadModel()
+written = finder.detectObjectsFromVideo(input_file_path="street.mp4",
+    output_file_path=os.path.join(folder, "street_found"), frames_per_second=20, per_frame_function=for_frame,
+    minimum_percentage_probability=30, log_progress=True)
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from pipeline.detectors import create_detector
 from pipeline.imageai import model
+from pipeline.models import COCO_CLASS_NAMES, Model
 from pipeline.sources import open_source
 from pipeline.types import Image
 from pipeline.weights import read_weights
@@ -54,6 +56,10 @@ def originals(pictures: list[Image], tiny_weights: Path, tmp_path_factory: pytes
     parameters = read_weights(tiny_weights, network)
     for name, kind in MODELS.items():
         write_weights(folder / name, parameters, network, kind)
+    # What ImageAI's training writes beside the weights: here with names of one's own for what they were trained on.
+    sides = [10, 14, 23, 27, 37, 58, 81, 82, 135, 169, 344, 319]
+    described = {"labels": [f"my {name}" for name in COCO_CLASS_NAMES], "anchors": sides}
+    (folder / "riders_tiny-yolov3_detection_config.json").write_text(json.dumps(described))
     return folder
 
 
@@ -77,8 +83,10 @@ def _loaded(model_name: str, target: Path, **options: Any) -> Any:
     return create_detector(model_name, weights=target, **options)
 
 
-def _kept(model_name: str, *, weights: Path, **options: Any) -> Any:
-    return _loaded(model_name, weights.resolve(), **options)
+def _kept(described: str | Model, *, weights: Path, **options: Any) -> Any:
+    if isinstance(described, Model):
+        return create_detector(described, weights=weights, **options)
+    return _loaded(described, weights.resolve(), **options)
 
 
 def ported(script: str) -> str:
@@ -295,6 +303,23 @@ def test_names_probabilities_and_boxes_can_be_hidden(folder: Path) -> None:
         middle = (slice(top + 4, bottom - 4), slice(left + 4, right - 4))
         # Boxes are frames: nothing is drawn inside, but where another's edge crosses.
         assert (boxes[middle] == plain[middle]).mean() > 0.8
+
+
+def test_a_model_of_ones_own_in_pictures(folder: Path) -> None:
+    variables = run(scripts.OWN_PICTURE)
+    assert_objects(variables["found"], tracked=False, minimum=40)
+    assert {"my person", "my bicycle"} == {item["name"] for item in variables["found"]}
+    assert_objects(variables["weaker"], tracked=False, minimum=5)
+    assert len(variables["weaker"]) > len(variables["found"])
+    assert (folder / "ride_found.jpg").stat().st_size > 0
+
+
+def test_a_model_of_ones_own_in_videos(folder: Path) -> None:
+    variables = run(scripts.OWN_VIDEO)
+    assert variables["written"] == str(folder / "street_found.mp4")
+    total = sum((Counter(counts) for counts in variables["counts"]), Counter())
+    assert len(variables["counts"]) == COUNT
+    assert total["my person"] > 20
 
 
 def mean(counts: list[dict[str, int]]) -> dict[str, float]:
