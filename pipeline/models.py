@@ -14,12 +14,12 @@ import hashlib
 import importlib.metadata
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.download import download, showing_progress
 from pipeline.errors import ConfigError, ModelError
 from pipeline.retinanet.architecture import RetinaNet, coco_slots
 from pipeline.yolov3 import Network, yolov3, yolov3_tiny
@@ -186,9 +186,9 @@ def cache_folder() -> Path:
     """Where downloaded weights are kept: $SIGHTLINE_CACHE, or the place the system keeps such things."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("sightline"))
+    return platformdirs.user_cache_path("sightline")
 
 
 def catalogue(own: Iterable[Model] = ()) -> list[ModelStatus]:
@@ -279,43 +279,13 @@ def _sha256(path: Path, modified_ns: int) -> str:
 
 
 def _download(model: Model, file: PublishedFile, target: Path) -> Path:
-    import requests
-
-    reasons = []
-    for url in file.urls:
-        logger.info("downloading the weights of %s from %s", model.name, url)
-        try:
-            _retrieve(url, file, target)
-        except (requests.RequestException, OSError, ValueError) as error:
-            reasons.append(f"{url.split('/')[2]}: {_reason(error)}")
-        else:
-            return target
-    raise ModelError(
-        f"{model.name}: can't download {file.name} ({'; '.join(reasons)}). Get it where there is a network, "
-        f"for example from {file.urls[0]}, and put it at {target}, or pass --weights FILE."
-    )
-
-
-def _retrieve(url: str, file: PublishedFile, target: Path) -> None:
-    """Download into a folder beside ``target``, and let it land there only when it is the published file."""
-    import pooch
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        downloader = pooch.HTTPDownloader(timeout=(10, 60))
-        # Not told the hash, of which pooch takes nothing less than the whole.
-        path = Path(pooch.retrieve(url, known_hash=None, fname=target.name, path=folder, downloader=downloader))
-        if not is_genuine(path, file):
-            raise ValueError("the hash is another")
-        path.replace(target)
-
-
-def _reason(error: Exception) -> str:
-    """The end of the chain that a failed connection is wrapped in, on one line."""
-    if isinstance(error, ValueError) and "hash" in str(error):
-        return "what came is not the published file"
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
-    return " ".join(str(cause).split()) or type(cause).__name__
+    logger.info("downloading the weights of %s", model.name)
+    try:
+        with showing_progress(file.name, file.size) as progress:
+            download(file.urls, target, size=file.size, sha256=file.sha256, progress=progress)
+    except ModelError as error:
+        raise ModelError(
+            f"{model.name}: can't download {file.name} ({error}). Get it where there is a network, for example from "
+            f"{file.urls[0]}, and put it at {target}, or pass --weights FILE."
+        ) from error
+    return target

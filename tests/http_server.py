@@ -5,7 +5,9 @@
 
 The k-th picture of ``camera.mjpeg`` shows the number k and the milliseconds of ``time.monotonic()`` when it was sent.
 Without ``count`` it sends until the reader goes; ``stall_after=N`` keeps the connection open but silent behind N
-pictures. With ``serve_http(..., user=, password=)`` everything asks for basic authentication.
+pictures. Any other file is sent whole, with ``?ranges=1`` from the byte on that was asked for; ``?break_after=N`` ends
+the connection behind N bytes of an answer. The ranges that are asked for are added to ``asked``. With
+``serve_http(..., user=, password=)`` everything asks for basic authentication.
 """
 
 from __future__ import annotations
@@ -30,11 +32,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, folder: Path, authorization: str | None) -> None:
+    def __init__(self, folder: Path, authorization: str | None, asked: list[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.authorization = authorization
         self.stopping = threading.Event()
+        self.asked = asked
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -54,16 +57,26 @@ class _Handler(BaseHTTPRequestHandler):
                 settings = {key: float(values[0]) for key, values in parse_qs(parts.query).items()}
                 self._send_pictures(**settings)
             elif (self.server.folder / name).is_file():
-                self._send_file((self.server.folder / name).read_bytes())
+                settings = {key: float(values[0]) for key, values in parse_qs(parts.query).items()}
+                self._send_file((self.server.folder / name).read_bytes(), **settings)
             else:
                 self.send_error(404)
 
-    def _send_file(self, data: bytes) -> None:
-        self.send_response(200)
+    def _send_file(self, data: bytes, break_after: float = float("inf"), ranges: float = 0) -> None:
+        whole, start = len(data), 0
+        asked = self.headers.get("Range", "")
+        self.server.asked.append(asked)
+        if asked and ranges:
+            start = int(asked.removeprefix("bytes=").partition("-")[0])
+            data = data[start:]
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
+        else:
+            self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data if break_after >= len(data) else data[: int(break_after)])
 
     def _send_pictures(self, count: float = float("inf"), fps: float = 25, stall_after: float = float("inf")) -> None:
         self.send_response(200)
@@ -85,12 +98,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve_http(folder: Path, *, user: str | None = None, password: str = "") -> Iterator[str]:
+def serve_http(
+    folder: Path, *, user: str | None = None, password: str = "", asked: list[str] | None = None
+) -> Iterator[str]:
     """Serve on a free port of 127.0.0.1 while the block runs; gives ``http://127.0.0.1:PORT``."""
     authorization = None
     if user is not None:
         authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    server = _Server(folder, authorization)
+    server = _Server(folder, authorization, asked if asked is not None else [])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
