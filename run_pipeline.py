@@ -83,10 +83,11 @@ def run(
     ] = False,
     model: Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights of that model: .weights, .h5 or .pt. [default: see models list]")
+        Path | None, typer.Option(help="Weights of that model: .weights, .h5, .pt, .pth. [default: see models list]")
     ] = None,
     input_size: Annotated[
-        int | None, typer.Option(help="Long side of the network's input, a multiple of 32. [default: 416]")
+        int | None,
+        typer.Option(help="Long side (retinanet: short side) of the input, a multiple of 32. [default: the model's]"),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="tensorflow or openvino. [default: tensorflow]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16. [default: auto]")] = None,

@@ -61,7 +61,7 @@ def detect_command(
         Path | None, typer.Option(help="Weights of that model. [default: see models list]", show_default=False)
     ] = None,
     input_size: Annotated[
-        int | None, typer.Option(help="Long side of the network's input. [default: the model's]")
+        int | None, typer.Option(help="Long side (retinanet: short side) of the input. [default: the model's]")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16. [default: auto]")] = None,
     classes: Annotated[

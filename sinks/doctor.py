@@ -25,8 +25,10 @@ import numpy as np
 import psutil
 
 from pipeline.detector import YoloDetector
+from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, PipelineError, SinkError
 from pipeline.models import catalogue, find_model
+from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.sources import open_source
 from pipeline.sources.uri import redact
 from pipeline.types import Detector, Image, Source, SourceInfo
@@ -49,7 +51,7 @@ def examine(
     detector: Detector | None = None,
     model: str = "tiny-yolov3",
     weights: str | Path | None = None,
-    input_size: int = 416,
+    input_size: int | None = None,
     seconds: float = 3.0,
     folder: str | os.PathLike[str] = ".",
     connect: Callable[[str], Source] = open_source,
@@ -60,7 +62,7 @@ def examine(
 
     Args:
         source: what ``open_source`` takes; without one a camera of 640x480 at 25 frames per second is assumed.
-        detector: to be timed; default: one of ``model``, ``weights`` and ``input_size``.
+        detector: to be timed; default: one of ``model``, ``weights`` and ``input_size``, of which None is the model's.
         seconds: about how long each stage is timed.
         folder: where outputs are to go.
         connect: opens the source.
@@ -203,16 +205,16 @@ def _examine_detector(
     detector: Detector | None,
     model: str,
     weights: str | Path | None,
-    input_size: int,
+    input_size: int | None,
     images: Sequence[Image],
     seconds: float,
     checks: list[Check],
 ) -> tuple[dict[int, float], tuple[int, int] | None]:
-    own: YoloDetector | None = None
+    own: YoloDetector | RetinaNetDetector | None = None
     try:
         if detector is None:
             _weights(model, weights, checks)
-            detector = own = YoloDetector(model, weights=weights, input_size=input_size)
+            detector = own = create_detector(model, weights=weights, input_size=input_size)
         height, width = images[0].shape[:2]
         shape = detector.warm_up(height, width)
         rates = {}

@@ -24,7 +24,6 @@ from pipeline.retinanet.engine import RetinaNetEngine
 from pipeline.retinanet.preprocessing import Placement
 from pipeline.retinanet.weights import read_retinanet_weights
 from pipeline.types import Detections, Float32Array
-from run_pipeline import main
 from tests.oracles.retinanet_weights import ANCHORS, SLOTS, USED_SLOTS, picture, samples
 from tests.pipeline.retinanet_files import shallow, shallow_model, write_random_weights
 
@@ -248,13 +247,3 @@ def test_what_it_does_not_have(tiny_weights: Path) -> None:
         YoloDetector("retinanet", weights=tiny_weights)
     with pytest.raises(ConfigError, match="odd: its class names are not those of its network"):
         RetinaNetDetector(Model("odd", shallow, COCO_CLASS_NAMES[::-1]), weights=tiny_weights)
-
-
-def test_it_runs_from_the_command_line(
-    weights: Path, demo_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tracks, options = tmp_path / "tracks.txt", ["--input-size", "96", "--confidence", "0.1", "--duration", "0.4"]
-    command = [str(demo_clip), "--model", "retinanet", "--weights", str(weights), "--tracks", str(tracks), *options]
-    assert main(command) == 0
-    assert "10 processed" in capsys.readouterr().out
-    assert len(tracks.read_text(encoding="ascii").splitlines()) > 10  # random weights see things everywhere
