@@ -20,7 +20,7 @@ from composition import build_control, build_pipeline, build_reloader, written_f
 from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, PipelineError
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
-from sinks import detect_command, feed_commands, model_commands, store_commands
+from sinks import detect_command, engine_commands, feed_commands, model_commands, store_commands
 from sinks.outputs import OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
@@ -89,8 +89,12 @@ def run(
         int | None,
         typer.Option(help="Long side (retinanet: short side) of the input, a multiple of 32. [default: the model's]"),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="tensorflow or openvino. [default: tensorflow]")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16. [default: auto]")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="tensorflow, openvino or auto; see docs/engines.md. [default: tensorflow]")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
     ] = None,
@@ -213,6 +217,7 @@ def control(
     typer.echo(send_command(endpoint, command))
 
 
+from sinks import detect_command, engine_commands, feed_commands, model_commands, store_commands
 feed_commands.register(app)
 model_commands.register(app)
 store_commands.register(app)

@@ -112,8 +112,8 @@ class ModelSection(Section):
     input_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
     anchors: AnchorSection = AnchorSection()
     square: bool = False
-    engine: Literal["tensorflow", "openvino"] | None = None
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    engine: Literal["auto", "tensorflow", "openvino"] | None = None
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     confidence: Unit = 0.25
     iou: Unit | None = None
     batch: Annotated[int, Field(ge=1, le=64)] = 4

@@ -1,7 +1,8 @@
 """What runs a network: the protocol of engines, and the choice of one by name.
 
     tensorflow   always there     float32, bfloat16; float16 where there is a GPU
-    openvino     an extra         float32, bfloat16
+    openvino     an extra         float32, bfloat16, and int8 once a network is calibrated (`pipeline.calibration`)
+    auto         the fastest of those installed, by measurement (`pipeline.fastest_engine`)
 
 Each gives the same outputs for the same images, within what its precision costs; docs/engines.md says how much that is.
 An engine's library is imported when that engine is made, never before.
@@ -24,7 +25,7 @@ ENGINES = ("tensorflow", "openvino")
 
 PRECISIONS = {
     "tensorflow": ("auto", "float32", "bfloat16", "float16"),
-    "openvino": ("auto", "float32", "bfloat16"),
+    "openvino": ("auto", "float32", "bfloat16", "int8"),
 }
 """What each engine can be asked to compute in."""
 
@@ -39,7 +40,7 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it computes in: ``float32``, ``bfloat16``, or ``float16``."""
+        """What it computes in: ``float32``, ``bfloat16``, ``float16`` or ``int8``."""
 
     @property
     def threads(self) -> int:
@@ -71,21 +72,24 @@ def check_engine(engine: str, precision: str, threads: int | None = None) -> Non
     Raises:
         ConfigError: no such engine, one that is not installed, or a precision it does not compute in.
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"engine: got {engine!r}, expected one of {', '.join(ENGINES)}.")
+    if engine not in (*ENGINES, "auto"):
+        raise ConfigError(f"engine: got {engine!r}, expected one of auto, {', '.join(ENGINES)}.")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads: got {threads}, expected at least 1.")
     known = list(dict.fromkeys(name for names in PRECISIONS.values() for name in names))
     if precision not in known:
         raise ConfigError(f"precision: got {precision!r}, expected one of {', '.join(known)}.")
     able = [name for name in ENGINES if precision in PRECISIONS[name]]
-    if engine not in able:
+    if engine != "auto" and engine not in able:
         raise ConfigError(
             f"precision: the engine {engine} does not compute in {precision}, {' and '.join(able)} does; "
             f"expected one of {', '.join(PRECISIONS[engine])}, or engine: {able[0]}."
         )
-    if engine not in installed_engines():
-        raise ConfigError(f"engine: {engine} is not installed; install it with: pip install '{_distribution(engine)}'.")
+    wanted = [engine] if engine != "auto" else able
+    if not set(wanted) & set(installed_engines()):
+        raise ConfigError(
+            f"engine: {wanted[0]} is not installed; install it with: pip install '{_distribution(wanted[0])}'."
+        )
 
 
 def _distribution(engine: str) -> str:
@@ -99,22 +103,28 @@ def create_engine(
     *,
     precision: str = "auto",
     threads: int | None = None,
+    batch: int = 1,
 ) -> Engine:
     """The engine of that name for a network.
 
     Args:
-        engine: ``tensorflow`` or ``openvino``.
+        engine: ``tensorflow``, ``openvino``, or ``auto`` for the fastest of those installed.
         network: its description.
         parameters: one entry per convolution, in the network's order.
         precision: one of the engine's in `PRECISIONS`; ``auto`` is bfloat16 where the processor computes in it.
         threads: processor cores to use; None for all that the process may use.
+        batch: images that will come at a time, which is what ``auto`` measures with.
 
     Raises:
-        ConfigError: as `check_engine` says.
+        ConfigError: as `check_engine` says, or int8 without a calibrated network.
         ModelError: a network that the engine can't run.
     """
     check_engine(engine, precision, threads)
     threads = available_threads() if threads is None else threads
+    if engine == "auto":
+        from pipeline.fastest_engine import FastestEngine
+
+        return FastestEngine(network, parameters, precision=precision, threads=threads, batch=batch)
     if engine == "tensorflow":
         from pipeline.tensorflow_engine import TensorFlowEngine
 

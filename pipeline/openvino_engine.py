@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from pipeline.calibrated import load
 from pipeline.engines import check_engine
 from pipeline.openvino_network import build_model
 from pipeline.processor import available_threads, cpu_has_bfloat16
@@ -31,12 +32,15 @@ class OpenVinoEngine:
     Args:
         network: its description.
         parameters: one entry per convolution, in the network's order.
-        precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor computes in it. The heads come
-            out as float32 in either.
+        precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor computes in it. ``int8`` runs
+            the network that was calibrated for these weights, see `pipeline.calibration`; what of it stays outside
+            int8 is computed in what ``auto`` says. The heads come out as float32 in each.
         threads: processor cores to use; None for all that the process may use.
+        quantized: the ``openvino.Model`` for int8, where it is not the one that the cache folder has.
 
     Raises:
-        ConfigError: an option that can't be used.
+        ConfigError: an option that can't be used; int8, and no network is calibrated for these weights.
+        ModelError: the calibrated network is damaged.
     """
 
     name = "openvino"
@@ -48,16 +52,21 @@ class OpenVinoEngine:
         *,
         precision: str = "auto",
         threads: int | None = None,
+        quantized: Any = None,
     ) -> None:
         check_engine("openvino", precision, threads)
-        if precision == "auto":
-            precision = "bfloat16" if cpu_has_bfloat16() else "float32"
-        self.precision = precision
+        beside = "bfloat16" if cpu_has_bfloat16() else "float32"
+        self.precision = beside if precision == "auto" else precision
         self.threads = available_threads() if threads is None else threads
         self._outputs_per_anchor = 5 + network.class_count
-        model = build_model(network, parameters)
+        if self.precision != "int8":
+            model = build_model(network, parameters)
+        elif quantized is not None:
+            model = quantized
+        else:
+            _, model = load(network, parameters)
         settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_PRECISION_HINT": _HINTS.get(self.precision, _HINTS[beside]),
             "INFERENCE_NUM_THREADS": self.threads,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,

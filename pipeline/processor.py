@@ -40,3 +40,8 @@ def _field(name: str, cpuinfo: Path) -> str:
         if key.strip() == name:
             return value.strip()
     return ""
+
+
+def has_gpu_device() -> bool:
+    """Whether there is the device of a GPU that TensorFlow may use. Whether it can, only TensorFlow tells."""
+    return any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd"))

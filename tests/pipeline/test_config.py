@@ -121,7 +121,7 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
         "my.yaml:5: model.input_size: got 400, expected a whole number from 32 to 2048 that is a multiple of 32, "
         "or null",
         'my.yaml:6: model.precision: got "bfloat", expected one of auto, float32, bfloat16, '
-        "float16; did you mean bfloat16 or float32 or float16?",
+        "float16, int8; did you mean bfloat16 or float32 or float16?",
         "my.yaml:7: model.square: got 1, expected true or false",
         "my.yaml:8: detect_every: got 0, expected a whole number, at least 1, or auto",
         'my.yaml:10: filters.classes: got "person", expected a list, each text, or null',

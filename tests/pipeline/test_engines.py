@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from pipeline import engines
+from pipeline.calibration import calibrate
 from pipeline.engines import ENGINES, Engine, check_engine, create_engine, installed_engines
 from pipeline.errors import ConfigError
+from pipeline.models import CACHE_VARIABLE, Model
 from pipeline.processor import available_threads, cpu_has_bfloat16, cpu_name
 from pipeline.types import Image
 from pipeline.weights import ConvolutionParameters, read_darknet_weights
@@ -39,6 +42,7 @@ KINDS = [
     Kind("tensorflow", "float16", 0.02),
     Kind("openvino", "float32", 1e-3),
     Kind("openvino", "bfloat16", 0.1),
+    Kind("openvino", "int8", 0.5),
 ]
 EXACT = [kind for kind in KINDS if kind.precision == "float32"]
 
@@ -58,9 +62,26 @@ def parameters() -> list[ConvolutionParameters]:
     return random_parameters(miniature())
 
 
+@pytest.fixture(scope="module")
+def calibrated(parameters: list[ConvolutionParameters], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder with the miniature network calibrated for int8 on pictures like those of these tests."""
+    needs("openvino")
+    if importlib.util.find_spec("nncf") is None:
+        pytest.skip("nncf is not installed: pip install 'sightline[openvino]'")
+    folder = tmp_path_factory.mktemp("cache")
+    weights = write_weights(folder / "miniature.weights", parameters)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(folder))
+        model = Model("miniature", miniature, ("left", "middle", "right"))
+        calibrate(list(random_images(20, 64, 96)), "noise", model=model, weights=weights, input_size=96, count=16)
+        yield folder
+
+
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind.engine}-{kind.precision}")
 def kind(request: pytest.FixtureRequest) -> Kind:
     chosen: Kind = request.param
+    if chosen.precision == "int8":
+        request.getfixturevalue("calibrated")
     return chosen
 
 
@@ -182,8 +203,14 @@ def test_what_the_system_says_of_the_processor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("engine_name", "precision", "threads", "words"),
     [
-        ("torch", "auto", None, "engine: got 'torch', expected one of tensorflow, openvino"),
-        ("tensorflow", "half", None, "precision: got 'half', expected one of auto, float32, bfloat16, float16"),
+        ("torch", "auto", None, "engine: got 'torch', expected one of auto, tensorflow, openvino"),
+        ("tensorflow", "half", None, "precision: got 'half', expected one of auto, float32, bfloat16, float16, int8"),
+        (
+            "tensorflow",
+            "int8",
+            None,
+            "the engine tensorflow does not compute in int8, openvino does; .* or engine: openvino",
+        ),
         ("openvino", "float16", None, "the engine openvino does not compute in float16, tensorflow does"),
         ("tensorflow", "auto", 0, "threads: got 0, expected at least 1"),
     ],
