@@ -217,7 +217,7 @@ def control(
     typer.echo(send_command(endpoint, command))
 
 
-from sinks import detect_command, engine_commands, feed_commands, model_commands, store_commands
+engine_commands.register(app)
 feed_commands.register(app)
 model_commands.register(app)
 store_commands.register(app)

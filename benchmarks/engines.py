@@ -26,10 +26,11 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from pipeline.engines import PRECISIONS, Engine, create_engine, installed_engines
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.models import find_model, find_weights
 from pipeline.processor import cpu_has_bfloat16
 from pipeline.weights import read_weights
+from pipeline.yolov3 import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def make_engines(model: str, weights: Path | None, precisions: Sequence[str], th
     """Every installed engine in each of the precisions that it has; what can't be made is told on standard error."""
     described = find_model(model)
     network = described.network()
+    if not isinstance(network, Network):
+        raise ConfigError(f"{model}: is no network of the YOLO family, which these engines run.")
     parameters = read_weights(find_weights(described, weights), network)
     engines = []
     for name, precision in product(installed_engines(), precisions):

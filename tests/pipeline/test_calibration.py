@@ -246,7 +246,7 @@ def test_the_command_and_a_run_with_what_it_made(
     [
         (["missing.mp4"], "missing.mp4"),
         (["CLIP", "--model", "tiny"], "did you mean tiny-yolov3"),
-        (["CLIP", "--input-size", "100"], "input_size: got 100, expected a multiple of 32"),
+        (["CLIP", "--input-size", "100"], "input_size: got 100, expected a whole number from 32"),
         (["CLIP", "--frames", "3"], "--frames"),
     ],
 )
