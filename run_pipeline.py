@@ -20,7 +20,14 @@ from composition import build_control, build_pipeline, build_reloader, written_f
 from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, PipelineError
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
-from sinks import detect_command, engine_commands, feed_commands, model_commands, store_commands
+from sinks import (
+    classify_command,
+    detect_command,
+    engine_commands,
+    feed_commands,
+    model_commands,
+    store_commands,
+)
 from sinks.outputs import OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
@@ -222,6 +229,7 @@ feed_commands.register(app)
 model_commands.register(app)
 store_commands.register(app)
 detect_command.register(app)
+classify_command.register(app)
 
 
 def _with_default_command(arguments: Sequence[str]) -> list[str]:

@@ -10,14 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeline.classifier import Classifier
     from pipeline.detector import YoloDetector
     from pipeline.run import Pipeline
     from pipeline.sources import open_source
     from pipeline.stream import Stream
 
-__all__ = ["Pipeline", "Stream", "YoloDetector", "open_source"]
+__all__ = ["Classifier", "Pipeline", "Stream", "YoloDetector", "open_source"]
 
 _HOMES = {
+    "Classifier": "pipeline.classifier",
     "Pipeline": "pipeline.run",
     "Stream": "pipeline.stream",
     "YoloDetector": "pipeline.detector",

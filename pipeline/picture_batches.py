@@ -1,4 +1,4 @@
-"""Many picture files through a detector, in batches that fill well.
+"""Many picture files through a detector or a classifier, in batches that fill well.
 
     for picture in detect_pictures(YoloDetector(), files):
         print(picture.path, len(picture.detections) if isinstance(picture, DetectedPicture) else picture.error)
@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.errors import SourceError
 from pipeline.pictures import picture_size, read_picture
 from pipeline.types import Detections, Detector, Image
+
+if TYPE_CHECKING:
+    from pipeline.classifier import Classification, Classifier
 
 WINDOW = 512
 """Files whose headers are looked at together; what is reported never strays further than that from its place."""
@@ -47,6 +51,24 @@ class DetectedPicture:
     path: Path
     image: Image
     detections: Detections
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassifiedPicture:
+    """A picture with what it shows.
+
+    Attributes:
+        index: its place among the files, from 0.
+        path: its file.
+        width, height: in pixels, upright.
+        classes: the most probable ones, best first.
+    """
+
+    index: int
+    path: Path
+    width: int
+    height: int
+    classes: tuple[Classification, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +99,10 @@ class _Planned:
     pixels: int
 
 
+# The pictures of a batch that could be read, and those that could not.
+_Read = tuple[list[tuple[_Planned, Image]], list[BrokenPicture]]
+
+
 def detect_pictures(
     detector: Detector, files: Iterable[str | PathLike[str]], *, batch: int = 8, window: int = WINDOW
 ) -> Generator[DetectedPicture | BrokenPicture, None, None]:
@@ -95,9 +121,47 @@ def detect_pictures(
         ValueError: ``batch`` or ``window`` is not positive.
         ModelError: as ``detector.detect`` does.
     """
+    shape_of = detector.input_shape if isinstance(detector, _Shaped) else lambda height, width: (height, width)
+    with closing(_read(files, batch, window, shape_of)) as batches:
+        for read, broken in batches:
+            yield from broken
+            found = detector.detect([image for _, image in read])
+            for (entry, image), detections in zip(read, found, strict=True):
+                yield DetectedPicture(entry.index, entry.path, image, detections)
+
+
+def classify_pictures(
+    classifier: Classifier, files: Iterable[str | PathLike[str]], *, top: int = 5
+) -> Generator[ClassifiedPicture | BrokenPicture, None, None]:
+    """What picture files show; each comes out once, in order but for broken ones, which come before their batch.
+
+    Args:
+        classifier: any; its ``batch_size`` pictures go through the network at once.
+        files: paths of pictures of any kind and size.
+        top: how many classes of each.
+
+    Raises:
+        ValueError: ``top`` is not positive.
+        ModelError: as ``classifier.classify`` does.
+    """
+    batch = classifier.batch_size
+    # All go into one shape, so that the window only serves to keep them small.
+    with closing(_read(files, batch, batch, lambda height, width: (1, 1))) as batches:
+        for read, broken in batches:
+            yield from broken
+            answers = classifier.classify([image for _, image in read], top)
+            for (entry, image), classes in zip(read, answers, strict=True):
+                height, width = image.shape[:2]
+                yield ClassifiedPicture(entry.index, entry.path, width, height, tuple(classes))
+
+
+def _read(
+    files: Iterable[str | PathLike[str]], batch: int, window: int, shape_of: Callable[[int, int], tuple[int, int]]
+) -> Generator[_Read, None, None]:
+    """The files in batches of one shape, decoded by threads ahead of whoever asks for them."""
     if batch < 1 or window < 1:
         raise ValueError(f"expected batch and window of at least 1, got {batch} and {window}")
-    batches = _batches(detector, enumerate(map(Path, files)), batch, window)
+    batches = _batches(shape_of, enumerate(map(Path, files)), batch, window)
     waiting: deque[tuple[list[_Planned], list[Future[Image]]]] = deque()
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, "pictures")
     try:
@@ -106,9 +170,20 @@ def detect_pictures(
             while planned is not None and _has_room(waiting):
                 waiting.append((planned, [pool.submit(read_picture, entry.path) for entry in planned]))
                 planned = next(batches, None)
-            yield from _detect(detector, *waiting.popleft())
+            yield _finished(*waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _finished(planned: Sequence[_Planned], futures: Sequence[Future[Image]]) -> _Read:
+    read: list[tuple[_Planned, Image]] = []
+    broken: list[BrokenPicture] = []
+    for entry, future in zip(planned, futures, strict=True):
+        try:
+            read.append((entry, future.result()))
+        except SourceError as error:
+            broken.append(BrokenPicture(entry.index, entry.path, error))
+    return read, broken
 
 
 def _has_room(waiting: Sequence[tuple[list[_Planned], object]]) -> bool:
@@ -118,25 +193,10 @@ def _has_room(waiting: Sequence[tuple[list[_Planned], object]]) -> bool:
     return not waiting or (len(ahead) < _BATCHES_AHEAD and pixels < _MOST_PIXELS)
 
 
-def _detect(
-    detector: Detector, planned: Sequence[_Planned], futures: Sequence[Future[Image]]
-) -> Iterator[DetectedPicture | BrokenPicture]:
-    read: list[tuple[_Planned, Image]] = []
-    for entry, future in zip(planned, futures, strict=True):
-        try:
-            read.append((entry, future.result()))
-        except SourceError as error:
-            yield BrokenPicture(entry.index, entry.path, error)
-    found = detector.detect([image for _, image in read])
-    for (entry, image), detections in zip(read, found, strict=True):
-        yield DetectedPicture(entry.index, entry.path, image, detections)
-
-
 def _batches(
-    detector: Detector, files: Iterator[tuple[int, Path]], batch: int, window: int
+    shape_of: Callable[[int, int], tuple[int, int]], files: Iterator[tuple[int, Path]], batch: int, window: int
 ) -> Iterator[list[_Planned]]:
     """The files in batches of one input shape each, shapes in the order in which they turn up in a window."""
-    shape_of = detector.input_shape if isinstance(detector, _Shaped) else lambda height, width: (height, width)
     while chosen := list(islice(files, window)):
         by_shape: dict[tuple[int, int], list[_Planned]] = {}
         for index, path in chosen:

@@ -162,7 +162,7 @@ class _Job:
         stop: list[bool] = []
         with stopping_on_signals(lambda: stop.append(True)) as stopped, ExitStack() as stack:
             progress = None if self.quiet else PictureProgress(len(self.files))
-            say = stack.enter_context(progress or nullcontext(_warn))
+            say = stack.enter_context(progress or nullcontext(warn))
             for result in self.results:
                 stack.push(lambda _, error, __, result=result: result.close(error))
                 result.open()
@@ -203,7 +203,7 @@ class _Job:
             raise picture.error
         self.broken += 1
         say(f"{picture.error}; left out")
-        return PictureRecord(file=_shown(picture.path), error=str(picture.error))
+        return PictureRecord(file=shown(picture.path), error=str(picture.error))
 
     def _record(self, picture: DetectedPicture) -> tuple[int, PictureRecord]:
         found = picture.detections
@@ -219,7 +219,7 @@ class _Job:
         self.pictures_with += Counter(counted.keys())
         height, width = picture.image.shape[:2]
         return picture.index, PictureRecord(
-            file=_shown(picture.path), width=width, height=height, annotated=copy, objects=objects
+            file=shown(picture.path), width=width, height=height, annotated=copy, objects=objects
         )
 
     def _objects(self, found: Detections, files: Sequence[str | None]) -> tuple[PictureObject, ...]:
@@ -237,10 +237,10 @@ class _Job:
     def _summary(self, done: int, seconds: float) -> None:
         told = not self.results and self.copies is None
         for name, number in () if told else sorted(self.objects.items(), key=lambda item: (-item[1], item[0])):
-            typer.echo(f"{number:6} {name} in {_count(self.pictures_with[name], 'picture')}")
-        left_out = f", {_count(self.broken, 'file')} left out" if self.broken else ""
+            typer.echo(f"{number:6} {name} in {count_of(self.pictures_with[name], 'picture')}")
+        left_out = f", {count_of(self.broken, 'file')} left out" if self.broken else ""
         rate = f", {done / seconds:.1f} a second" if seconds > 0 else ""
-        typer.echo(f"{_count(done - self.broken, 'picture')}{left_out}{rate}")
+        typer.echo(f"{count_of(done - self.broken, 'picture')}{left_out}{rate}")
         if self.copies is not None:
             typer.echo(f"copies: {self.copies.folder}")
         for result in self.results:
@@ -253,16 +253,18 @@ def _line(record: PictureRecord) -> str:
     return f"{record.file}: {found or 'nothing'}"
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as text that any file can hold, whatever bytes its name is made of."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Print a warning."""
     typer.echo(f"WARNING: {text}", err=True)
 
 

@@ -49,6 +49,23 @@ class PictureRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     objects: tuple[PictureObject, ...] = ()
 
 
+class PictureClass(msgspec.Struct, frozen=True, kw_only=True):
+    """One class that a picture may be of, and how probable that is."""
+
+    class_name: str = msgspec.field(name="class")
+    probability: float
+
+
+class ClassifiedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One picture: its file as given, its size in pixels, and what it shows, best first; or what was wrong."""
+
+    file: str
+    width: int = 0
+    height: int = 0
+    error: str | None = None
+    classes: tuple[PictureClass, ...] = ()
+
+
 def in_order(items: Iterable[tuple[int, _T]]) -> Iterator[tuple[int, _T]]:
     """Items numbered from 0 in the order of their numbers, each as soon as those before it have come. At the end come
     those that a missing number held back."""
@@ -134,11 +151,19 @@ class JsonResults(PictureResults):
         return b'{"model": ' + msgspec.json.encode(self._model) + b', "pictures": ['
 
     def _row(self, number: int, record: PictureRecord) -> bytes:
+        return self._entry(record, "objects")
+
+    def _entry(self, record: msgspec.Struct, listed: str) -> bytes:
         # Picture by picture in a line each, for who looks into the file.
         fields = msgspec.to_builtins(record)
-        if record.error is None:
-            fields.setdefault("objects", [])
+        if "error" not in fields:
+            fields.setdefault(listed, [])
         return (b",\n" if self._written else b"\n") + msgspec.json.encode(fields)
+
+    def write_classified(self, record: ClassifiedRecord) -> None:
+        """Add a picture that was classified."""
+        self._put(self._entry(record, "classes"))
+        self._written += 1
 
     def _end(self) -> None:
         self._put(b"\n]}\n")

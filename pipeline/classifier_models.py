@@ -1,0 +1,282 @@
+"""The classifiers Sightline knows: four networks of Keras, where their published weights are, and ImageNet's names.
+
+Keras publishes the weights, trained on ImageNet (ILSVRC 2012), as one HDF5 file for each network, with an MD5 for all
+but MobileNetV2; they are kept in the cache folder of the detectors' weights. Weights of one's own are HDF5 files as
+Keras 2 (``.h5``) and Keras 3 (``.weights.h5``, ``.h5``) save them, of any number of classes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.models import cache_folder
+
+logger = logging.getLogger(__name__)
+
+_HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
+# A file of weights that isn't trusted may hold so much and nest it so deep; DenseNet121's has 1,800 objects.
+_MOST_OBJECTS, _DEEPEST = 20_000, 12
+_LONGEST_NAMES = 1_000_000
+# What h5py and Keras make of the many ways in which a file can be damaged.
+_HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierModel:
+    """A classifier that can be asked for by name.
+
+    Attributes:
+        name: as in ``--model``.
+        module, function: where ``tf.keras.applications`` has the network and its preprocessing.
+        size: height and width of the network's input in pixels.
+        url: the published weights.
+        md5: of that file, hexadecimal, as Keras states it; None where it states none.
+    """
+
+    name: str
+    module: str
+    function: str
+    size: int
+    url: str
+    md5: str | None
+
+
+_MODELS = {
+    model.name: model
+    for model in (
+        ClassifierModel(
+            "mobilenetv2",
+            "mobilenet_v2",
+            "MobileNetV2",
+            224,
+            f"{_HOST}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5",
+            None,
+        ),
+        ClassifierModel(
+            "resnet50",
+            "resnet",
+            "ResNet50",
+            224,
+            f"{_HOST}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels.h5",
+            "2cb95161c43110f7111970584f804107",
+        ),
+        ClassifierModel(
+            "inceptionv3",
+            "inception_v3",
+            "InceptionV3",
+            299,
+            f"{_HOST}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels.h5",
+            "9a0d58056eeedaa3f26cb7ebd46da564",
+        ),
+        ClassifierModel(
+            "densenet121",
+            "densenet",
+            "DenseNet121",
+            224,
+            f"{_HOST}/densenet/densenet121_weights_tf_dim_ordering_tf_kernels.h5",
+            "9d60b8095a5708f2dcce2bca79d332c7",
+        ),
+    )
+}
+
+
+def classifier_names() -> tuple[str, ...]:
+    """Names that `find_classifier` knows."""
+    return tuple(_MODELS)
+
+
+def find_classifier(name: str) -> ClassifierModel:
+    """The classifier of that name; capitals and hyphens don't matter.
+
+    Raises:
+        ConfigError: there is none; the message lists those that are meant most likely.
+    """
+    plain = name.lower().replace("-", "").replace("_", "")
+    if plain in _MODELS:
+        return _MODELS[plain]
+    near = difflib.get_close_matches(plain, _MODELS, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_MODELS)}."
+    raise ConfigError(f"model: there is no classifier called {name!r}; {hint}")
+
+
+def find_classifier_weights(model: ClassifierModel, path: str | Path | None = None) -> Path:
+    """The file of a classifier's weights; downloads the published one unless a path is given or the cache has it.
+
+    Raises:
+        ConfigError: no file at ``path``.
+        ModelError: the published file can't be got; the message says what to do by hand.
+    """
+    if path is not None:
+        chosen = Path(path).expanduser()
+        if not chosen.is_file():
+            kind = "a folder, not a file" if chosen.is_dir() else "not there"
+            raise ConfigError(f"{chosen}: the weights of {model.name} are {kind}; check the path given as weights.")
+        return chosen
+    cached = cache_folder() / model.url.rpartition("/")[2]
+    if cached.is_file():
+        if model.md5 is None or _md5(cached) == model.md5:
+            return cached
+        logger.warning("%s is not the published file (its MD5 differs); getting it again", cached)
+    return _download(model, cached)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _download(model: ClassifierModel, target: Path) -> Path:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    logger.info("downloading the weights of %s from %s", model.name, model.url)
+    try:
+        # Lands under a temporary name, and under its own only when it is whole and the hash is right.
+        pooch.retrieve(
+            model.url,
+            known_hash=f"md5:{model.md5}" if model.md5 else None,
+            fname=target.name,
+            path=target.parent,
+            downloader=pooch.HTTPDownloader(timeout=(10, 60)),
+        )
+    except (requests.RequestException, OSError, ValueError) as error:
+        cause: BaseException = error
+        while (inner := cause.__cause__ or cause.__context__) is not None:
+            cause = inner
+        raise ModelError(
+            f"{model.name}: can't download {target.name} ({' '.join(str(cause).split())}). Get it where there is a "
+            f"network from {model.url} and put it at {target}, or pass weights of your own (--weights FILE.h5)."
+        ) from error
+    return target
+
+
+def class_count(path: Path) -> int:
+    """How many classes the weights in an HDF5 file tell apart, which its last layer shows; nothing else is read.
+
+    Raises:
+        ModelError: the file can't be read, is not plain arrays no larger than itself, or holds no such layer.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            found = [array.shape[1] for place, array in _arrays(file, path) if _is_last_kernel(place, array)]
+    except ModelError:
+        raise
+    except _HDF5_ERRORS as error:
+        said = " ".join(str(error).split())
+        raise ModelError(
+            f"{path}: can't be read as HDF5 weights of Keras; the file is damaged ({said:.200})."
+        ) from error
+    if len(found) != 1:
+        raise ModelError(
+            f"{path}: holds {len(found)} fully connected layers, expected the one that tells the classes apart; it is "
+            "not a whole classifier (saved with include_top=False?) or one of another kind."
+        )
+    return int(found[0])
+
+
+def _is_last_kernel(place: Sequence[str], array: Any) -> bool:
+    return len(array.shape) == 2 and not place[0].startswith("optimizer")
+
+
+def _arrays(file: Any, path: Path) -> Iterator[tuple[list[str], Any]]:
+    """Every data set of a file with the names that lead to it, none of which can be larger than the file."""
+    import h5py
+
+    left, seen = path.stat().st_size, 0
+    waiting: list[tuple[list[str], Any]] = [([], file)]
+    while waiting:
+        place, group = waiting.pop()
+        seen += len(group)
+        if seen > _MOST_OBJECTS or len(place) >= _DEEPEST:
+            raise ModelError(f"{path}: holds more than {_MOST_OBJECTS:,} objects, or nests them too deep; refused.")
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ModelError(f"{path}: {name:.80} is a link to another place or file, which is not followed.")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                waiting.append(([*place, name], item))
+                continue
+            left -= item.nbytes
+            if item.external or item.is_virtual or left < 0:
+                raise ModelError(f"{path}: {name:.80} is not a plain array inside the file; refused.")
+            yield [*place, name], item
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Give a Keras network the weights of a file, which `class_count` has looked through before.
+
+    Raises:
+        ModelError: they belong to another network, or the file is damaged.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            suffix = ".weights.h5" if "layers" in file else ".h5"
+        # Keras goes by the name where the contents should tell.
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / f"network{suffix}"
+            link.symlink_to(path.resolve())
+            network.load_weights(str(link))
+    except _HDF5_ERRORS as error:
+        said = " ".join(str(error).split())
+        raise ModelError(f"{path}: the weights don't fit {network.name} ({said:.300}).") from error
+
+
+def imagenet_names() -> tuple[str, ...]:
+    """The 1,000 classes of ImageNet in the order of Keras's outputs; ``crane`` and ``maillot`` each name two."""
+    text = resources.files("pipeline").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
+    return tuple(line.partition(" ")[2] for line in text.splitlines())
+
+
+def read_names(path: str | Path) -> tuple[str, ...]:
+    """Class names from a file: a line each, or JSON: a list, or an object ``{"0": "cat", "1": "dog"}`` as ImageAI's
+    ``model_class.json``; in place of a name a list may end in it, as in Keras's ``imagenet_class_index.json``.
+
+    Raises:
+        ConfigError: no such file, or not such names.
+    """
+    path = Path(path).expanduser()
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST_NAMES + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise ConfigError(
+            f"{path}: the class names can't be read ({reason}); check the path given as names."
+        ) from error
+    if len(text) > _LONGEST_NAMES:
+        raise ConfigError(f"{path}: is too large for a list of class names.")
+    if text.lstrip().startswith(("[", "{")):
+        names = _json_names(text, path)
+    else:
+        names = [line.strip() for line in text.splitlines() if line.strip()]
+    if not names:
+        raise ConfigError(f"{path}: holds no class names.")
+    return tuple(names)
+
+
+def _json_names(text: str, path: Path) -> list[str]:
+    try:
+        found = json.loads(text)
+        if isinstance(found, dict):
+            found = [found[str(number)] for number in range(len(found))]
+        names = [entry[-1] if isinstance(entry, list) else entry for entry in found]
+    except (ValueError, KeyError, IndexError, RecursionError) as error:
+        raise ConfigError(f'{path}: expected JSON such as ["cat", "dog"] or {{"0": "cat", "1": "dog"}}.') from error
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise ConfigError(f"{path}: expected names that are text, got {names!r:.100}.")
+    return names
