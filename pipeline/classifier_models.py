@@ -18,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pipeline.download import download, showing_progress
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import cache_folder
 
@@ -136,27 +137,20 @@ def _md5(path: Path) -> str:
 
 
 def _download(model: ClassifierModel, target: Path) -> Path:
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel(logging.WARNING)
     logger.info("downloading the weights of %s from %s", model.name, model.url)
+    # Keras states MD5s, so the file waits under a name of its own until that is looked at.
+    unchecked = target.with_name(f"{target.name}.unchecked")
     try:
-        # Lands under a temporary name, and under its own only when it is whole and the hash is right.
-        pooch.retrieve(
-            model.url,
-            known_hash=f"md5:{model.md5}" if model.md5 else None,
-            fname=target.name,
-            path=target.parent,
-            downloader=pooch.HTTPDownloader(timeout=(10, 60)),
-        )
-    except (requests.RequestException, OSError, ValueError) as error:
-        cause: BaseException = error
-        while (inner := cause.__cause__ or cause.__context__) is not None:
-            cause = inner
+        with showing_progress(target.name, None) as progress:
+            download([model.url], unchecked, size=None, sha256="", progress=progress)
+        if model.md5 is not None and _md5(unchecked) != model.md5:
+            unchecked.unlink()
+            raise ModelError("what came is not the published file")
+        unchecked.replace(target)
+    except ModelError as error:
         raise ModelError(
-            f"{model.name}: can't download {target.name} ({' '.join(str(cause).split())}). Get it where there is a "
-            f"network from {model.url} and put it at {target}, or pass weights of your own (--weights FILE.h5)."
+            f"{model.name}: can't download {target.name} ({error}). Get it where there is a network from {model.url} "
+            f"and put it at {target}, or pass weights of your own (--weights FILE.h5)."
         ) from error
     return target
 

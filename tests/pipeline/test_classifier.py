@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ import PIL.Image
 import pytest
 
 from pipeline.classifier import Classification, Classifier
-from pipeline.classifier_models import class_count, find_classifier, imagenet_names, read_names
+from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights, imagenet_names, read_names
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.picture_batches import BrokenPicture, ClassifiedPicture, classify_pictures
 from pipeline.types import Image
+from tests.http_server import serve_http
 from tests.pipeline.pictures import blocks
 
 # Keras's own code asks NumPy for what NumPy 2 has a new way to ask for.
@@ -229,21 +232,36 @@ def test_mistakes(options: dict[str, Any], error: type[Exception], words: str, m
         Classifier(**given)
 
 
+def test_published_weights_are_downloaded_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, served = tmp_path / "cache", tmp_path / "served"
+    cache.mkdir()
+    served.mkdir()
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(cache))
+    published = b"as Keras published it"
+    for name in ("right.h5", "wrong.h5"):
+        (served / name).write_bytes(published)
+    with serve_http(served) as address:
+        right = replace(find_classifier("resnet50"), url=f"{address}/right.h5", md5=hashlib.md5(published).hexdigest())
+        (cache / "right.h5").write_text("what somebody else put there")
+        assert find_classifier_weights(right).read_bytes() == published
+        with pytest.raises(ModelError, match=r"wrong\.h5 \(what came is not the published file\)"):
+            find_classifier_weights(replace(right, url=f"{address}/wrong.h5", md5="0" * 32))
+    assert find_classifier_weights(right) == cache / "right.h5", "without the server"
+    assert [file.name for file in cache.iterdir()] == ["right.h5"]
+
+
 def test_no_network_tells_the_manual_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import pooch
-
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise OSError("no route to host")
-
     monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path))
-    monkeypatch.setattr(pooch, "retrieve", refuse)
-    (tmp_path / "resnet50_weights_tf_dim_ordering_tf_kernels.h5").write_text("not the published one")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    model = replace(find_classifier("resnet50"), url=f"http://127.0.0.1:{port}/weights.h5")
     with pytest.raises(ModelError) as raised:
-        Classifier("resnet50")
+        find_classifier_weights(model)
     text = str(raised.value)
-    assert "can't download resnet50_weights_tf_dim_ordering_tf_kernels.h5 (no route to host)" in text
-    assert f"put it at {tmp_path / 'resnet50_weights_tf_dim_ordering_tf_kernels.h5'}, or pass weights" in text
-    assert "https://storage.googleapis.com/" in text
+    assert "resnet50: can't download weights.h5 (127.0.0.1" in text
+    assert "refused" in text
+    assert f"put it at {tmp_path / 'weights.h5'}, or pass weights of your own" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 def _hdf5(change: Callable[[Any], None]) -> Callable[[Path], None]:
