@@ -100,7 +100,7 @@ class OwnModelSection(Section):
 
     weights: FilePath
     cfg: FilePath | None = None
-    network: Literal["tiny-yolov3", "yolov3", "yolov3-spp"] | None = None
+    network: Literal["tiny-yolov3", "yolov3", "yolov3-spp", "imageai-3-tiny-yolov3", "imageai-3-yolov3"] | None = None
     names: FilePath | None = None
 
 

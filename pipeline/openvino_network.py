@@ -62,6 +62,17 @@ def _add(planned: PlannedLayer, inputs: list[Any], parameters: Any) -> Any:
         case MaxPool(size, stride) as pool:
             # Padded with what is never the largest.
             before, after = pool.padding
+            if pool.zeros:
+                padded = operations.pad(
+                    inputs[0],
+                    np.array([0, 0, before, before]),
+                    np.array([0, 0, after, after]),
+                    "constant",
+                    np.float32(0),
+                )
+                return operations.max_pool(
+                    padded, [stride] * 2, [1, 1], [0, 0], [0, 0], [size] * 2, auto_pad="explicit"
+                ).output(0)
             return operations.max_pool(
                 inputs[0], [stride] * 2, [1, 1], [before] * 2, [after] * 2, [size] * 2, auto_pad="explicit"
             ).output(0)

@@ -12,7 +12,14 @@ from typing import Any
 from pipeline.darknet_cfg import read_cfg
 from pipeline.errors import ConfigError
 from pipeline.models import COCO_CLASS_NAMES, DEFAULT_INPUT_SIZE, Model, find_model, model_names
-from pipeline.yolov3 import Network, yolov3, yolov3_spp, yolov3_tiny
+from pipeline.yolov3 import (
+    Network,
+    imageai_3_tiny_yolov3,
+    imageai_3_yolov3,
+    yolov3,
+    yolov3_spp,
+    yolov3_tiny,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +27,13 @@ _LARGEST_FILE = 1 << 20
 _MOST_NAMES = 10_000
 _LONGEST_NAME = 200
 
-NETWORKS = {"tiny-yolov3": yolov3_tiny, "yolov3": yolov3, "yolov3-spp": yolov3_spp}
+NETWORKS = {
+    "tiny-yolov3": yolov3_tiny,
+    "yolov3": yolov3,
+    "yolov3-spp": yolov3_spp,
+    "imageai-3-tiny-yolov3": imageai_3_tiny_yolov3,
+    "imageai-3-yolov3": imageai_3_yolov3,
+}
 """Networks that need no description of their own."""
 
 
@@ -96,7 +109,7 @@ class _Labels:
 def _known_network(kind: str, class_count: int, labels: _Labels | None, where: str) -> Network:
     if kind not in NETWORKS:
         raise ConfigError(f"{where}.network: got {kind!r:.80}, expected one of {', '.join(NETWORKS)}.")
-    # Weights that come without a description come from ImageAI, which trains with the masks of the cfg in circulation.
+    # Whoever trains YOLOv3-tiny without a description of its own does so with the masks of the one in circulation.
     network = (
         yolov3_tiny(class_count, masks=((3, 4, 5), (0, 1, 2))) if kind == "tiny-yolov3" else NETWORKS[kind](class_count)
     )

@@ -151,6 +151,11 @@ class _Builder:
             case MaxPool(size, stride) as pool:
                 # Padded with what is never the largest.
                 explicit = {"explicit_paddings": [0, 0, *pool.padding, *pool.padding, 0, 0]}
+                if pool.zeros:
+                    padded = tf.pad(inputs[0], [[0, 0], pool.padding, pool.padding, [0, 0]])
+                    return tf.raw_ops.MaxPool(
+                        input=padded, ksize=[1, size, size, 1], strides=[1, stride, stride, 1], padding="VALID"
+                    )
                 return tf.raw_ops.MaxPool(
                     input=inputs[0],
                     ksize=[1, size, size, 1],

@@ -35,10 +35,12 @@ class Convolution:
 @dataclass(frozen=True, slots=True)
 class MaxPool:
     """The largest of ``size`` x ``size`` values. Around are ``size - 1`` rows and columns of what never wins, half of
-    them left and at the top, of an odd number the greater half right and at the bottom."""
+    them left and at the top, of an odd number the greater half right and at the bottom. With ``zeros`` they are zeros,
+    which win over what is negative: no Darknet does so, but ports do."""
 
     size: int = 2
     stride: int = 2
+    zeros: bool = False
 
     @property
     def padding(self) -> tuple[int, int]:
@@ -48,7 +50,7 @@ class MaxPool:
     @property
     def pads_as_usual(self) -> bool:
         """Whether this is what other programs call ``SAME`` padding, on inputs whose sides the stride divides."""
-        return self.stride == 1 or self.size == self.stride == 2
+        return not self.zeros and (self.stride == 1 or self.size == self.stride == 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,30 @@ def yolov3_tiny(
         anchors=((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)),
         class_count=class_count,
     )
+
+
+def imageai_3_tiny_yolov3(class_count: int = 80) -> Network:
+    """YOLOv3-tiny as ImageAI 3 computes and trains it: with anchors 0,1,2 on the finer head, and zeros around the pool
+    of stride 1."""
+    network = yolov3_tiny(class_count, masks=((3, 4, 5), (0, 1, 2)))
+    layers = [MaxPool(stride=1, zeros=True) if layer == MaxPool(stride=1) else layer for layer in network.layers]
+    return replace(network, name="imageai-3-tiny-yolov3", layers=tuple(layers))
+
+
+def imageai_3_yolov3(class_count: int = 80) -> Network:
+    """YOLOv3 as ImageAI 3 computes and trains it: the third block behind the third halving reads the sum of the second
+    block's output and that of its last convolution, where Darknet's reads the output alone."""
+    network = yolov3(class_count)
+    second = 18  # the sum that ends the second block
+
+    def moved(layer: Layer) -> Layer:
+        if isinstance(layer, Route):  # layers counted from the beginning have moved
+            return Route(tuple(index + 1 if index > second else index for index in layer.layers))
+        return layer
+
+    third = (Shortcut(-2), *network.layers[second + 1 : second + 3], Shortcut(-4))
+    layers = (*network.layers[: second + 1], *third, *map(moved, network.layers[second + 4 :]))
+    return replace(network, name="imageai-3-yolov3", layers=layers)
 
 
 def yolov3_spp(class_count: int = 80) -> Network:
