@@ -12,13 +12,14 @@ import pytest
 
 from pipeline.config import load_config
 from pipeline.detector import YoloDetector
+from pipeline.engines import create_engine, installed_engines
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import COCO_CLASS_NAMES, catalogue
 from pipeline.own_models import ModelFiles, choose_model, own_model
 from pipeline.types import Detections, Image
 from pipeline.weights import read_weights, write_weights
 from pipeline.weights.formats import format_to_write
-from pipeline.yolov3 import Network, yolov3, yolov3_tiny
+from pipeline.yolov3 import Network, imageai_3_tiny_yolov3, imageai_3_yolov3, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import (
     miniature,
     narrow,
@@ -30,6 +31,7 @@ from tests.pipeline.darknet_files import (
     write_weights as write_darknet,
 )
 
+FILES = Path(__file__).parent / "torch_files"
 NAMES = ("hat", "no hat", "vest")
 
 
@@ -119,6 +121,24 @@ def test_models_that_imageai_trained_need_no_cfg(tmp_path: Path) -> None:
     network = yolo_of(own_model("my", ModelFiles(tmp_path / "x.pt", network="tiny-yolov3", names=labels)))
     assert network.heads()[1].anchors == ((5, 6), (10, 14), (23, 27))  # as ImageAI 3 trains
     assert network.class_count == 3
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+@pytest.mark.parametrize(
+    ("name", "network"), [("tiny", imageai_3_tiny_yolov3(2)), ("full", imageai_3_yolov3(2))], ids=["tiny", "full"]
+)
+def test_imageai_3_s_networks_compute_what_its_own_do(name: str, network: Network, engine: str) -> None:
+    if engine not in installed_engines():
+        pytest.skip(f"{engine} is not installed: pip install 'sightline[{engine}]'")
+    recorded = np.load(FILES / "imageai-3.npz")
+    network = narrow(network)
+    made = create_engine(engine, network, random_parameters(network), precision="float32")
+    heads = made.heads(recorded["images"])
+    assert [f"{name}{number}" for number in range(len(heads))] == [key for key in recorded if key.startswith(name)]
+    for number, ours in enumerate(heads):
+        theirs = recorded[f"{name}{number}"]
+        assert theirs.std() > 0.05
+        assert np.abs(ours.reshape(theirs.shape) - theirs).max() < 1e-4
 
 
 def test_a_model_is_chosen_by_its_name(files: ModelFiles) -> None:

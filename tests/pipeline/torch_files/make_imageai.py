@@ -55,7 +55,7 @@ def main() -> None:
     tiny, full = import_networks()
     images = np.random.default_rng(11).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
     inputs = torch.from_numpy(images[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255)
-    recorded = {"images": images}
+    recorded: dict[str, Any] = {"images": images}
     for name, kind, network in (
         ("tiny", tiny.YoloV3Tiny, narrow(imageai_3_tiny_yolov3(CLASSES), FACTOR)),
         ("full", full.YoloV3, narrow(imageai_3_yolov3(CLASSES), FACTOR)),
