@@ -312,3 +312,39 @@ written = finder.detectObjectsFromVideo(input_file_path="street.mp4",
     output_file_path=os.path.join(folder, "street_found"), frames_per_second=20, per_frame_function=for_frame,
     minimum_percentage_probability=30, log_progress=True)
 """
+
+CLASSIFICATION = """
+from imageai.Classification import ImageClassification
+import os
+
+folder = os.getcwd()
+
+judge = ImageClassification()
+judge.setModelTypeAsMobileNetV2()
+judge.setModelPath(os.path.join(folder, "mobilenet_v2.h5"))
+judge.loadModel()
+
+names, percentages = judge.classifyImage(os.path.join(folder, "ride.jpg"), result_count=5)
+for name, percentage in zip(names, percentages):
+    print(name, " : ", percentage)
+"""
+
+SEVERAL_CLASSIFICATIONS = """
+from imageai.Prediction import ImagePrediction
+import os
+
+folder = os.getcwd()
+
+judge = ImagePrediction()
+judge.setModelTypeAsMobileNetV2()
+judge.setModelPath(os.path.join(folder, "mobilenet_v2.h5"))
+judge.loadModel(prediction_speed="fast")
+
+pictures = [name for name in sorted(os.listdir(folder)) if name.endswith(".jpg") or name.endswith(".png")]
+results = judge.predictMultipleImages(pictures, result_count_per_image=3)
+for result in results:
+    names, percentages = result["predictions"], result["percentage_probabilities"]
+    for index in range(len(names)):
+        print(names[index], " : ", percentages[index])
+one = judge.predictImage(pictures[0], result_count=3)
+"""
