@@ -8,8 +8,16 @@ package knows sinks and trackers, and nothing imports it. docs/from-imageai.md t
 
 from __future__ import annotations
 
+from pipeline.imageai.classification import ImageClassification, ImagePrediction
 from pipeline.imageai.custom import CustomObjectDetection, CustomVideoObjectDetection
 from pipeline.imageai.pictures import ObjectDetection
 from pipeline.imageai.video import VideoObjectDetection
 
-__all__ = ["CustomObjectDetection", "CustomVideoObjectDetection", "ObjectDetection", "VideoObjectDetection"]
+__all__ = [
+    "CustomObjectDetection",
+    "CustomVideoObjectDetection",
+    "ImageClassification",
+    "ImagePrediction",
+    "ObjectDetection",
+    "VideoObjectDetection",
+]
