@@ -1,7 +1,7 @@
 # make demo   the main job on real weights and a real clip: out/demo.mp4, out/demo.events.jsonl, out/demo.report.json
 # make test   format, lint, types, import lines, then every test; SIGHTLINE_EVAL=DIR also runs what needs evaluation data
 # make lint   the first half of make test
-# make bench  the benchmarks of benchmarks/README.md
+# make bench  the main benchmarks of benchmarks/README.md
 # Each sets up .venv by itself the first time.
 
 PYTHON ?= python3

@@ -251,11 +251,18 @@ def plot(parts: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None
             axes.set_xlabel(_TITLES[part])
             axes.set_ylabel(label)
             axes.grid(alpha=0.3)
-            if part == "length":
-                axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-            else:
-                axes.set_xticks(values)
+            ticks = _apart(values)
+            axes.set_xticks(ticks, [f"{value:,}" for value in ticks])
     figure.savefig(path, dpi=90)
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Those of the ascending values whose labels have room beside each other."""
+    kept: list[float] = []
+    for value in reversed(values):
+        if not kept or kept[-1] - value > 0.08 * (values[-1] - values[0]):
+            kept.append(value)
+    return kept[::-1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
