@@ -22,10 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.darknet_cfg import read_cfg
 from pipeline.errors import PipelineError
 from pipeline.weights import read_darknet_weights, read_state_dict, read_weights, write_weights
 from pipeline.weights.formats import SUFFIXES
-from tests.pipeline.darknet_files import miniature, random_parameters
+from pipeline.yolov3 import yolov3_tiny
+from tests.pipeline.darknet_files import miniature, narrow, random_parameters, write_configuration
 
 NETWORK = miniature()
 LONGEST_S = 10.0
@@ -37,9 +39,11 @@ def mutate(content: bytes, generator: random.Random) -> bytes:
     """A damaged copy: bits and lengths changed, pieces removed, doubled, swapped, or the end cut off."""
     damaged = bytearray(content)
     # Most of a file of weights is numbers; what describes them is at the ends.
-    edges = [*range(min(4096, len(content))), *range(max(0, len(content) - 4096), len(content))]
+    edge = min(4096, len(content))
     for _ in range(generator.choice((1, 1, 2, 4, 16))):
-        place = generator.choice(edges) if generator.random() < 0.8 else generator.randrange(len(content))
+        place = generator.randrange(len(content))
+        if generator.random() < 0.8:
+            place = generator.choice((place % edge, len(content) - 1 - place % edge))
         place = min(place, len(damaged) - 1)
         match generator.randrange(6):
             case 0:
@@ -69,6 +73,8 @@ def originals(folder: Path) -> dict[str, tuple[bytes, Callable[[Path], object]]]
         write_weights(path, parameters, NETWORK, SUFFIXES[suffix])
         reader = read_darknet_weights if suffix == ".weights" else read_weights
         found[suffix] = path.read_bytes(), lambda path, reader=reader: reader(path, NETWORK)  # type: ignore[misc]
+    cfg = write_configuration(folder / "original.cfg", narrow(yolov3_tiny(3)), height=416, width=416)
+    found[".cfg"] = cfg.read_bytes(), read_cfg
     for path in sorted((Path(__file__).parents[1] / "tests" / "pipeline" / "torch_files").glob("*.pt*")):
         found[path.name] = path.read_bytes(), read_state_dict
     return found

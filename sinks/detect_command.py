@@ -16,9 +16,10 @@ import numpy as np
 import typer
 
 from pipeline.classes import class_ids
+from pipeline.config import load_config
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, SourceError
-from pipeline.models import find_model
+from pipeline.own_models import choose_model
 from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.folder import find_images
@@ -74,6 +75,9 @@ def detect_command(
         float | None,
         typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: the model's]"),
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="X.yaml", help="Your own models: its models section.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that go through the network at once.")] = 16,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
 ) -> None:
@@ -85,7 +89,8 @@ def detect_command(
     if extract and output is None:
         raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
     files = find_pictures(pictures)
-    class_names = find_model(model).class_names
+    chosen = choose_model(model, load_config(config).own_models() if config is not None else None)
+    class_names = chosen.class_names
     wanted = class_ids(names.split(","), class_names) if (names := _some(classes)) else None
     results: list[PictureResults] = [
         kind(path, files=files, class_names=class_names, model=model)
@@ -95,7 +100,7 @@ def detect_command(
     check_results(results, files)
     copies = PictureOutput(output, files, class_names, extract=extract) if output is not None else None
     detector = create_detector(
-        model, weights=weights, input_size=input_size, precision=precision, confidence=confidence, iou=iou,
+        chosen, weights=weights, input_size=input_size, precision=precision, confidence=confidence, iou=iou,
         batch_size=batch,
     )  # fmt: skip
     job = _Job(files, detector, class_names, wanted, copies, results, strict=strict, batch=batch, quiet=quiet)

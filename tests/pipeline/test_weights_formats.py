@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmarks.fuzz_weights import mutate
 from pipeline.errors import ConfigError, ModelError
 from pipeline.types import Float32Array
 from pipeline.weights import ConvolutionParameters, read_state_dict, read_weights, write_weights
@@ -347,3 +350,26 @@ def test_darknet_itself_would_read_what_we_write(tmp_path: Path) -> None:
     first, second = (np.fromfile(path, "<f4", offset=20) for path in (ours, theirs))
     assert ours.read_bytes()[:20] == theirs.read_bytes()[:20]
     np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_damage_ends_in_weights_or_one_plain_error(tmp_path: Path, name: str) -> None:
+    content = written(tmp_path / name, random_parameters(NETWORK)).read_bytes()
+    path = tmp_path / "damaged"
+    outcomes = set()
+    tracemalloc.start()
+    try:
+        for number in range(150):
+            path.write_bytes(mutate(content, random.Random(number)))
+            try:
+                read = read_weights(path, NETWORK)
+                assert all(np.isfinite(entry.weights).all() for entry in read)
+                outcomes.add(True)
+            except ModelError as error:
+                assert "\n" not in str(error)
+                outcomes.add(False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert outcomes == {True, False}
+    assert peak < 2_000_000, "memory must not follow what the file claims"
