@@ -108,7 +108,11 @@ class _Builder:
                 values = level
                 for layer in self._network.tower(kind):
                     values = self._convolution(layer, values, relu=True)
-                outputs.append(self._convolution(last, values, number_type=tf.float32))
+                # Offsets of 8 bits would be coarse, and their layer is small. That of the scores is the largest of all;
+                # in float32 it would take half of the time, and yet the scores would come no nearer to float32's (0.004
+                # in the mean), for what the layers before have lost.
+                number_type = tf.float32 if kind == "regression" else self._type
+                outputs.append(tf.cast(self._convolution(last, values, number_type=number_type), tf.float32))
         for index, name in enumerate(PYRAMID_LEVELS):
             self.layers[f"{name}.cls_logits"], self.layers[f"{name}.bbox_reg"] = outputs[2 * index : 2 * index + 2]
         return outputs
@@ -158,9 +162,7 @@ class _Builder:
             input=tf.cast(source, kernel.dtype),
             filter=kernel,
             strides=[1, layer.stride, layer.stride, 1],
-            # Not SAME, which pads nothing on the left and at the top where the stride is 2.
-            padding="EXPLICIT",
-            explicit_paddings=[0, 0, *[layer.size // 2] * 4, 0, 0],
+            **_padding(layer),
         )
         output = tf.raw_ops.BiasAdd(value=output, bias=bias)
         return tf.raw_ops.Relu(features=output) if relu else output
@@ -187,3 +189,12 @@ class _Builder:
         slots = values.reshape(ANCHORS_PER_CELL, len(self._network.slots), *values.shape[1:])
         used = slots[:, self._network.used_slots()]
         return used.reshape(-1, *values.shape[1:])
+
+
+def _padding(layer: Layer) -> dict[str, Any]:
+    """``size // 2`` zeros around, told in a way that lets TensorFlow see which shapes stay as they are: only then does
+    it fuse a block's sum into the convolution before."""
+    if layer.stride == 1:
+        return {"padding": "SAME"}
+    # With a stride of 2, SAME pads nothing on the left and at the top.
+    return {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *[layer.size // 2] * 4, 0, 0]}
