@@ -116,6 +116,17 @@ class Letterbox:
         return cls._centred(image_height, image_width, height, width, square.scaled_height, square.scaled_width)
 
     @classmethod
+    def padded(cls, height: int, width: int, size: tuple[int, int], multiple: int) -> Letterbox:
+        """A picture of ``height`` x ``width`` that was scaled before, left as it is, in the smallest input that holds it.
+
+        Args:
+            size: ``(height, width)`` of the picture before it was scaled, in whose pixels ``to_image`` gives boxes.
+            multiple: what the sides of the input are multiples of.
+        """
+        sides = (math.ceil(side / multiple) * multiple for side in (height, width))
+        return cls._centred(*size, *sides, height, width)
+
+    @classmethod
     def _centred(
         cls, image_height: int, image_width: int, height: int, width: int, scaled_height: int, scaled_width: int
     ) -> Letterbox:

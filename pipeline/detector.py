@@ -147,12 +147,37 @@ class YoloDetector:
         """
         several = several_pictures(images)
         if several is None:
-            return self._detect([cast("PictureLike", images)])[0]
-        return self._detect(several)
+            return self._detect_pictures([cast("PictureLike", images)])[0]
+        return self._detect_pictures(several)
 
-    def _detect(self, pictures: Sequence[PictureLike]) -> list[Detections]:
+    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        """Detections in pictures that have been scaled already, as a whole to ``input_size`` or as parts of such ones.
+
+        Args:
+            images: uint8 ``(height, width, 3)``, BGR; no side longer than ``input_size``.
+            sizes: per image the ``(height, width)`` it had before it was scaled.
+
+        Returns:
+            One per image, as ``detect`` does; boxes are in pixels of the image before it was scaled.
+
+        Raises:
+            ValueError: an image of another shape or type, or larger than ``input_size``.
+            ModelError: the weights make the network compute what is not a number.
+        """
+        letterboxes = []
+        for index, (picture, size) in enumerate(zip(images, sizes, strict=True)):
+            height, width = _image(picture, index).shape[:2]
+            if max(height, width) > self._input_size:
+                raise ValueError(f"image {index}: expected at most {self._input_size} px a side, got {width}x{height}")
+            multiple = self._input_size if self._square else NETWORK_STRIDE
+            letterboxes.append(Letterbox.padded(height, width, size, multiple))
+        return self._detect(images, letterboxes)
+
+    def _detect_pictures(self, pictures: Sequence[PictureLike]) -> list[Detections]:
         images = [_image(picture, index) for index, picture in enumerate(pictures)]
-        letterboxes = [self._letterbox(*image.shape[:2]) for image in images]
+        return self._detect(images, [self._letterbox(*image.shape[:2]) for image in images])
+
+    def _detect(self, images: Sequence[Image], letterboxes: Sequence[Letterbox]) -> list[Detections]:
         by_shape: dict[tuple[int, int], list[int]] = {}
         for index, letterbox in enumerate(letterboxes):
             by_shape.setdefault((letterbox.height, letterbox.width), []).append(index)

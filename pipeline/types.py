@@ -27,39 +27,82 @@ Int64Array = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture.
+    """One decoded picture. Nothing in it changes once it is made.
 
     Attributes:
-        image: uint8 ``(height, width, 3)``, BGR.
+        image: uint8 ``(height, width, 3)``, BGR; where the source defers the conversion, it is made when first asked for.
+        height, width: of ``image`` in pixels; asking for them converts nothing.
+        reduced: the same picture, uint8 BGR, scaled to the size that the source was asked for, so that a detector need
+            not look at all of ``image``; None where the source was not asked.
         index: position in the stream, from 0, counting every frame decoded.
         pts_s: media time in seconds from the stream's start; strictly increasing within a stream.
         captured_s: ``time.monotonic()`` when the frame was received or decoded.
         stream: name of the stream it belongs to.
+
+    Args:
+        image: the picture, or what makes it.
+        size: ``(height, width)`` of the picture, where ``image`` is what makes it.
+
+    Raises:
+        ValueError: a picture of another shape or type.
     """
 
-    image: Image
-    index: int
-    pts_s: float
-    captured_s: float
-    stream: str
+    __slots__ = ("_image", "captured_s", "height", "index", "pts_s", "reduced", "stream", "width")
 
-    def __post_init__(self) -> None:
-        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
-            raise ValueError(
-                f"Frame.image: expected uint8 (height, width, 3), got {self.image.dtype} {self.image.shape}"
-            )
+    def __init__(
+        self,
+        image: Image | Callable[[], Image],
+        index: int,
+        pts_s: float,
+        captured_s: float,
+        stream: str,
+        *,
+        reduced: Image | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        for name, picture in (("image", image), ("reduced", reduced)):
+            if isinstance(picture, np.ndarray):
+                _check_picture(name, picture)
+        if not callable(image):
+            size = (int(image.shape[0]), int(image.shape[1]))
+        if size is None:
+            raise ValueError("Frame.size: expected (height, width) with an image that is made later")
+        self._image = image
+        self.height, self.width = size
+        self.index = index
+        self.pts_s = pts_s
+        self.captured_s = captured_s
+        self.stream = stream
+        self.reduced = reduced
 
     @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return int(self.image.shape[0])
+    def image(self) -> Image:
+        """uint8 ``(height, width, 3)``, BGR. For any thread."""
+        image = self._image
+        if callable(image):
+            # Two threads that ask at once may both make it: the same picture either way.
+            image = self._image = image()
+            _check_picture("image", image)
+        return image
 
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return int(self.image.shape[1])
+    def placed(self, index: int, pts_s: float, stream: str) -> Frame:
+        """The same picture at another place of another stream."""
+        size = (self.height, self.width)
+        return Frame(self._image, index, pts_s, self.captured_s, stream, reduced=self.reduced, size=size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        placed = (self.index, self.pts_s, self.captured_s, self.stream)
+        return _frame, (self.image, *placed, self.reduced)
+
+
+def _frame(image: Image, index: int, pts_s: float, captured_s: float, stream: str, reduced: Image | None) -> Frame:
+    return Frame(image, index, pts_s, captured_s, stream, reduced=reduced)
+
+
+def _check_picture(name: str, image: Image) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"Frame.{name}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +309,25 @@ class Detector(Protocol):
 
     def warm_up(self, height: int, width: int) -> tuple[int, int]:
         """Build what images of that size in pixels need; returns the network's input shape ``(height, width)``."""
+        ...
+
+
+@runtime_checkable
+class ReducedDetector(Detector, Protocol):
+    """A detector that scales pictures, and can be spared that."""
+
+    @property
+    def input_size(self) -> int:
+        """The longer side, in pixels, at which it sees a whole picture."""
+        ...
+
+    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        """Detections in pictures, or parts of pictures, that have been scaled to its ``input_size`` already.
+
+        Args:
+            images: uint8 BGR of any size, which is left as it is.
+            sizes: per image the ``(height, width)`` it had before it was scaled; boxes are in its pixels.
+        """
         ...
 
 

@@ -62,6 +62,7 @@ def open_source(
     username_env: str | None = None,
     password_env: str | None = None,
     pixel_format: str | None = None,
+    reduce_to: int | None = None,
 ) -> Source:
     """Open the source at ``uri``. Settings that do not concern its kind are ignored.
 
@@ -78,6 +79,8 @@ def open_source(
         read_timeout_s: longest wait for the next data of a network stream (default 5) or a pipe (default 30).
         username_env, password_env: environment variables with the user name and password for a network stream.
         pixel_format: of raw pictures in a pipe, such as ``bgr24``; they need ``width``, ``height`` and ``fps`` too.
+        reduce_to: longer side, in pixels, of ``Frame.reduced``, which spares a detector of that input size most of each
+            picture; None leaves it out. Images and webcams come without.
 
     Raises:
         SourceNotFoundError: there is nothing at that path.
@@ -101,6 +104,7 @@ def open_source(
             username_env=username_env,
             password_env=password_env,
             threads=threads,
+            reduce_to=reduce_to,
         )
     if scheme and scheme != "file":
         raise ConfigError(
@@ -114,8 +118,8 @@ def open_source(
             if width is None or height is None or fps is None:
                 raise ConfigError(f"{uri}: raw pictures ({pixel_format}) need their width, height and fps too")
             raw = RawVideo(width, height, float(fps), pixel_format)
-        return PipeSource(path, stream=name, read_timeout_s=patience_s, raw=raw, threads=threads)
+        return PipeSource(path, stream=name, read_timeout_s=patience_s, raw=raw, threads=threads, reduce_to=reduce_to)
     place = Path(path)
     if place.is_dir() or place.suffix.lower() in IMAGE_SUFFIXES or (is_pattern(path) and not place.exists()):
         return ImageFolder(path, fps=1 if fps is None else fps, stream=name)
-    return VideoFile(path, stream=name, threads=threads)
+    return VideoFile(path, stream=name, threads=threads, reduce_to=reduce_to)

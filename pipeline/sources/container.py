@@ -51,6 +51,7 @@ class ContainerSource:
         threads: decoding threads; 0 lets FFmpeg choose.
         live: a camera, which does not wait; None decides by whether the container knows an end.
         network: read errors are raised as ``SourceError``, and so is the end of a live stream.
+        reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:
         SourceError: no video stream, no picture that can be decoded, or one of an absurd size.
@@ -65,6 +66,7 @@ class ContainerSource:
         threads: int = 0,
         live: bool | None = False,
         network: bool = False,
+        reduce_to: int | None = None,
     ) -> None:
         if threads < 0:
             raise ValueError(f"threads: expected 0 (automatic) or more, got {threads}")
@@ -73,7 +75,7 @@ class ContainerSource:
         self._container = container
         self._closed = False
         self._index = 0
-        self._converter = PictureConverter()
+        self._converter = PictureConverter(reduce_to)
         try:
             live = not has_end(container) if live is None else live
             self._by_arrival = live and container.format.name in _WITHOUT_TIMESTAMPS
@@ -171,18 +173,18 @@ class ContainerSource:
         if too_large(decoded.width, decoded.height):
             self._decoder.count_failed(1, f"a frame of {decoded.width}x{decoded.height} px is refused; going on")
             return
-        try:
-            image = self._converter.convert(decoded)
-        except (av.FFmpegError, ValueError) as error:
-            self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
-            return
         now_s = time.monotonic()
         if self._by_arrival:
             pts_s = self._timeline.next(round(now_s / float(self._timeline.time_base)))
         else:
             pts_s = self._timeline.next(decoded.pts, decoded.dts)
-        index, self._index = self._index, self._index + 1
-        yield Frame(image, index, pts_s, now_s, self._stream_name)
+        try:
+            frame = self._converter.frame(decoded, self._index, pts_s, now_s, self._stream_name)
+        except (av.FFmpegError, ValueError) as error:
+            self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
+            return
+        self._index += 1
+        yield frame
 
     def _choose_stream(self) -> av.VideoStream:
         videos = [video for video in self._container.streams.video if not video.disposition & Disposition.attached_pic]

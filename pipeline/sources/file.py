@@ -29,17 +29,21 @@ class VideoFile(ContainerSource):
         path: the file.
         stream: name of the stream; default: the file's name without its suffix.
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:
         SourceNotFoundError: there is nothing at ``path``.
         SourceError: it is a directory, can't be read, is no video, has only sound, or no picture can be decoded.
     """
 
-    def __init__(self, path: str | PathLike[str], *, stream: str | None = None, threads: int = 0) -> None:
+    def __init__(
+        self, path: str | PathLike[str], *, stream: str | None = None, threads: int = 0, reduce_to: int | None = None
+    ) -> None:
         self._path = Path(path)
         shown = str(path)
         self._size = _check(self._path, shown)
-        super().__init__(_open(self._path, shown), stream=stream or stream_name(shown), uri=shown, threads=threads)
+        name = stream or stream_name(shown)
+        super().__init__(_open(self._path, shown), stream=name, uri=shown, threads=threads, reduce_to=reduce_to)
 
     def _at_end(self) -> None:
         missing, cut = self._missing_frames()

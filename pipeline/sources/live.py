@@ -38,6 +38,7 @@ class NetworkStream(ContainerSource):
         username_env, password_env: environment variables that hold user name and password, in place of those in
             ``uri``.
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:
         ConfigError: an environment variable is not set, or ``uri`` or ``transport`` is of an unknown kind.
@@ -56,6 +57,7 @@ class NetworkStream(ContainerSource):
         username_env: str | None = None,
         password_env: str | None = None,
         threads: int = 0,
+        reduce_to: int | None = None,
     ) -> None:
         shown = redact(uri)
         scheme = uri.partition("://")[0].lower()
@@ -75,6 +77,7 @@ class NetworkStream(ContainerSource):
             stream=stream or stream_name(uri),
             uri=shown,
             threads=threads,
+            reduce_to=reduce_to,
             live=True if scheme.startswith("rtsp") else None,
             network=True,
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 import av
@@ -11,7 +13,8 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from pipeline.types import Image
+from pipeline.boxes import Letterbox
+from pipeline.types import Frame, Image
 from pipeline.upright import UPRIGHT, Orientation
 
 
@@ -40,10 +43,17 @@ class PictureConverter:
 
     The matrix (BT.601, BT.709, BT.2020) and the range are those the stream states; an unstated one is BT.601, limited
     range, as in FFmpeg's own tools. Pixels are taken to be square.
+
+    Args:
+        reduce_to: longer side, in pixels, of a second, scaled picture of each frame; None makes none.
     """
 
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+    def __init__(self, reduce_to: int | None = None) -> None:
+        self._reduce_to = reduce_to
+        self._whole = VideoReformatter()
+        self._smaller, self._small = VideoReformatter(), VideoReformatter()
+        # Whole pictures are made by whoever asks for them first, which may be several threads.
+        self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._orientation = UPRIGHT
 
@@ -57,19 +67,60 @@ class PictureConverter:
             self._orientation = orientation_of(frame)
         return self._orientation
 
-    def convert(self, frame: av.VideoFrame) -> Image:
-        """uint8 ``(height, width, 3)``, BGR, C-contiguous, upright.
+    def frame(self, decoded: av.VideoFrame, index: int, pts_s: float, captured_s: float, stream: str) -> Frame:
+        """The frame that the pipeline sees.
+
+        Where a scaled picture is wanted it is made here, and the whole one when somebody asks for it.
 
         Raises:
-            av.FFmpegError: a pixel format that can't be converted.
+            av.FFmpegError, ValueError: a pixel format that can't be converted.
         """
-        # One thread: the conversion takes a fraction of a millisecond, starting threads for it takes longer.
-        converted = self._reformatter.reformat(
-            frame, format="bgr24", interpolation=Interpolation.FAST_BILINEAR, threads=1
+        turned = self.orientation(decoded)
+        if self._reduce_to is None:
+            return Frame(self.convert(decoded, turned), index, pts_s, captured_s, stream)
+        size = turned.displayed_size(decoded.width, decoded.height)[::-1]
+        reduced = self._reduce(decoded, turned, Letterbox.fit(*size, self._reduce_to, self._reduce_to))
+        later = partial(self.convert, decoded, turned)
+        return Frame(later, index, pts_s, captured_s, stream, reduced=reduced, size=size)
+
+    def convert(self, frame: av.VideoFrame, turned: Orientation) -> Image:
+        """uint8 ``(height, width, 3)``, BGR, C-contiguous, upright. For any thread.
+
+        Raises:
+            av.FFmpegError, ValueError: a pixel format that can't be converted.
+        """
+        with self._lock:
+            # One thread: the conversion takes a fraction of a millisecond, starting threads for it takes longer.
+            converted = self._whole.reformat(
+                frame, format="bgr24", interpolation=Interpolation.FAST_BILINEAR, threads=1
+            )
+        return turned.apply(_pixels(converted))
+
+    def _reduce(self, frame: av.VideoFrame, turned: Orientation, place: Letterbox) -> Image:
+        width, height = turned.displayed_size(place.scaled_width, place.scaled_height)
+        smaller = frame
+        if frame.format.name == "yuv420p":
+            # Scaling the planes and then converting few pixels takes half as long as doing both at once.
+            smaller = self._smaller.reformat(
+                frame, width=width, height=height, interpolation=Interpolation.BILINEAR, threads=1
+            )
+        converted = self._small.reformat(
+            smaller,
+            width=width,
+            height=height,
+            format="bgr24",
+            interpolation=Interpolation.BILINEAR,
+            src_colorspace=frame.colorspace,
+            src_color_range=frame.color_range,
+            threads=1,
         )
-        plane = converted.planes[0]
-        rows = np.frombuffer(memoryview(cast(Any, plane)), np.uint8).reshape(-1, plane.line_size)
-        packed = rows[: converted.height, : converted.width * 3]
-        # Without padding at the end of the rows, which depends on the width, this is a view: no copy.
-        image: Image = np.ascontiguousarray(packed).reshape(converted.height, converted.width, 3)
-        return self.orientation(frame).apply(image)
+        return turned.apply(_pixels(converted))
+
+
+def _pixels(frame: av.VideoFrame) -> Image:
+    """The one plane of a BGR frame, C-contiguous."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(cast(Any, plane)), np.uint8).reshape(-1, plane.line_size)
+    packed = rows[: frame.height, : frame.width * 3]
+    # Without padding at the end of the rows, which depends on the width, this is a view: no copy.
+    return np.ascontiguousarray(packed).reshape(frame.height, frame.width, 3)

@@ -68,6 +68,7 @@ class PipeSource(ContainerSource):
         read_timeout_s: longest wait for the next bytes, in seconds.
         raw: how the pictures lie in a pipe without a container; None where there is one.
         threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:
         SourceNotFoundError: there is nothing at that path.
@@ -83,13 +84,16 @@ class PipeSource(ContainerSource):
         read_timeout_s: float = 30.0,
         raw: RawVideo | None = None,
         threads: int = 0,
+        reduce_to: int | None = None,
     ) -> None:
         shown = "standard input" if pipe == "-" else os.fspath(pipe) if not isinstance(pipe, int) else f"pipe {pipe}"
         self._reader = _PipeReader(pipe, shown, read_timeout_s)
         try:
             container = self._open(shown, raw)
             name = stream or ("stdin" if pipe == "-" else stream_name(shown))
-            super().__init__(container, stream=name, uri=shown, threads=threads, network=True)
+            super().__init__(
+                container, stream=name, uri=shown, threads=threads, network=True, reduce_to=reduce_to
+            )
         except BaseException as error:
             self._reader.close()
             if self._reader.timed_out and isinstance(error, SourceError):
