@@ -117,14 +117,14 @@ class Letterbox:
 
     @classmethod
     def padded(cls, height: int, width: int, size: tuple[int, int], multiple: int) -> Letterbox:
-        """A picture of ``height`` x ``width`` that was scaled before, left as it is, in the smallest input that holds it.
+        """A picture of ``height`` x ``width``, scaled before and left as it is, in the smallest input that holds it.
 
         Args:
             size: ``(height, width)`` of the picture before it was scaled, in whose pixels ``to_image`` gives boxes.
             multiple: what the sides of the input are multiples of.
         """
-        sides = (math.ceil(side / multiple) * multiple for side in (height, width))
-        return cls._centred(*size, *sides, height, width)
+        whole_height, whole_width = (math.ceil(side / multiple) * multiple for side in (height, width))
+        return cls._centred(size[0], size[1], whole_height, whole_width, height, width)
 
     @classmethod
     def _centred(

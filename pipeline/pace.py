@@ -15,7 +15,14 @@ _CALM_WINDOWS = 3
 
 
 class Pace(Protocol):
-    """Decides frame by frame, for one stream. Called from one thread, in order."""
+    """Decides frame by frame, for one stream. Called from one thread, in order.
+
+    Attributes:
+        adapts: whether a decision depends on what came of the frame before; such a stream's frames go through the
+            detector one at a time.
+    """
+
+    adapts: bool
 
     def wants(self, frame: Frame) -> bool:
         """Whether the detector is to look at this frame; called once per frame."""
@@ -29,16 +36,18 @@ class Pace(Protocol):
 class EveryNth:
     """Looks at the first frame and at every N-th after it."""
 
+    adapts = False
+
     def __init__(self, count: int) -> None:
         if count < 1:
             raise ValueError(f"detect_every: expected 1 or more, got {count}")
-        self._count = count
+        self.count = count
         self._left = 0
 
     def wants(self, frame: Frame) -> bool:
         """True for every N-th call."""
-        self._left = (self._left or self._count) - 1
-        return self._left == self._count - 1
+        self._left = (self._left or self.count) - 1
+        return self._left == self.count - 1
 
     def observe(self, tracked: TrackedFrame, latency_s: float) -> None:
         """Changes nothing."""
@@ -56,6 +65,8 @@ class LatencyPace:
         most: never look less often than at every so many frames; beyond that the tracker can't fill in.
         name: of the stream, for the log.
     """
+
+    adapts = False
 
     def __init__(self, target_s: float = 0.15, *, most: int = 10, name: str = "") -> None:
         if target_s <= 0 or most < 1:

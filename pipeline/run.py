@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.engines import Engine
 from pipeline.intake import Intake, StreamEnd
+from pipeline.look import Looker
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
@@ -62,6 +63,7 @@ class Pipeline:
             raise ValueError(f"batch and queue: expected 1 or more, got {batch} and {queue}")
         self.report: Report | None = None
         self._detector = detector
+        self._looker = Looker(detector)
         self._batch = batch
         self._max_wait_s = max_wait_s
         self._queues = {"queue": queue, "sink_queue": sink_queue}
@@ -198,6 +200,25 @@ class Pipeline:
             self._end(run, "end")
 
     def _process(self, frames: Sequence[Frame]) -> None:
+        for group in self._groups(frames):
+            self._process_group(group)
+
+    def _groups(self, frames: Sequence[Frame]) -> Iterator[list[Frame]]:
+        """What can go through the detector together: of a stream whose pace adapts, one frame at a time."""
+        group: list[Frame] = []
+        taken: set[str] = set()
+        for frame in frames:
+            if frame.stream in taken:
+                yield group
+                group, taken = [], set()
+            group.append(frame)
+            run = self._run_of(frame)
+            if run is not None and run.adapts:
+                taken.add(frame.stream)
+        if group:
+            yield group
+
+    def _process_group(self, frames: Sequence[Frame]) -> None:
         looked_at = [
             frame
             for frame in frames
@@ -206,7 +227,7 @@ class Pipeline:
         found = {}
         if looked_at:
             with self._timings.stage("detect", frames=len(looked_at)):
-                results = self._detector.detect([frame.image for frame in looked_at])
+                results = self._looker.look(looked_at, [self._running[frame.stream].part(frame) for frame in looked_at])
             found = {id(frame): result for frame, result in zip(looked_at, results, strict=True)}
         for frame in frames:
             run = self._run_of(frame)

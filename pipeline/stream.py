@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pipeline import events
 from pipeline.pace import Pace
+from pipeline.region import Region
 from pipeline.types import DetectionFilter, Sink, Source, Tracker
 
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
@@ -23,6 +24,7 @@ class Stream:
         sinks: outputs of this stream alone.
         filters: a detection is kept when every filter says so; applied before the tracker.
         detect_every: run the detector on every N-th frame, or as a ``Pace`` says; the tracker predicts in between.
+        region: the part of each frame that the detector looks at; None for all of it.
         duration_s: stop after this much media time; None for all of it.
         analytics: keyword arguments of ``StreamAnalytics``, such as ``zones`` and ``lines``.
     """
@@ -32,6 +34,7 @@ class Stream:
     sinks: Sequence[Sink] = ()
     filters: Sequence[DetectionFilter] = ()
     detect_every: int | Pace = 1
+    region: Region | None = None
     duration_s: float | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
 

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.events import Event, Latency, Stats, StreamEnded, StreamOffline, StreamOnline, StreamStarted
+from pipeline.filling import TrackFiller
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
+from pipeline.look import Part
 from pipeline.pace import EveryNth
 from pipeline.producer import Producer
 from pipeline.report import ObjectCounts, StreamReport
@@ -66,6 +68,9 @@ class StreamRun:
         self._stream = stream
         self._class_names = class_names
         self._pace = EveryNth(stream.detect_every) if isinstance(stream.detect_every, int) else stream.detect_every
+        looks_at_all = isinstance(self._pace, EveryNth) and self._pace.count == 1
+        # A file's frames can wait until what is between two looks is known; a camera's can't.
+        self._filler = None if info.live or looks_at_all else TrackFiller()
         self._ledger = Ledger()
         self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
         self._groups = (self._own, shared)
@@ -107,9 +112,18 @@ class StreamRun:
         self._open()
         self._producer.start()
 
+    @property
+    def adapts(self) -> bool:
+        """Whether ``wants_detection`` depends on what came of the frame before."""
+        return self._pace.adapts
+
     def wants_detection(self, frame: Frame) -> bool:
         """Whether the detector is to look at this frame; call once per frame, in order."""
         return self._pace.wants(frame)
+
+    def part(self, frame: Frame) -> Part | None:
+        """The part of the frame that the detector is to look at; None for all of it."""
+        return None if self._stream.region is None else self._stream.region.part(frame.height, frame.width)
 
     def beyond_duration(self, frame: Frame) -> bool:
         """Whether the frame lies past the time that was asked for."""
@@ -121,8 +135,17 @@ class StreamRun:
             if detections is not None:
                 for keep in self._stream.filters:
                     detections = detections.select(keep(detections, frame))
-            tracks = self._stream.tracker.update(detections, frame.pts_s, frame.image)
-        tracked = TrackedFrame(frame, detections, tracks, self._stream.tracker.ended)
+            tracker = self._stream.tracker
+            # A picture that nobody needs is not made.
+            tracks = tracker.update(detections, frame.pts_s, frame.image if tracker.needs_image else None)
+        tracked = TrackedFrame(frame, detections, tracks, tracker.ended)
+        for final in (tracked,) if self._filler is None else self._filler.add(tracked):
+            self._deliver(final)
+        self._pace.observe(tracked, time.monotonic() - frame.captured_s)
+
+    def _deliver(self, tracked: TrackedFrame) -> None:
+        """Take a frame whose tracks are final to the sinks."""
+        frame = tracked.frame
         with self._timings.stage("analytics"):
             found = self._analytics.update(tracked)
         with self._timings.stage("sinks"):
@@ -134,7 +157,6 @@ class StreamRun:
         self._ledger.processed()
         now_s = time.monotonic()
         self.latency.add(now_s - frame.captured_s)
-        self._pace.observe(tracked, now_s - frame.captured_s)
         if self.live:
             self._tell_stats(now_s)
 
@@ -191,7 +213,9 @@ class StreamRun:
         """
         self._producer.stop(reason, within_s if self.live else None)
         self._finished = True
-        self._settle(reason)
+        if self._filler is not None:
+            error = self._deliver_rest(self._filler) or error
+        self._settle("error" if error is not None else reason)
         if self._opened:
             self._stream.tracker.reset()
             try:
@@ -201,6 +225,15 @@ class StreamRun:
         failure = self._own.close(error)
         self._error = error or failure
         return self._error
+
+    def _deliver_rest(self, filler: TrackFiller) -> BaseException | None:
+        """Take the frames that still wait to the sinks; returns what went wrong."""
+        try:
+            for tracked in filler.flush():
+                self._deliver(tracked)
+        except Exception as error:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
+            return error
+        return None
 
     @property
     def info(self) -> SourceInfo:

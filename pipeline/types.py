@@ -31,7 +31,7 @@ class Frame:
     """One decoded picture. Nothing in it changes once it is made.
 
     Attributes:
-        image: uint8 ``(height, width, 3)``, BGR; where the source defers the conversion, it is made when first asked for.
+        image: uint8 ``(height, width, 3)``, BGR; a source may leave it to be made when it is first asked for.
         height, width: of ``image`` in pixels; asking for them converts nothing.
         reduced: the same picture, uint8 BGR, scaled to the size that the source was asked for, so that a detector need
             not look at all of ``image``; None where the source was not asked.
@@ -86,10 +86,17 @@ class Frame:
             _check_picture("image", image)
         return image
 
-    def placed(self, index: int, pts_s: float, stream: str) -> Frame:
-        """The same picture at another place of another stream."""
-        size = (self.height, self.width)
-        return Frame(self._image, index, pts_s, self.captured_s, stream, reduced=self.reduced, size=size)
+    def placed(self, *, index: int | None = None, pts_s: float | None = None, stream: str | None = None) -> Frame:
+        """The same picture at another place or time, or in another stream."""
+        return Frame(
+            self._image,
+            self.index if index is None else index,
+            self.pts_s if pts_s is None else pts_s,
+            self.captured_s,
+            self.stream if stream is None else stream,
+            reduced=self.reduced,
+            size=(self.height, self.width),
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         placed = (self.index, self.pts_s, self.captured_s, self.stream)
@@ -333,7 +340,13 @@ class ReducedDetector(Detector, Protocol):
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Gives detections of one stream their identities. State is per instance; one instance per stream."""
+    """Gives detections of one stream their identities. State is per instance; one instance per stream.
+
+    Attributes:
+        needs_image: whether ``update`` makes use of the picture, which need not be made otherwise.
+    """
+
+    needs_image: bool
 
     @property
     def lowest_score(self) -> float:
@@ -345,7 +358,8 @@ class Tracker(Protocol):
 
         ``None`` says that nobody looked at this frame: tracks coast on their motion model and none is let go for being
         unseen merely because nobody looked. Empty ``Detections`` say that there was nothing. Any permutation of the
-        detections gives the same tracks. ``image`` is for trackers that estimate the camera's motion; others ignore it.
+        detections gives the same tracks. ``image`` is given where ``needs_image`` says so, for trackers that estimate
+        the camera's motion, say.
         """
         ...
 

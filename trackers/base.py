@@ -104,6 +104,11 @@ class ArrayTracker(ABC):
     is first shown: 1, 2, 3, ... within the instance, never reused, also not after ``reset``.
     """
 
+    needs_image = False
+
+    start_score: float = 1.0
+    """A detection that scores less starts no track; an instance may be more choosy than its class."""
+
     lowest_score: float = 1.0
     """The lowest score of a detection that this tracker can use; an instance may be more choosy than its class."""
 

@@ -72,7 +72,7 @@ class BufferedTracker(ArrayTracker):
         min_hits: int = 3,
         max_unseen_s: float = 1.5,
     ) -> None:
-        self._min_score, self._start_score = min_score, min_score + start_margin
+        self._min_score, self.start_score = min_score, min_score + start_margin
         self._near, self._wide = _enlarging(buffer), _enlarging(wide_buffer)
         self._iou, self._low_iou = iou, low_iou
         self._min_hits, self._max_unseen_s = min_hits, max_unseen_s
@@ -100,7 +100,7 @@ class BufferedTracker(ArrayTracker):
         measured = _to_measurements(found.boxes[taken])
         self._filter.update(matched, measured, (size[:, 0] * size[:, 1])[:, None] * _MEASUREMENT)
 
-        unmatched = found.score >= self._start_score
+        unmatched = found.score >= self.start_score
         unmatched[taken] = False
         if np.count_nonzero(unmatched):
             new = found.select(unmatched)

@@ -53,7 +53,7 @@ class ByteTracker(ArrayTracker):
         start_iou: float = 0.3,
         max_unseen_s: float = 1.0,
     ) -> None:
-        self._min_score, self._start_score = min_score, min_score + start_margin
+        self._min_score, self.start_score = min_score, min_score + start_margin
         self._iou, self._low_iou, self._start_iou = iou, low_iou, start_iou
         self._max_unseen_s = max_unseen_s
         super().__init__()
@@ -81,7 +81,7 @@ class ByteTracker(ArrayTracker):
         height = self._filter.position[matched, 3]
         self._filter.update(matched, measured, _variance(height, _PLACE, _ASPECT_MEASURED))
 
-        unmatched = found.score >= self._start_score
+        unmatched = found.score >= self.start_score
         unmatched[taken] = False
         if np.count_nonzero(unmatched):
             new = found.select(unmatched)

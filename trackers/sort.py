@@ -52,7 +52,7 @@ class SortTracker(ArrayTracker):
         self._iou, self._max_age, self._min_hits = iou, max_age, min_hits
         self._max_unseen_s = max_unseen_s
         super().__init__()
-        self.lowest_score = min_score
+        self.lowest_score = self.start_score = min_score
 
     def _clear(self) -> None:
         super()._clear()

@@ -157,7 +157,7 @@ class FramesAtRate:
     def __iter__(self) -> Iterator[Frame]:
         """The frames of the source."""
         for number, frame in enumerate(self._source):
-            yield replace(frame, pts_s=float(number / self._fps))
+            yield frame.placed(pts_s=float(number / self._fps))
 
     def close(self) -> None:
         """Close the source."""

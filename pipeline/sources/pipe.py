@@ -91,9 +91,7 @@ class PipeSource(ContainerSource):
         try:
             container = self._open(shown, raw)
             name = stream or ("stdin" if pipe == "-" else stream_name(shown))
-            super().__init__(
-                container, stream=name, uri=shown, threads=threads, network=True, reduce_to=reduce_to
-            )
+            super().__init__(container, stream=name, uri=shown, threads=threads, network=True, reduce_to=reduce_to)
         except BaseException as error:
             self._reader.close()
             if self._reader.timed_out and isinstance(error, SourceError):

@@ -183,7 +183,7 @@ class ReconnectingSource:
                 pts_s = max(pts_s, math.nextafter(self._last_pts_s, math.inf))
             self._last_pts_s, self._last_captured_s = pts_s, frame.captured_s
             index, self._next_index = self._next_index, self._next_index + 1
-            yield frame.placed(index, pts_s, self._stream)
+            yield frame.placed(index=index, pts_s=pts_s, stream=self._stream)
 
     def _waits(self) -> Iterator[float]:
         return self._backoff.waits(self._generator)

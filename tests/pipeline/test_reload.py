@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -48,7 +48,7 @@ class Camera(MemorySource):
         for index in range(self.count):
             if self.over.is_set():
                 return
-            yield replace(first[index % len(first)], index=index, pts_s=index / 10)
+            yield first[index % len(first)].placed(index=index, pts_s=index / 10)
 
 
 @dataclass

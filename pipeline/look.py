@@ -1,0 +1,86 @@
+"""What the detector is shown of a frame: as few pixels as answer the question, and the boxes in the frame's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pipeline.boxes import Letterbox
+from pipeline.types import Detections, Detector, Frame, Image, ReducedDetector
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a frame, in whole pixels: right and bottom are the first that do not belong to it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)``."""
+        return self.bottom - self.top, self.right - self.left
+
+
+class Looker:
+    """Shows frames to a detector.
+
+    A detector that scales pictures is given those that the source has scaled already, and of a part the pixels it would
+    have seen of it in the whole: the part costs less, and what is in it looks the same size to the network.
+
+    Args:
+        detector: looks at them.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._reducing = detector if isinstance(detector, ReducedDetector) else None
+
+    def look(self, frames: Sequence[Frame], parts: Sequence[Part | None]) -> list[Detections]:
+        """Detections of each frame, in the same order, in pixels of the frame.
+
+        Args:
+            frames: in any number and of any size.
+            parts: per frame the part to look at; None for all of it.
+        """
+        shown = [self._shown(frame, part) for frame, part in zip(frames, parts, strict=True)]
+        reduced = [(image, size) for image, size in shown if size is not None]
+        whole = [image for image, size in shown if size is None]
+        found_reduced = iter(
+            self._reducing.detect_reduced([image for image, _ in reduced], [size for _, size in reduced])
+            if self._reducing is not None and reduced
+            else ()
+        )
+        found_whole = iter(self._detector.detect(whole) if whole else ())
+        found = [next(found_whole if size is None else found_reduced) for _, size in shown]
+        return [_moved(detections, part) for detections, part in zip(found, parts, strict=True)]
+
+    def _shown(self, frame: Frame, part: Part | None) -> tuple[Image, tuple[int, int] | None]:
+        """The picture to show; with the size it had before it was scaled, if it was."""
+        if self._reducing is None:
+            return (frame.image if part is None else frame.image[part.top : part.bottom, part.left : part.right]), None
+        place = Letterbox.fit(frame.height, frame.width, self._reducing.input_size, self._reducing.input_size)
+        height, width = place.scaled_height, place.scaled_width
+        reduced = frame.reduced
+        if reduced is None or reduced.shape[:2] != (height, width):
+            if part is None:
+                return frame.image, None  # the detector scales it straight into its input
+            reduced = np.asarray(cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        if part is None:
+            return reduced, (frame.height, frame.width)
+        # To whole pixels of the scaled picture: the part as it was asked for may end between two of them.
+        left, right = part.left * width // frame.width, max(1, part.right * width // frame.width)
+        top, bottom = part.top * height // frame.height, max(1, part.bottom * height // frame.height)
+        return reduced[top:bottom, left:right], part.size
+
+
+def _moved(detections: Detections, part: Part | None) -> Detections:
+    if part is None or not len(detections):
+        return detections
+    corner = np.array([part.left, part.top, part.left, part.top], np.float32)
+    return Detections(detections.xyxy + corner, detections.score, detections.class_id)
