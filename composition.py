@@ -17,11 +17,15 @@ from rich.console import Console
 
 from pipeline.backoff import Backoff
 from pipeline.config import Config, ResolvedStream
-from pipeline.detectors import create_detector
+from pipeline.detectors import create_detector, reduced_side
 from pipeline.errors import ConfigError
 from pipeline.homography import Homography
+from pipeline.models import Model
+from pipeline.motion_gate import MotionGate
 from pipeline.own_models import choose_model
-from pipeline.pace import LatencyPace, Pace
+from pipeline.pace import EveryNth, LatencyPace, Pace
+from pipeline.predictive_pace import PredictivePace
+from pipeline.region import Region
 from pipeline.reload import Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
@@ -66,8 +70,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
     model = config.model
     with ExitStack() as stack:
         chosen = choose_model(config.model.name, config.own_models())
-        class_names = chosen.class_names
-        streams = [build_stream(config, stream, class_names, stack) for stream in described]
+        streams = [build_stream(config, stream, chosen, stack) for stream in described]
         progress = progress and not any(stream.source.info.live for stream in streams)
         shared = build_shared_sinks(config, progress=progress)
         if config.output.report is not None:
@@ -104,7 +107,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
 
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
     """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
-    class_names = choose_model(config.model.name, config.own_models()).class_names
+    model = choose_model(config.model.name, config.own_models())
 
     def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
         new = read()
@@ -113,7 +116,7 @@ def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config
 
     def build(description: ResolvedStream) -> Stream:
         with ExitStack() as stack:
-            stream = build_stream(config, description, class_names, stack)
+            stream = build_stream(config, description, model, stack)
             stack.pop_all()
         return stream
 
@@ -136,23 +139,25 @@ def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[Resolve
     return ControlSocket(config.control, {"reload": reloader.reload, "status": status, "stop": stop})
 
 
-def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[str], stack: ExitStack) -> Stream:
+def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: ExitStack) -> Stream:
     """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
-    source = build_source(config, stream)
+    source = build_source(config, stream, reduced_side(model, config.model.input_size))
     stack.callback(source.close)
     zones = [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()]
     lines = [Line(name=name, **dict(line)) for name, line in stream.lines.items()]
     live = LiveHistory()
     counts = CountOverlay(zones=zones, lines=lines, counts=live.at, scale=stream.output.annotate.scale)
     annotator = partial(Annotator, overlays=[counts], **dict(stream.output.annotate))
+    tracker = create_tracker(
+        stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
+    )
     return Stream(
         source=source,
-        tracker=create_tracker(
-            stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
-        ),
+        tracker=tracker,
         sinks=build_sinks(config, stream, annotator),
-        filters=make_filters(class_names, **dict(stream.filters)),
-        detect_every=build_pace(stream),
+        filters=make_filters(model.class_names, **dict(stream.filters)),
+        detect_every=build_pace(stream, tracker.start_score, live=source.info.live),
+        region=build_region(stream),
         duration_s=stream.duration_s,
         analytics={
             "update_hz": config.events.update_hz,
@@ -164,7 +169,7 @@ def build_stream(config: Config, stream: ResolvedStream, class_names: Sequence[s
     )
 
 
-def build_source(config: Config, stream: ResolvedStream) -> Source:
+def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) -> Source:
     """Where a stream's frames come from. A camera is not opened yet: it may be off, and is looked for again."""
     settings = stream.input
     connect = partial(
@@ -172,6 +177,7 @@ def build_source(config: Config, stream: ResolvedStream) -> Source:
         stream.source,
         stream=stream.name,
         threads=config.threads.decode,
+        reduce_to=reduce_to,
         **settings.model_dump(exclude={"reconnect", "longest_wait_s"}),
     )
     if not (settings.reconnect and is_camera(stream.source)):
@@ -180,11 +186,29 @@ def build_source(config: Config, stream: ResolvedStream) -> Source:
     return ReconnectingSource(connect, stream=stream.name, uri=stream.source, backoff=backoff)
 
 
-def build_pace(stream: ResolvedStream) -> int | Pace:
-    """Which frames are looked at."""
+def build_pace(stream: ResolvedStream, start_score: float, *, live: bool) -> Pace:
+    """Which frames are looked at; ``start_score`` is the score at which the stream's tracker starts tracks."""
+    pace: Pace
     if isinstance(stream.detect_every, int):
-        return stream.detect_every
-    return LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
+        pace = EveryNth(stream.detect_every)
+    elif live:
+        pace = LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
+    else:
+        pace = PredictivePace(sure_score=start_score)
+    if stream.motion_gate is None:
+        return pace
+    return MotionGate(pace, area=stream.motion_gate, sure_score=start_score)
+
+
+def build_region(stream: ResolvedStream) -> Region | None:
+    """The part of the picture that is looked at; None for all of it."""
+    if stream.detect_region is None:
+        return None
+    if stream.detect_region == "zones":
+        shapes = [(zone.polygon, zone.units) for zone in stream.zones.values()]
+        return Region([*shapes, *(((line.start, line.end), line.units) for line in stream.lines.values())], margin=0.15)
+    left, top, right, bottom = stream.detect_region
+    return Region([(((left, top), (right, bottom)), "fraction")])
 
 
 def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFactory) -> list[Sink]:

@@ -113,8 +113,8 @@ def run(
         float | None, typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: 0.45]")
     ] = None,
     detect_every: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Detect on every N-th frame; the tracker predicts in between. [default: 1]"),
+        str | None,
+        typer.Option(metavar="N", help="Detect on every N-th frame, or auto: as often as the scene asks. [default: 1]"),
     ] = None,
     tracker: Annotated[
         str | None, typer.Option(help="Which tracker gives objects their ids; see docs/tracking.md.")
@@ -149,7 +149,7 @@ def run(
     """
     options: dict[str, Any] = {
         **_streams(sources or ()),
-        "detect_every": detect_every,
+        "detect_every": int(detect_every) if detect_every and detect_every.isdecimal() else detect_every,
         "duration_s": duration,
         "model": {
             "name": model,

@@ -19,6 +19,7 @@ from pipeline.config_errors import describe_errors
 from pipeline.config_reader import Document, apply_override, plain, read_yaml_file
 from pipeline.config_sections import (
     DetectEvery,
+    DetectRegion,
     Endpoint,
     EventSection,
     FilePath,
@@ -33,6 +34,7 @@ from pipeline.config_sections import (
     Positive,
     QueueSection,
     Section,
+    Share,
     StoreSection,
     StreamOutputSection,
     StreamSettings,
@@ -59,6 +61,8 @@ class StreamSection(Section):
 
     source: Annotated[Text, Field(repr=False)]  # It may hold a password.
     detect_every: DetectEvery | None = None
+    motion_gate: Share | None = None
+    detect_region: DetectRegion | None = None
     latency_target_ms: Positive | None = None
     duration_s: Positive | None = None
     input: InputSection | None = None

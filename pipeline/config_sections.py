@@ -49,6 +49,16 @@ def _detect_every(value: object) -> int | str:
     raise ValueError("expected a whole number, at least 1, or auto")
 
 
+def _detect_region(value: object) -> str | tuple[float, ...]:
+    if value == "zones":
+        return value
+    if isinstance(value, list | tuple) and len(value) == 4:
+        numbers = [item for item in value if isinstance(item, int | float) and not isinstance(item, bool)]
+        if len(numbers) == 4 and 0 <= numbers[0] < numbers[2] <= 1 and 0 <= numbers[1] < numbers[3] <= 1:
+            return tuple(map(float, numbers))
+    raise ValueError("expected zones, or [left, top, right, bottom] as parts of the picture, such as [0, 0.4, 1, 1]")
+
+
 def _endpoint(value: str) -> str:
     if not re.fullmatch(r"tcp://\S+:([0-9]{1,5}|\*)", value):
         raise ValueError("expected tcp://HOST:PORT, such as tcp://127.0.0.1:5556")
@@ -76,6 +86,8 @@ Count = Annotated[int, Field(ge=1)]
 NotNegativeInteger = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+DetectRegion = Annotated[Literal["zones"] | tuple[float, float, float, float], PlainValidator(_detect_region)]
+Share = Annotated[float, Field(gt=0, le=1)]
 DetectEvery = Annotated[int | Literal["auto"], PlainValidator(_detect_every)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Point = tuple[float, float]
@@ -297,6 +309,8 @@ class StreamSettings(Section):
     """What may differ from stream to stream."""
 
     detect_every: DetectEvery = 1
+    motion_gate: Share | None = None
+    detect_region: DetectRegion | None = None
     latency_target_ms: Positive = 150.0
     duration_s: Positive | None = None
     input: InputSection = InputSection()

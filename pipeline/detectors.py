@@ -32,3 +32,18 @@ def create_detector(model: str | Model, **options: Any) -> YoloDetector | Retina
         if name not in known:
             raise ConfigError(f"{name}: {model.name} has no such option; it has {', '.join(known)}.")
     return kind(model, **given)
+
+
+def reduced_side(model: Model, input_size: int | None = None) -> int | None:
+    """The longer side, in pixels, to which sources may reduce pictures for a model's detector (see `Frame.reduced`).
+
+    Args:
+        model: which.
+        input_size: what the detector is given; None for the model's own.
+
+    Returns:
+        None for a detector that wants whole pictures.
+    """
+    if isinstance(model.network(), RetinaNet):
+        return None
+    return model.input_size if input_size is None else input_size

@@ -102,9 +102,7 @@ class TrackFiller:
     def _waits_from_s(self, now_s: float) -> float:
         """The time up to which nothing can be filled in any more."""
         open_since = [
-            seen.pts_s
-            for seen in self._seen.values()
-            if seen.pts_s < now_s and now_s - seen.pts_s < self._bridge_s
+            seen.pts_s for seen in self._seen.values() if seen.pts_s < now_s and now_s - seen.pts_s < self._bridge_s
         ]
         return min(open_since, default=now_s)
 

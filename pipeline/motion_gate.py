@@ -34,6 +34,8 @@ class MotionGate:
             for motion, so that what comes and stands still becomes a track.
     """
 
+    adapts = True
+
     def __init__(
         self,
         pace: Pace,
@@ -45,7 +47,6 @@ class MotionGate:
     ) -> None:
         if not 0 < area <= 1:
             raise ValueError(f"area: expected more than 0 and at most 1, got {area}")
-        self.adapts = pace.adapts
         self._pace = pace
         self._area = area
         self._longest_s = {False: longest_s, True: tracked_s}
@@ -77,7 +78,7 @@ class MotionGate:
         change = picture - self._seen
         # A cloud or the camera's own exposure changes all pixels alike.
         change -= np.int16(np.median(change))
-        return np.count_nonzero(np.abs(change) >= _LEAST_CHANGE) >= self._area * change.size
+        return int(np.count_nonzero(np.abs(change) >= _LEAST_CHANGE)) >= self._area * change.size
 
 
 def _thumbnail(image: Image) -> NDArray[np.int16]:

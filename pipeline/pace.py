@@ -18,8 +18,9 @@ class Pace(Protocol):
     """Decides frame by frame, for one stream. Called from one thread, in order.
 
     Attributes:
-        adapts: whether a decision depends on what came of the frame before; such a stream's frames go through the
-            detector one at a time.
+        adapts: whether a decision depends on what came of the frames before. What came of a frame may be told late, as
+            those after it went through the detector with it; for a pace that adapts, always equally late, so that the
+            same file gives the same results.
     """
 
     adapts: bool
@@ -66,6 +67,7 @@ class LatencyPace:
         name: of the stream, for the log.
     """
 
+    # It goes by the clock, and so it is for cameras, which come at no fixed pace anyway.
     adapts = False
 
     def __init__(self, target_s: float = 0.15, *, most: int = 10, name: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from pipeline.boxes import iou_matrix
@@ -21,8 +23,8 @@ class PredictivePace:
     looked at frame by frame until the tracker has made a track of it.
 
     Args:
-        longest_s: most seconds of media time between two looks. Within 0.4 s a person walks half a metre, and rarely
-            turns round.
+        longest_s: most seconds of media time between two looks. Within 0.3 s a person walks less than half a metre,
+            and rarely turns round.
         agreement: a prediction held if it overlaps what was found by at least this IoU.
         surprises: part of the tracks that may do something else, in [0, 1].
         sure_score: a detection that scores at least this is taken for something real: best the score at which the
@@ -32,7 +34,7 @@ class PredictivePace:
     adapts = True
 
     def __init__(
-        self, *, longest_s: float = 0.4, agreement: float = 0.5, surprises: float = 0.25, sure_score: float = 0.55
+        self, *, longest_s: float = 0.3, agreement: float = 0.5, surprises: float = 0.25, sure_score: float = 0.55
     ) -> None:
         if longest_s <= 0:
             raise ValueError(f"longest_s: expected more than 0, got {longest_s}")
@@ -42,37 +44,40 @@ class PredictivePace:
         self._sure_score = sure_score
         self._skip = 0
         self._passed = 0
+        self._asked_s = float("-inf")
+        # Frames skipped before each look whose outcome is still to come.
+        self._skipped: deque[int] = deque()
         self._looked_s: float | None = None
         self._tracks = Tracks.empty()
         self._velocity: Float32Array = np.zeros((0, 4), np.float32)
 
     def wants(self, frame: Frame) -> bool:
         """True when enough frames, or enough time, have gone by since the last look."""
-        self._passed += 1
-        if self._looked_s is None:
-            return True
-        return self._passed > self._skip or frame.pts_s - self._looked_s >= self._longest_s
+        if self._passed < self._skip and frame.pts_s - self._asked_s < self._longest_s:
+            self._passed += 1
+            return False
+        self._skipped.append(self._passed)
+        self._passed = 0
+        self._asked_s = frame.pts_s
+        return True
 
     def observe(self, tracked: TrackedFrame, latency_s: float) -> None:
         """Learn from a look how soon the next is needed."""
         if tracked.detections is None:
             return
-        skipped = self._passed - 1
+        skipped = self._skipped.popleft()
         as_expected = self._compare(tracked.tracks, tracked.frame.pts_s)
         if something_new(tracked, self._sure_score):
             self._skip = 0
         else:
             self._skip = skipped + 1 if as_expected else max(0, skipped - 1)
         self._looked_s = tracked.frame.pts_s
-        self._passed = 0
 
     def _compare(self, tracks: Tracks, pts_s: float) -> bool:
         """Whether the tracks are where they were expected; remembers where they are and how they move."""
         velocity = np.full((len(tracks), 4), np.nan, np.float32)
         as_expected = True
-        _, old, new = np.intersect1d(
-            self._tracks.track_id, tracks.track_id, assume_unique=True, return_indices=True
-        )
+        _, old, new = np.intersect1d(self._tracks.track_id, tracks.track_id, assume_unique=True, return_indices=True)
         if len(new) and self._looked_s is not None:
             passed_s = np.float32(pts_s - self._looked_s)
             before, known = self._tracks.xyxy[old], self._velocity[old]
@@ -81,9 +86,9 @@ class PredictivePace:
             moved = (now - before) / passed_s
             velocity[new] = np.where(np.isnan(known), moved, known + (moved - known) * (1 - _VELOCITY_MEMORY))
             overlap = np.diagonal(iou_matrix(expected, now))
-            as_expected = np.count_nonzero(overlap < self._agreement) <= self._surprises * len(new)
+            as_expected = int(np.count_nonzero(overlap < self._agreement)) <= self._surprises * len(new)
         self._tracks, self._velocity = tracks, velocity
-        return bool(as_expected)
+        return as_expected
 
 
 def something_new(tracked: TrackedFrame, sure_score: float) -> bool:

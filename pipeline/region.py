@@ -49,7 +49,10 @@ class Region:
         left, top = points.min(axis=0) - np.array([width, height]) * self._margin
         right, bottom = points.max(axis=0) + np.array([width, height]) * self._margin
         part = Part(
-            max(0, math.floor(left)), max(0, math.floor(top)), min(width, math.ceil(right)), min(height, math.ceil(bottom))
+            max(0, math.floor(left)),
+            max(0, math.floor(top)),
+            min(width, math.ceil(right)),
+            min(height, math.ceil(bottom)),
         )
         if part.right <= part.left or part.bottom <= part.top:
             raise ConfigError(f"detect_region: lies outside the picture, which is {width}x{height} px")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pipeline.engines import Engine
 from pipeline.intake import Intake, StreamEnd
@@ -64,7 +64,6 @@ class Pipeline:
         self.report: Report | None = None
         self._detector = detector
         self._looker = Looker(detector)
-        self._batch = batch
         self._max_wait_s = max_wait_s
         self._queues = {"queue": queue, "sink_queue": sink_queue}
         self._started_s = started_s
@@ -73,6 +72,9 @@ class Pipeline:
         self._stamper = EventStamper()
         given = [streams] if isinstance(streams, Stream) else list(streams)
         self.live = any(stream.source.info.live for stream in given)
+        # Of a camera no more than goes through the detector at once, so that what follows is fresh. Of a file all there
+        # is: where some frames are skipped, the others then still make whole batches.
+        self._limit = batch if self.live else max(batch, queue)
         self._shared = SinkGroup(sinks, live=self.live, capacity=sink_queue, timings=self._timings)
         self._running: dict[str, StreamRun] = {}
         self._ended: dict[str, StreamReport] = {}
@@ -176,7 +178,7 @@ class Pipeline:
         while self._running and self._stop_reason is None:
             frames: list[Frame] = []
             known = dict(self._running)
-            for arrival in self._intake.get_batch(self._batch, self._max_wait_s):
+            for arrival in self._intake.get_batch(self._limit, self._max_wait_s):
                 if isinstance(arrival, Frame):
                     # A stream that was replaced within this batch has accounted for its frames already.
                     if self._running.get(arrival.stream) is known.get(arrival.stream):
@@ -194,51 +196,49 @@ class Pipeline:
         run = next((run for run in self._running.values() if run.inlet is end.inlet), None)
         if run is None:
             return  # it was ended before its source came to its end
+        self._look_and_process(run.take_gathered())
+        if run.name not in self._running:
+            return
         if end.error is not None:
             self._fail(run, end.error)
         else:
             self._end(run, "end")
 
     def _process(self, frames: Sequence[Frame]) -> None:
-        for group in self._groups(frames):
-            self._process_group(group)
-
-    def _groups(self, frames: Sequence[Frame]) -> Iterator[list[Frame]]:
-        """What can go through the detector together: of a stream whose pace adapts, one frame at a time."""
-        group: list[Frame] = []
-        taken: set[str] = set()
+        ready: list[tuple[Frame, bool]] = []
+        over: set[str] = set()
         for frame in frames:
-            if frame.stream in taken:
-                yield group
-                group, taken = [], set()
-            group.append(frame)
             run = self._run_of(frame)
-            if run is not None and run.adapts:
-                taken.add(frame.stream)
-        if group:
-            yield group
+            if run is None or frame.stream in over:
+                continue  # its stream has ended, and has accounted for it
+            if run.beyond_duration(frame):
+                over.add(frame.stream)
+                ready += run.take_gathered()
+                continue
+            gathered = run.gather(frame)
+            ready += gathered
+            if gathered and run.adapts:  # whether the next is looked at depends on these
+                self._look_and_process(ready)
+                ready = []
+        self._look_and_process(ready)
+        for name in over & set(self._running):
+            self._end(self._running[name], "duration")
 
-    def _process_group(self, frames: Sequence[Frame]) -> None:
-        looked_at = [
-            frame
-            for frame in frames
-            if (run := self._run_of(frame)) and not run.beyond_duration(frame) and run.wants_detection(frame)
-        ]
+    def _look_and_process(self, frames: Sequence[tuple[Frame, bool]]) -> None:
+        """Detect in those frames that are to be looked at, and take all of them on."""
+        looked_at = [frame for frame, wanted in frames if wanted]
         found = {}
         if looked_at:
             with self._timings.stage("detect", frames=len(looked_at)):
                 results = self._looker.look(looked_at, [self._running[frame.stream].part(frame) for frame in looked_at])
             found = {id(frame): result for frame, result in zip(looked_at, results, strict=True)}
-        for frame in frames:
+        for frame, _ in frames:
             run = self._run_of(frame)
             if run is None:
-                continue  # its stream has ended, and has accounted for it
-            if run.beyond_duration(frame):
-                self._end(run, "duration")
-                continue
+                continue  # it failed at an earlier frame, and has accounted for this one
             try:
                 run.process(frame, found.get(id(frame)))
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - raised later, or logged and reported when other streams go on
                 self._fail(run, error)
                 continue
             self._processed += 1

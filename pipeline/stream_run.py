@@ -33,6 +33,9 @@ STOP_S = 0.5
 _STATS_S = 10.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
+# Two looks at once cost a tenth less each, and a look that comes one later than it would does no harm to be seen.
+_LOOKS_AT_ONCE = 2
+_MOST_GATHERED = 8
 
 
 class StreamRun:
@@ -71,6 +74,8 @@ class StreamRun:
         looks_at_all = isinstance(self._pace, EveryNth) and self._pace.count == 1
         # A file's frames can wait until what is between two looks is known; a camera's can't.
         self._filler = None if info.live or looks_at_all else TrackFiller()
+        self._gathered: list[tuple[Frame, bool]] = []
+        self._looks = 0
         self._ledger = Ledger()
         self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
         self._groups = (self._own, shared)
@@ -114,12 +119,26 @@ class StreamRun:
 
     @property
     def adapts(self) -> bool:
-        """Whether ``wants_detection`` depends on what came of the frame before."""
+        """Whether which frames are looked at depends on what came of those before."""
         return self._pace.adapts
 
-    def wants_detection(self, frame: Frame) -> bool:
-        """Whether the detector is to look at this frame; call once per frame, in order."""
-        return self._pace.wants(frame)
+    def gather(self, frame: Frame) -> list[tuple[Frame, bool]]:
+        """Take the next frame; returns the frames to go on with now, each with whether the detector is to look at it.
+
+        Where the pace adapts, frames gather until they hold two looks, which go through the detector together.
+        """
+        wanted = self._pace.wants(frame)
+        self._gathered.append((frame, wanted))
+        self._looks += wanted
+        if self._pace.adapts and self._looks < _LOOKS_AT_ONCE and len(self._gathered) < _MOST_GATHERED:
+            return []
+        return self.take_gathered()
+
+    def take_gathered(self) -> list[tuple[Frame, bool]]:
+        """The frames that have gathered, before there are enough of them."""
+        gathered, self._gathered = self._gathered, []
+        self._looks = 0
+        return gathered
 
     def part(self, frame: Frame) -> Part | None:
         """The part of the frame that the detector is to look at; None for all of it."""

@@ -26,6 +26,8 @@ from trackers.filters import make_filters
 class FirstAndEveryNth:
     """ImageAI's ``frame_detection_interval``: the detector looks at frames 1, N, 2N, 3N and so on."""
 
+    adapts = False
+
     def __init__(self, interval: int) -> None:
         if interval < 1:
             raise ConfigError(f"frame_detection_interval: expected 1 or more, got {interval}")

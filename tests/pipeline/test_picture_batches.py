@@ -93,13 +93,13 @@ def test_shapes_of_the_network_count_not_those_of_the_pictures(
         paths.append(tmp_path / f"{number}.png")
         cv2.imwrite(str(paths[-1]), blocks(120, width))
     counts: list[int] = []
-    detect = detector._detect
+    detect = detector._detect_pictures
 
     def counting(images: Sequence[PictureLike]) -> list[Detections]:
         counts.append(len(images))
         return detect(images)
 
-    monkeypatch.setattr(detector, "_detect", counting)
+    monkeypatch.setattr(detector, "_detect_pictures", counting)
     assert len(list(detect_pictures(detector, paths, batch=4))) == 4
     assert counts == [4]
 
