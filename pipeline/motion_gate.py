@@ -26,7 +26,7 @@ class MotionGate:
 
     Args:
         pace: decides among the frames with motion.
-        area: part of the picture that must have changed, in (0, 1]; 0.003 is a square with sides of an eighteenth of
+        area: part of the picture that must have changed, in (0, 1]; 0.006 is a square with sides of a thirteenth of
             the picture's.
         longest_s: most seconds of media time without a look, however still it is: what was missed gets another chance.
         tracked_s: likewise, for as long as there are tracks.
@@ -34,19 +34,18 @@ class MotionGate:
             for motion, so that what comes and stands still becomes a track.
     """
 
-    adapts = True
-
     def __init__(
         self,
         pace: Pace,
         *,
-        area: float = 0.003,
+        area: float = 0.006,
         longest_s: float = 2.0,
         tracked_s: float = 1.0,
         sure_score: float = 0.55,
     ) -> None:
         if not 0 < area <= 1:
             raise ValueError(f"area: expected more than 0 and at most 1, got {area}")
+        self.looks_at_once: int | None = 4 if pace.looks_at_once is None else pace.looks_at_once
         self._pace = pace
         self._area = area
         self._longest_s = {False: longest_s, True: tracked_s}

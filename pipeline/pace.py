@@ -18,12 +18,11 @@ class Pace(Protocol):
     """Decides frame by frame, for one stream. Called from one thread, in order.
 
     Attributes:
-        adapts: whether a decision depends on what came of the frames before. What came of a frame may be told late, as
-            those after it went through the detector with it; for a pace that adapts, always equally late, so that the
-            same file gives the same results.
+        looks_at_once: how many looks may go through the detector together before what came of them is told; always that
+            many, so that the same file gives the same results. None where no decision depends on it.
     """
 
-    adapts: bool
+    looks_at_once: int | None
 
     def wants(self, frame: Frame) -> bool:
         """Whether the detector is to look at this frame; called once per frame."""
@@ -37,7 +36,7 @@ class Pace(Protocol):
 class EveryNth:
     """Looks at the first frame and at every N-th after it."""
 
-    adapts = False
+    looks_at_once: int | None = None
 
     def __init__(self, count: int) -> None:
         if count < 1:
@@ -68,7 +67,7 @@ class LatencyPace:
     """
 
     # It goes by the clock, and so it is for cameras, which come at no fixed pace anyway.
-    adapts = False
+    looks_at_once: int | None = None
 
     def __init__(self, target_s: float = 0.15, *, most: int = 10, name: str = "") -> None:
         if target_s <= 0 or most < 1:

@@ -33,9 +33,7 @@ STOP_S = 0.5
 _STATS_S = 10.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
-# Two looks at once cost a tenth less each, and a look that comes one later than it would does no harm to be seen.
-_LOOKS_AT_ONCE = 2
-_MOST_GATHERED = 8
+_MOST_GATHERED = 16
 
 
 class StreamRun:
@@ -120,17 +118,18 @@ class StreamRun:
     @property
     def adapts(self) -> bool:
         """Whether which frames are looked at depends on what came of those before."""
-        return self._pace.adapts
+        return self._pace.looks_at_once is not None
 
     def gather(self, frame: Frame) -> list[tuple[Frame, bool]]:
         """Take the next frame; returns the frames to go on with now, each with whether the detector is to look at it.
 
-        Where the pace adapts, frames gather until they hold two looks, which go through the detector together.
+        Where the pace adapts, frames gather until they hold as many looks as it wants at once.
         """
         wanted = self._pace.wants(frame)
         self._gathered.append((frame, wanted))
         self._looks += wanted
-        if self._pace.adapts and self._looks < _LOOKS_AT_ONCE and len(self._gathered) < _MOST_GATHERED:
+        enough = self._pace.looks_at_once
+        if enough is not None and not self.live and self._looks < enough and len(self._gathered) < _MOST_GATHERED:
             return []
         return self.take_gathered()
 

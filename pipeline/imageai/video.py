@@ -26,7 +26,7 @@ from trackers.filters import make_filters
 class FirstAndEveryNth:
     """ImageAI's ``frame_detection_interval``: the detector looks at frames 1, N, 2N, 3N and so on."""
 
-    adapts = False
+    looks_at_once: int | None = None
 
     def __init__(self, interval: int) -> None:
         if interval < 1:
