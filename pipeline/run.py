@@ -291,7 +291,7 @@ class Pipeline:
             streams=dict(self._ended),
             stages=self._timings.report(),
             wall_s=round(ended_s - started_s, 3),
-            fps=round(later / (ended_s - first_s), 2) if later else 0.0,
+            fps=round(later / (ended_s - first_s), 2) if later and ended_s > first_s else 0.0,
             start_s=round(first_s - started_s, 3),
             peak_rss_mb=round(peak_rss_mb(), 1),
             input_shape=self._input_shape,

@@ -3,8 +3,8 @@
     annotator = Annotator(detector.class_names)
     picture = annotator.draw(tracked)          # a new image; the frame's own is left alone
 
-Lines and text scale with the picture. A track keeps its colour for as long as it lives. A track that was not detected
-in this very frame (``unseen_s > 0``: its motion model carries it) is drawn as a thin dashed box without a score.
+Lines and text scale with the picture. A track keeps its colour for as long as it lives. A track that the detector
+looked for and did not see in this very frame (its motion model carries it) is a thin dashed box without a score.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Annotator:
         for overlay in self._overlays:
             overlay(picture, tracked)
         if order:
-            self._draw_tracks(picture, tracks, order, unit)
+            self._draw_tracks(picture, tracks, order, unit, looked=tracked.detections is not None)
         return picture
 
     def draw_detections(self, image: Image, detections: Detections) -> Image:
@@ -142,8 +142,9 @@ class Annotator:
                 trail = self._trails[track_id] = _Trail()
             trail.add(pts_s, point, oldest_s, step_s)
 
-    def _draw_tracks(self, picture: Image, tracks: Tracks, order: Sequence[int], unit: float) -> None:
-        coasting = (tracks.unseen_s > 0).tolist()
+    def _draw_tracks(self, picture: Image, tracks: Tracks, order: Sequence[int], unit: float, *, looked: bool) -> None:
+        # Where nobody looked, not to have been seen says nothing.
+        coasting = (tracks.unseen_s > 0).tolist() if looked else [False] * len(tracks)
         ids = tracks.track_id.tolist()
         colors = [track_color(track_id) for track_id in ids]
         labels = [self._label(tracks, row, ids[row], coasting[row]) for row in range(len(ids))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -358,7 +359,8 @@ def test_a_function_that_raises_ends_the_run_and_says_where(clip: Path, tmp_path
         ),
         ({"per_second_function": lambda *_: None, "per_minute_function": 3}, ConfigError, "per_minute_function is int"),
     ],
-    ids=str,
+    # Addresses of functions differ between the processes that share the tests.
+    ids=lambda value: re.sub(r" at 0x\w+|\w{12,}(?=>)", "", str(value)),
 )
 def test_what_can_not_be_done_is_said_before_anything_is_read(
     arguments: dict[str, Any], error: type[PipelineError], message: str, tmp_path: Path

@@ -116,6 +116,12 @@ def test_a_coasting_track_is_dashed_and_has_no_score() -> None:
     assert not contains(coasting, Lettering(10).plate("car #1 50%", track_color(1)))
 
 
+def test_where_nobody_looked_a_track_is_drawn_like_any_other() -> None:
+    seen = tracked(GRAY, shown=tracks([(100, 100, 400, 500)]))
+    filled = TrackedFrame(seen.frame, None, tracks([(100, 100, 400, 500)], unseen_s=[0.2]), seen.ended)
+    assert (Annotator(["car"]).draw(filled) == Annotator(["car"]).draw(seen)).all()
+
+
 def test_what_labels_say() -> None:
     frame = tracked(GRAY, shown=tracks([(100, 100, 300, 300)], ids=[12], scores=[0.876], class_ids=[1]))
     names = ["person", "car"]

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import Frame, Image, TrackedFrame, Tracks
+from pipeline.types import Detections, Frame, Image, TrackedFrame, Tracks
 
 Box = tuple[float, float, float, float]
 
@@ -49,7 +49,9 @@ def tracked(
     image = image.copy()
     image.flags.writeable = False
     frame = Frame(image, index, index / 25 if pts_s is None else pts_s, 0.0, stream)
-    return TrackedFrame(frame, None, Tracks.empty() if shown is None else shown, np.array(ended, np.int64))
+    return TrackedFrame(
+        frame, Detections.empty(), Tracks.empty() if shown is None else shown, np.array(ended, np.int64)
+    )
 
 
 @dataclass(frozen=True, eq=False)
