@@ -64,7 +64,12 @@ def detect_command(
     input_size: Annotated[
         int | None, typer.Option(help="Long side (retinanet: short side) of the input. [default: the model's]")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16. [default: auto]")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="tensorflow, openvino or auto; see docs/engines.md. [default: tensorflow]")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
     ] = None,
@@ -100,8 +105,8 @@ def detect_command(
     check_results(results, files)
     copies = PictureOutput(output, files, class_names, extract=extract) if output is not None else None
     detector = create_detector(
-        chosen, weights=weights, input_size=input_size, precision=precision, confidence=confidence, iou=iou,
-        batch_size=batch,
+        chosen, weights=weights, input_size=input_size, engine=engine, precision=precision, confidence=confidence,
+        iou=iou, batch_size=batch,
     )  # fmt: skip
     job = _Job(files, detector, class_names, wanted, copies, results, strict=strict, batch=batch, quiet=quiet)
     job.run()

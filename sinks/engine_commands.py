@@ -15,7 +15,9 @@ _OF_A_CAMERA_S = 60.0
 
 
 def calibrate_command(
-    video: Annotated[str, typer.Argument(help="A video like those to come: a file, or a camera's address.")],
+    video: Annotated[
+        str, typer.Argument(metavar="VIDEO", help="A video like those to come: a file, or a camera's address.")
+    ],
     frames: Annotated[int, typer.Option(min=10, max=5000, help="How many of its frames to calibrate with.")] = 200,
     seconds: Annotated[
         float | None,

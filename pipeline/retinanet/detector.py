@@ -38,7 +38,7 @@ class RetinaNetDetector:
             catalogue's. The work grows with its square.
         longest_side: longer side that they may have then; a longer image gets a shorter side of less. None for 1.666
             times the input size, which is 1333 for 800.
-        engine: ``tensorflow``; no other runs this network.
+        engine: ``tensorflow``, or ``auto``, which is the same here: no other runs this network.
         precision: ``auto`` (bfloat16 where the processor computes in it), ``float32`` or ``bfloat16``.
         confidence: smallest score to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
@@ -187,7 +187,7 @@ class RetinaNetDetector:
 
 
 def _check_engine(engine: str, precision: str, threads: int | None) -> None:
-    if engine != "tensorflow":
+    if engine not in ("tensorflow", "auto"):
         raise ConfigError(f"engine: got {engine!r}; RetinaNet runs on tensorflow alone.")
     if precision not in _PRECISIONS:
         raise ConfigError(f"precision: got {precision!r}; RetinaNet computes in {', '.join(_PRECISIONS)}.")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.detector import YoloDetector
+from pipeline.engines import installed_engines
 from pipeline.models import Model
 from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.types import Detections, Detector, Image
@@ -37,6 +38,12 @@ def _bfloat16(request: pytest.FixtureRequest) -> Detector:
     return _random_weights(request, precision="bfloat16")
 
 
+def _openvino(request: pytest.FixtureRequest) -> Detector:
+    if "openvino" not in installed_engines():
+        pytest.skip("openvino is not installed: pip install 'sightline[openvino]'")
+    return _random_weights(request, engine="openvino")
+
+
 def _tiny(request: pytest.FixtureRequest) -> Detector:
     return YoloDetector(weights=request.getfixturevalue("tiny_weights"), input_size=160)
 
@@ -52,6 +59,7 @@ DETECTORS: dict[str, Callable[[pytest.FixtureRequest], Detector]] = {
     "miniature": _random_weights,
     "miniature-square": _square,
     "miniature-bfloat16": _bfloat16,
+    "miniature-openvino": _openvino,
     "tiny-yolov3": _tiny,
     "retinanet": _retinanet,
 }

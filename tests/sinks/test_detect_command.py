@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.boxes import iou_matrix
 from pipeline.detector import YoloDetector
+from pipeline.engines import installed_engines
 from pipeline.models import COCO_CLASS_NAMES
 from pipeline.pictures import read_picture
 from run_pipeline import main
@@ -223,3 +224,16 @@ def test_pycocotools_reads_the_results(eval_dir: Path, tiny_weights: Path, tmp_p
     }
     assert all(truth.imgs[image]["width"] == found.imgs[image]["width"] for image in found.getImgIds())
     assert evaluation.stats[1] > 0.3
+
+
+def test_another_engine_finds_the_same(folder: Path, tmp_path: Path) -> None:
+    if "openvino" not in installed_engines():
+        pytest.skip("openvino is not installed: pip install 'sightline[openvino]'")
+    found = []
+    for engine in ("tensorflow", "openvino"):
+        path = tmp_path / f"{engine}.json"
+        assert detect(folder, "--engine", engine, "--json", path) == 0
+        found.append(json.loads(path.read_text())["pictures"])
+    first, second = ([thing for entry in pictures for thing in entry["objects"]] for pictures in found)
+    assert len(first) == len(second) >= 6
+    np.testing.assert_allclose([thing["xyxy"] for thing in first], [thing["xyxy"] for thing in second], atol=0.1)
