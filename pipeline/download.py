@@ -189,7 +189,8 @@ def _reason(error: Exception, file: IO[bytes]) -> str:
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    said = " ".join(str(cause).split()) or type(cause).__name__
+    said = (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
+    said = " ".join(said.split())
     have = file.seek(0, os.SEEK_END)
     return f"{said} ({have / 1e6:.1f} MB have come, and are kept)" if have else said
 
