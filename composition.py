@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.backoff import Backoff
+from pipeline.classifier import Classifier
+from pipeline.classifier_models import read_names
 from pipeline.config import Config, ResolvedStream
 from pipeline.detectors import create_detector, reduced_side
 from pipeline.errors import ConfigError
@@ -33,6 +35,7 @@ from pipeline.sources import is_camera, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from pipeline.totals import LiveHistory
+from pipeline.track_classifier import TrackClassifier
 from pipeline.types import Sink, Source
 from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator, AnnotatorFactory
@@ -158,6 +161,7 @@ def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: Ex
         filters=make_filters(model.class_names, **dict(stream.filters)),
         detect_every=build_pace(stream, tracker.start_score, live=source.info.live),
         region=build_region(stream),
+        classify=build_track_classifier(config, model.class_names),
         duration_s=stream.duration_s,
         analytics={
             "update_hz": config.events.update_hz,
@@ -167,6 +171,24 @@ def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: Ex
             "homography": Homography(**dict(stream.homography)) if stream.homography else None,
         },
     )
+
+
+def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackClassifier | None:
+    """What names a stream's tracks by a second network, if that is wanted; all streams share the network."""
+    chosen = config.classify
+    if chosen.model is None:
+        return None
+    return TrackClassifier(
+        load_classifier(chosen.model, chosen.weights, chosen.names),
+        class_names,
+        **chosen.model_dump(exclude={"model", "weights", "names"}),
+    )
+
+
+@lru_cache(maxsize=1)  # it takes seconds and a hundred megabytes
+def load_classifier(model: str, weights: Path | None, names: Path | None) -> Classifier:
+    """A classifier; the same again where the same is asked for."""
+    return Classifier(model, weights=weights, names=read_names(names) if names is not None else None)
 
 
 def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) -> Source:

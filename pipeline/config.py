@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pipeline.config_errors import describe_errors
 from pipeline.config_reader import Document, apply_override, plain, read_yaml_file
 from pipeline.config_sections import (
+    ClassifySection,
     DetectEvery,
     DetectRegion,
     Endpoint,
@@ -89,6 +90,7 @@ class Config(StreamSettings):
     output: OutputSection = OutputSection()
     model: ModelSection = ModelSection()
     models: dict[Text, OwnModelSection] = Field(default_factory=dict)
+    classify: ClassifySection = ClassifySection()
     events: EventSection = EventSection()
     store: StoreSection = StoreSection()
     mqtt: MqttSection = MqttSection()

@@ -202,6 +202,18 @@ class OutputSection(StreamOutputSection):
     report: FilePath | None = None
 
 
+class ClassifySection(Section):
+    """A second network that names each tracked object once."""
+
+    model: Text | None = None
+    weights: FilePath | None = None
+    names: FilePath | None = None
+    classes: tuple[Text, ...] | None = None
+    detections: Annotated[int, Field(ge=2, le=1000)] = 5
+    min_size: tuple[NotNegative, NotNegative] = (32.0, 32.0)
+    per_frame: Annotated[int, Field(ge=1, le=64)] = 2
+
+
 class EventSection(Section):
     """The event feed."""
 

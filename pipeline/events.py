@@ -105,6 +105,22 @@ class TrackEnded(_Track, frozen=True, kw_only=True, tag="track.ended"):
     reason: Literal["lost", "gap", "end"]
 
 
+class TrackClassified(_Track, frozen=True, kw_only=True, tag="track.classified"):
+    """A second network, a classifier, named a track, once. Score and box are those of the detection it looked at.
+
+    Attributes:
+        seen_s: media time of that detection in seconds.
+        label: what the classifier calls it.
+        probability: in [0, 1].
+        model: the classifier's name.
+    """
+
+    seen_s: float
+    label: str
+    probability: float
+    model: str
+
+
 class _Zone(Event, frozen=True, kw_only=True):
     zone: str
     track_id: int
@@ -231,6 +247,7 @@ AnyEvent = (
     | TrackStarted
     | TrackUpdated
     | TrackEnded
+    | TrackClassified
     | ZoneEntered
     | ZoneLeft
     | LineCrossed

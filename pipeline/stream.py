@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import events
 from pipeline.pace import Pace
 from pipeline.region import Region
 from pipeline.types import DetectionFilter, Sink, Source, Tracker
+
+if TYPE_CHECKING:
+    from pipeline.track_classifier import TrackClassifier
 
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
 
@@ -26,6 +29,7 @@ class Stream:
         detect_every: run the detector on every N-th frame, or as a ``Pace`` says; the tracker predicts in between.
         region: the part of each frame that the detector looks at; None for all of it.
         duration_s: stop after this much media time; None for all of it.
+        classify: names each track once by a second network, which gives ``track.classified``.
         analytics: keyword arguments of ``StreamAnalytics``, such as ``zones`` and ``lines``.
     """
 
@@ -36,6 +40,7 @@ class Stream:
     detect_every: int | Pace = 1
     region: Region | None = None
     duration_s: float | None = None
+    classify: TrackClassifier | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
 
 

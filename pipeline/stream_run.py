@@ -8,7 +8,16 @@ from functools import partial
 from typing import Any, Literal
 
 from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.events import Event, Latency, Stats, StreamEnded, StreamOffline, StreamOnline, StreamStarted
+from pipeline.events import (
+    Event,
+    Latency,
+    Stats,
+    StreamEnded,
+    StreamOffline,
+    StreamOnline,
+    StreamStarted,
+    TrackClassified,
+)
 from pipeline.filling import TrackFiller
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
@@ -164,8 +173,10 @@ class StreamRun:
     def _deliver(self, tracked: TrackedFrame) -> None:
         """Take a frame whose tracks are final to the sinks."""
         frame = tracked.frame
+        # Before a track that ends now is told to have ended.
+        named = self._classify(tracked)
         with self._timings.stage("analytics"):
-            found = self._analytics.update(tracked)
+            found = [*named, *self._analytics.update(tracked)]
         with self._timings.stage("sinks"):
             for group in self._groups:
                 group.on_frame(tracked)
@@ -177,6 +188,33 @@ class StreamRun:
         self.latency.add(now_s - frame.captured_s)
         if self.live:
             self._tell_stats(now_s)
+
+    def _classify(self, tracked: TrackedFrame | None) -> list[Event]:
+        """The events of tracks that a second network named in this frame; without one all tracks are over."""
+        classify = self._stream.classify
+        if classify is None:
+            return []
+        with self._timings.stage("classify"):
+            named = classify.update(tracked) if tracked is not None else classify.finish()
+        pts_s = tracked.frame.pts_s if tracked is not None else self._last_pts_s or 0.0
+        captured_s = tracked.frame.captured_s if tracked is not None else None
+        return [
+            self._stamper(
+                TrackClassified,
+                stream=self.name,
+                pts_s=pts_s,
+                captured_s=captured_s,
+                track_id=track.track_id,
+                class_name=self._class_names[track.class_id],
+                score=round(track.score, 4),
+                xyxy=tuple(round(side, 2) for side in track.xyxy),
+                seen_s=track.seen_s,
+                label=track.answer.name,
+                probability=round(track.answer.probability, 4),
+                model=track.model,
+            )
+            for track in named
+        ]
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
@@ -203,7 +241,8 @@ class StreamRun:
             return  # it was told while the stream was being ended
         self._state = "offline"
         self._stream.tracker.reset()
-        self._send(*self._analytics.gap(), self._stamper(StreamOffline, **self._now(), reason=reason))
+        events = [*self._classify(None), *self._analytics.gap()]
+        self._send(*events, self._stamper(StreamOffline, **self._now(), reason=reason))
 
     def _online(self, offline_s: float) -> None:
         """The source is back."""
@@ -237,7 +276,7 @@ class StreamRun:
         if self._opened:
             self._stream.tracker.reset()
             try:
-                self._send(*self._analytics.finish(), self._ended(reason, error))
+                self._send(*self._classify(None), *self._analytics.finish(), self._ended(reason, error))
             except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
                 error = error or raised
         failure = self._own.close(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipeline.classifier_models import find_classifier
+from pipeline.classifier_models import find_classifier, imagenet_names
 from run_pipeline import main
 from tests.pipeline.pictures import blocks
 
@@ -63,6 +63,34 @@ def test_the_program_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixtur
     (program,) = [text for language, text in BLOCKS if language == "python"]
     exec(compile(program, "docs/classification.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_tracked_objects_are_named_once(folder: Path, demo_clip: Path, tiny_weights: Path) -> None:
+    (shown,) = [text for language, text in BLOCKS if language == "yaml"]
+    (folder / "shown.yaml").write_text(shown)
+    (folder / "clip.mp4").symlink_to(demo_clip)
+    settings = ["classify.classes=[person,bicycle,car]", "classify.min_size=[24,24]", "duration_s=3"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    runs = []
+    for name in ("first.jsonl", "second.jsonl"):
+        assert main(["run", "--config", "shown.yaml", *options, "--jsonl", name, "--quiet"]) == 0
+        runs.append([json.loads(line) for line in (folder / name).read_text().splitlines()])
+    events = runs[0]
+    named = {event["track_id"]: event for event in events if event["type"] == "track.classified"}
+    assert len(named) == sum(event["type"] == "track.classified" for event in events) >= 3, "each once"
+    for track_id, event in named.items():
+        mine = [other for other in events if other.get("track_id") == track_id]
+        kinds = [other["type"] for other in mine]
+        assert kinds.index("track.started") < kinds.index("track.classified") < kinds.index("track.ended")
+        assert event["class"] == mine[0]["class"]
+        assert event["class"] in ("person", "bicycle", "car")
+        assert event["label"] in imagenet_names()
+        assert event["model"] == "mobilenetv2"
+        assert 0 < event["probability"] <= 1
+        assert mine[0]["pts_s"] <= event["seen_s"] <= event["pts_s"]
+    changing = ("run", "wall", "ledger")  # frames read beyond the duration are a matter of chance
+    first, second = ([{k: v for k, v in event.items() if k not in changing} for event in run] for run in runs)
+    assert first == second, "the same file gives the same events"
 
 
 def test_a_broken_picture_is_named_and_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
