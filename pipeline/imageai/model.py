@@ -12,7 +12,7 @@ from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
 from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
 from pipeline.models import COCO_CLASS_NAMES, Model
-from pipeline.types import Detections, Detector, Image
+from pipeline.types import Detections, Detector, Image, ReducedDetector
 
 PathLike = str | os.PathLike[str]
 
@@ -57,6 +57,24 @@ class SharedDetector:
         """As the detector does."""
         with self._turn:
             return self._detector.warm_up(height, width)
+
+
+class SharedReducedDetector(SharedDetector):
+    """The same for a detector that can be spared the scaling of pictures."""
+
+    def __init__(self, detector: ReducedDetector) -> None:
+        super().__init__(detector)
+        self._reducing = detector
+
+    @property
+    def input_size(self) -> int:
+        """That of the detector."""
+        return self._reducing.input_size
+
+    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        """As the detector does."""
+        with self._turn:
+            return self._reducing.detect_reduced(images, sizes)
 
 
 class DetectionModel:
@@ -153,7 +171,11 @@ class DetectionModel:
         size = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
         described = self._described(self._model)
         options = {"weights": self._path, "input_size": size, "confidence": self._lowest, "iou": self._iou}
-        self._loaded = SharedDetector(create_detector(described, **options))
+        detector: Detector = create_detector(described, **options)
+        if isinstance(detector, ReducedDetector):
+            self._loaded = SharedReducedDetector(detector)
+        else:
+            self._loaded = SharedDetector(detector)
 
     def _described(self, model: str) -> str | Model:
         """What is to be loaded for a model type."""

@@ -17,7 +17,7 @@ from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.stream import Stream
-from pipeline.types import Frame, Sink, Source, TrackedFrame
+from pipeline.types import Frame, ReducedDetector, Sink, Source, TrackedFrame
 from sinks.mp4 import Mp4Sink
 from trackers import create_tracker
 from trackers.filters import make_filters
@@ -140,7 +140,8 @@ class VideoObjectDetection(DetectionModel):
             sinks.append(self._video(output, fps, display, input_file_path if camera_input is None else ""))
         for sink in sinks:
             sink.check()
-        source = self._open(input_file_path, camera_input, fps)
+        reduce_to = detector.input_size if isinstance(detector, ReducedDetector) else None
+        source = self._open(input_file_path, camera_input, fps, reduce_to)
         stream = Stream(
             source=source,
             tracker=create_tracker(),
@@ -160,18 +161,18 @@ class VideoObjectDetection(DetectionModel):
     # ImageAI 2's name for the same with ``custom_objects``.
     detectCustomObjectsFromVideo = detectObjectsFromVideo  # noqa: N815
 
-    def _open(self, path: PathLike, camera: Capture | str | int | None, fps: Fraction) -> Source:
+    def _open(self, path: PathLike, camera: Capture | str | int | None, fps: Fraction, reduce_to: int | None) -> Source:
         source: Source
         if isinstance(camera, int):
             source = open_source(f"webcam:{camera}")
         elif isinstance(camera, str):
-            source = open_source(camera)
+            source = open_source(camera, reduce_to=reduce_to)
         elif camera is not None:
             if not isinstance(camera, Capture):
                 raise ConfigError(f"camera_input: expected a cv2.VideoCapture, got {type(camera).__name__}")
             source = CaptureSource(camera)
         elif os.fspath(path):
-            source = open_source(os.fspath(path))
+            source = open_source(os.fspath(path), reduce_to=reduce_to)
         else:
             raise ConfigError("nothing to process: set input_file_path to a video, or camera_input to a camera")
         return FramesAtRate(source, fps) if self._strict else source

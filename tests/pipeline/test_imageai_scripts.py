@@ -191,8 +191,8 @@ def test_analysis_per_frame_second_minute_and_video(folder: Path, pictures: list
 def test_what_is_reported_is_what_the_detector_finds(folder: Path) -> None:
     frames = run(scripts.ANALYSIS)["frames"]
     detector = _kept("tiny-yolov3", weights=folder / "yolo-tiny.h5", input_size=416, confidence=0.07)
-    with open_source(str(folder / "street.mp4")) as source:
-        found = [detector.detect([frame.image])[0] for frame in source]
+    with open_source(str(folder / "street.mp4"), reduce_to=detector.input_size) as source:
+        found = [detector.detect_reduced([frame.reduced], [SHAPE[:2]])[0] for frame in source]
     compared = 0
     for (_, objects, _), detections in zip(frames, found, strict=True):
         # Scores right at the limit may fall on either side of it when frames go through the network in other batches.
