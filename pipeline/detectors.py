@@ -11,6 +11,9 @@ from pipeline.models import Model, find_model
 from pipeline.retinanet.architecture import RetinaNet
 from pipeline.retinanet.detector import RetinaNetDetector
 
+# Options that are called otherwise in the configuration, where most people set them.
+_CONFIGURED = {"masks": "anchors.mask"}
+
 
 def create_detector(model: str | Model, **options: Any) -> YoloDetector | RetinaNetDetector:
     """The detector that runs a model.
@@ -30,7 +33,8 @@ def create_detector(model: str | Model, **options: Any) -> YoloDetector | Retina
     known = [name for name in inspect.signature(kind).parameters if name != "model"]
     for name in given:
         if name not in known:
-            raise ConfigError(f"{name}: {model.name} has no such option; it has {', '.join(known)}.")
+            told = _CONFIGURED.get(name, name)
+            raise ConfigError(f"{told}: {model.name} has no such option; it has {', '.join(known)}.")
     return kind(model, **given)
 
 

@@ -13,6 +13,7 @@ from pipeline.errors import ModelError
 from pipeline.retinanet.architecture import Layer, RetinaNet
 from pipeline.types import Float32Array
 from pipeline.weights import BatchNorm, ConvolutionParameters
+from pipeline.weights.formats import weights_format
 from pipeline.weights.pytorch import read_state_dict
 
 StateDict = Mapping[str, NDArray[np.generic]]
@@ -33,6 +34,13 @@ def read_retinanet_weights(path: str | Path, network: RetinaNet) -> dict[str, Co
             holds numbers that no trained network has (not finite, a variance below 0, or one of 0 where nothing is
             added to it).
     """
+    kind = weights_format(path)
+    if kind != "pytorch":
+        found = "is a Keras file, as ImageAI 2 has them" if kind == "keras" else "is no PyTorch file"
+        raise ModelError(
+            f"{path}: {found}; the weights of {network.name} are a state dict that PyTorch saved, as torchvision and "
+            "ImageAI 3 have it (.pth)."
+        )
     return parameters_of(read_state_dict(path), network, str(path))
 
 

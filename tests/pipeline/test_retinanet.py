@@ -231,6 +231,8 @@ def test_large_images_go_in_smaller_batches(shallow_weights: Path, monkeypatch: 
 def test_what_it_does_not_have(tiny_weights: Path) -> None:
     with pytest.raises(ConfigError, match="square: retinanet has no such option; it has weights, input_size, longest"):
         create_detector("retinanet", square=True)
+    with pytest.raises(ConfigError, match=r"anchors\.mask: retinanet has no such option"):
+        create_detector("retinanet", masks=((3, 4, 5), (0, 1, 2)))
     for options, words in (
         ({"engine": "openvino"}, "engine: got 'openvino'; RetinaNet runs on tensorflow alone"),
         ({"precision": "float16"}, "precision: got 'float16'; RetinaNet computes in auto, float32, bfloat16"),

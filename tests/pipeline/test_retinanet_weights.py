@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -138,8 +139,13 @@ def test_no_variance_is_one_where_something_is_added_to_it(state: State) -> None
 
 
 def test_files_of_other_networks(tmp_path: Path, tiny_weights: Path) -> None:
-    with pytest.raises(ModelError, match="is no PyTorch file"):
+    with pytest.raises(ModelError, match=r"is no PyTorch file; the weights of shallow-retinanet are a state dict"):
         read_retinanet_weights(tiny_weights, shallow())
+    keras = tmp_path / "resnet50_coco_best_v2.1.0.h5"
+    with h5py.File(keras, "w") as content:
+        content["model_weights"] = np.zeros(3)
+    with pytest.raises(ModelError, match=r"is a Keras file, as ImageAI 2 has them; the weights of shallow-retinanet"):
+        read_retinanet_weights(keras, shallow())
     path = tmp_path / "yolo.pt"
     with path.open("wb") as file:
         write_state_dict(file, {"model.0.conv.weight": np.zeros((16, 3, 3, 3), dtype=np.float32)})
