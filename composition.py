@@ -93,6 +93,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
             confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
             iou=model.iou,
             batch_size=model.batch,
+            threads=config.threads.network or None,
         )
         pipeline = Pipeline(
             streams,
@@ -237,7 +238,7 @@ def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFact
     """The outputs that one stream has to itself."""
     sinks: list[Sink] = []
     if stream.output.video is not None:
-        sinks.append(build_video(stream, stream.output.video, annotator))
+        sinks.append(build_video(stream, stream.output.video, annotator, config.threads.encode or None))
     if stream.output.tracks is not None:
         sinks.append(MotSink(stream.output.tracks))
     if config.callbacks is not None:
@@ -245,7 +246,7 @@ def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFact
     return sinks
 
 
-def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory) -> Sink:
+def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory, threads: int | None) -> Sink:
     """The annotated video of a stream: one file, or one after the other."""
     output = stream.output
     if output.segment_s is not None:
@@ -256,10 +257,11 @@ def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory)
             keep_mb=output.keep_mb,
             fps=output.fps,
             annotate=annotator,
+            threads=threads,
         )
     source = stream.source.removeprefix("file://")
     audio_from = source if output.audio and Path(source).is_file() else None
-    return Mp4Sink(path, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=source)
+    return Mp4Sink(path, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=source, threads=threads)
 
 
 def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:

@@ -315,6 +315,8 @@ class ThreadSection(Section):
     """Threads per stage; 0 leaves it to Sightline."""
 
     decode: Annotated[int, Field(ge=0, le=256)] = 0
+    network: Annotated[int, Field(ge=0, le=256)] = 0
+    encode: Annotated[int, Field(ge=0, le=256)] = 0
 
 
 class StreamSettings(Section):

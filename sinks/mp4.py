@@ -74,7 +74,7 @@ class Mp4Sink(Sink):
             stream: which stream to record; None means the run's only one.
             preset: of libx264, from ``ultrafast`` (large files) to ``veryslow``.
             crf: quality, from 0 (best) to 51; 6 more about halve the file.
-            threads: of the encoder; None takes one per megapixel, which costs the least CPU time.
+            threads: of the encoder; None takes what ``pipeline.cpu_budget`` gives it.
 
         Raises:
             ValueError: ``fps``, ``preset`` or ``crf`` is not among what is possible.

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from av.packet import Packet
 
+from pipeline.cpu_budget import CpuBudget
 from pipeline.errors import SinkError
 from pipeline.types import Image
 from sinks.audio import SourceAudio
@@ -50,7 +51,7 @@ class Recording:
         width, height: of the pictures, in pixels; odd ones lose their last column or row, because 4:2:0 has none.
         fps: ticks per second.
         preset, crf: of libx264; see ``Mp4Sink``.
-        threads: of libx264; None takes one per megapixel.
+        threads: of libx264; None takes what ``pipeline.cpu_budget`` gives it.
 
     Raises:
         SinkError: the partial file can't be made, or the size or settings can't be encoded.
@@ -96,7 +97,7 @@ class Recording:
             )
         except (av.FFmpegError, av.codec.codec.UnknownCodecError) as error:
             raise _failure(self.path, error) from error
-        self._configure(threads or 1 + width * height // 1_000_000)
+        self._configure(threads or CpuBudget.of_this_machine().encode(width, height))
 
     def _configure(self, threads: int) -> None:
         stream, codec = self._stream, self._stream.codec_context

@@ -71,7 +71,7 @@ def open_source(
             input, or a named pipe; ``webcam:0`` or ``/dev/video0``; ``rtsp://``, ``rtsps://``, ``http://``,
             ``https://``.
         stream: name of the stream; default: made from the address. White space and "/" in it become "-".
-        threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
         fps: images per second of media time (default 1), the frame rate to ask of a webcam, or that of raw pictures.
         width, height: pixels to ask of a webcam, or of raw pictures in a pipe.
         transport: how RTSP carries video: ``"tcp"`` or ``"udp"``.

@@ -48,7 +48,7 @@ class ContainerSource:
         container: open for reading; this object closes it.
         stream: the stream's name.
         uri: the address without credentials, for ``info`` and messages.
-        threads: decoding threads; 0 lets FFmpeg choose.
+        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
         live: a camera, which does not wait; None decides by whether the container knows an end.
         network: read errors are raised as ``SourceError``, and so is the end of a live stream.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.

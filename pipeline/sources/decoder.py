@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections import Counter
 from collections.abc import Generator, Iterator
 
@@ -12,6 +11,7 @@ import av
 from av.codec.context import ThreadType
 from av.packet import Packet
 
+from pipeline.cpu_budget import CpuBudget
 from pipeline.sources.packets import PacketLedger, PacketTail
 from pipeline.upright import MAX_PIXELS
 
@@ -36,7 +36,7 @@ class PacketDecoder:
     Args:
         container, stream: opened by the caller, who closes the container after the last use of this object.
         name: what to call the source in the log.
-        threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        threads: decoding threads; 0 takes as many as ``pipeline.cpu_budget`` gives pictures of this size.
         live: hand out each frame as soon as its packet is in (threads share a picture's slices, not whole frames),
             and also frames that the decoder had to patch up: a camera's next whole one may be seconds away.
         frame_s: nominal duration of a frame in seconds, or None.
@@ -69,9 +69,9 @@ class PacketDecoder:
         self._started = False
         context = stream.codec_context
         context.thread_type = ThreadType.SLICE if live else ThreadType.AUTO
-        context.thread_count = threads
+        workers = threads or CpuBudget.of_this_machine().decode(context.width, context.height)
+        context.thread_count = workers
         context.options = {"max_pixels": str(MAX_PIXELS)}
-        workers = threads or min((os.cpu_count() or 1) + 1, 16)
         self._held_back = workers + _MOST_REORDERED + 2
         self._frame_threads = not live and workers > 1
         tick_s = float(stream.time_base) if stream.time_base else 1.0

@@ -28,7 +28,7 @@ class VideoFile(ContainerSource):
     Args:
         path: the file.
         stream: name of the stream; default: the file's name without its suffix.
-        threads: decoding threads; 0 lets FFmpeg choose from the number of cores.
+        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:
