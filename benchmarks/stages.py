@@ -37,10 +37,11 @@ from pipeline.config import Config
 from pipeline.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.events import Event
+from pipeline.look import Looker
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.stream import Stream
-from pipeline.types import Float32Array, Frame, Image, Sink, SourceInfo, TrackedFrame, Tracker
+from pipeline.types import Detections, Float32Array, Frame, Image, Sink, SourceInfo, TrackedFrame, Tracker
 from sinks.annotate import Annotator
 from sinks.jsonl import JsonlSink
 from sinks.mp4 import Mp4Sink
@@ -74,19 +75,22 @@ class Recorded:
         self.confidence = confidence
         self.detector = detector
         self.batch = batch
-        with open_source(str(clip)) as source:
+        self.looker = Looker(detector)
+        with open_source(str(clip), reduce_to=detector.input_size) as source:
             self.info: SourceInfo = source.info
             self.stream = source.stream
             self.frames: list[Frame] = list(islice(source, limit))
-        height, width = self.frames[0].image.shape[:2]
+        height, width = self.frames[0].height, self.frames[0].width
         self.shape = detector.warm_up(height, width, batch)
-        self.letterbox = Letterbox.rectangular(height, width, detector.input_size, 32)
+        reduced = self.reduced(self.frames[0])
+        self.letterbox = Letterbox.padded(reduced.shape[0], reduced.shape[1], (height, width), 32)
         self.inputs = np.empty((len(self.frames), *self.shape, 3), np.uint8)
         for frame, place in zip(self.frames, self.inputs, strict=True):
-            self.letterbox.draw(frame.image, place)
+            self.letterbox.draw(self.reduced(frame), place)
+        self.convert = {frame.index: frame._image for frame in self.frames if callable(frame._image)}
         parts = [detector.engine.heads(self.inputs[start : start + batch]) for start in self.starts()]
         self.heads: list[Float32Array] = [np.concatenate(head) for head in zip(*parts, strict=True)]
-        self.detections = [found for start in self.starts() for found in detector.detect(self.images(start))]
+        self.detections = [found for start in self.starts() for found in self.look(start)]
         self.tracked = list(self._track())
         analytics = self.analytics()
         self.events: list[list[Event]] = [analytics.update(tracked) for tracked in self.tracked]
@@ -95,9 +99,16 @@ class Recorded:
         """Where batches begin."""
         return range(0, len(self.frames), self.batch)
 
-    def images(self, start: int) -> list[Image]:
-        """Of one batch."""
-        return [frame.image for frame in self.frames[start : start + self.batch]]
+    def look(self, start: int) -> list[Detections]:
+        """Detections of one batch."""
+        frames = self.frames[start : start + self.batch]
+        return self.looker.look(frames, [None] * len(frames))
+
+    @staticmethod
+    def reduced(frame: Frame) -> Image:
+        """What the detector is shown."""
+        assert frame.reduced is not None
+        return frame.reduced
 
     def tracker(self) -> Tracker:
         """The default one, new."""
@@ -137,7 +148,7 @@ class Recorded:
     def _track(self) -> Iterator[TrackedFrame]:
         tracker = self.tracker()
         for frame, found in zip(self.frames, self.detections, strict=True):
-            tracks = tracker.update(found, frame.pts_s, frame.image)
+            tracks = tracker.update(found, frame.pts_s)
             yield TrackedFrame(frame, found, tracks, tracker.ended)
 
 
@@ -145,13 +156,18 @@ def stages(recorded: Recorded, folder: Path) -> dict[str, Callable[[], object]]:
     """What runs each stage over all the frames, by name."""
 
     def decode() -> None:
-        with open_source(str(recorded.clip)) as source:
+        with open_source(str(recorded.clip), reduce_to=recorded.detector.input_size) as source:
             for _ in islice(source, len(recorded.frames)):
                 pass
 
+    def convert() -> None:
+        # Each once more, as when an output first asks for them.
+        for frame in recorded.frames:
+            recorded.convert[frame.index]()
+
     def letterbox() -> None:
         for frame, place in zip(recorded.frames, recorded.inputs, strict=True):
-            recorded.letterbox.draw(frame.image, place)
+            recorded.letterbox.draw(recorded.reduced(frame), place)
 
     def network() -> None:
         for start in recorded.starts():
@@ -160,12 +176,12 @@ def stages(recorded: Recorded, folder: Path) -> dict[str, Callable[[], object]]:
     def detect_without_network() -> None:
         with recorded.playback():
             for start in recorded.starts():
-                recorded.detector.detect(recorded.images(start))
+                recorded.look(start)
 
     def track() -> None:
         tracker = recorded.tracker()
         for frame, found in zip(recorded.frames, recorded.detections, strict=True):
-            tracker.update(found, frame.pts_s, frame.image)
+            tracker.update(found, frame.pts_s)
 
     def analytics() -> None:
         counting = recorded.analytics()
@@ -185,7 +201,8 @@ def stages(recorded: Recorded, folder: Path) -> dict[str, Callable[[], object]]:
         _into(Mp4Sink(folder / "stage.mp4", annotate=None), recorded, with_frames=True)
 
     return {
-        "decode": decode,
+        "decode, and reduce to the network's size": decode,
+        "whole picture to BGR, where an output wants it": convert,
         "letterbox": letterbox,
         "network": network,
         "letterbox, boxes and suppression": detect_without_network,
@@ -202,7 +219,8 @@ def wholes(recorded: Recorded, folder: Path) -> dict[str, Callable[[], object]]:
     seconds = recorded.frames[-1].pts_s + 1e-3
 
     def run(*sinks: Sink) -> None:
-        stream = Stream(source=open_source(str(recorded.clip)), tracker=recorded.tracker(), duration_s=seconds)
+        source = open_source(str(recorded.clip), reduce_to=recorded.detector.input_size)
+        stream = Stream(source=source, tracker=recorded.tracker(), duration_s=seconds)
         Pipeline(stream, recorded.detector, sinks=sinks, batch=recorded.batch).run()
 
     def without_network() -> None:
@@ -238,7 +256,13 @@ def time_stages(works: dict[str, Callable[[], object]], frames: int, runs: int) 
 def sums(costs: dict[str, StageCost]) -> dict[str, float]:
     """Milliseconds of processor time per frame of what is outside the network, and what follows from that."""
     without = costs["all but the network, no video"].cpu_ms
-    parts = ("decode", "letterbox, boxes and suppression", "track", "analytics", "events to JSONL")
+    parts = (
+        "decode, and reduce to the network's size",
+        "letterbox, boxes and suppression",
+        "track",
+        "analytics",
+        "events to JSONL",
+    )
     whole = costs["whole run, events only"]
     return {
         "everything outside the network, no video, summed over the stages": sum(costs[name].cpu_ms for name in parts),

@@ -1,4 +1,4 @@
-"""The engine alone, which no program around it can beat: frames decoded beforehand, then ``detect`` in a loop.
+"""The engine alone, which no program around it can beat: frames decoded and reduced before, then looked at in a loop.
 
     python -m benchmarks.peers.engine VIDEO [--batch 4]
 
@@ -13,6 +13,9 @@ from itertools import islice
 from benchmarks.peers.clock import RunClock
 from pipeline.config import Config
 from pipeline.detector import YoloDetector
+from pipeline.detectors import reduced_side
+from pipeline.look import Looker
+from pipeline.models import find_model
 from pipeline.sources import open_source
 
 
@@ -24,23 +27,25 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=model.batch)
     parser.add_argument("--frames", type=int, default=400, help="most frames held in memory; a longer clip is cut")
     options = parser.parse_args()
-    with open_source(options.video) as source:
-        images = [frame.image for frame in islice(source, options.frames)]
+    side = reduced_side(find_model(model.name), model.input_size)
+    with open_source(options.video, reduce_to=side) as source:
+        frames = list(islice(source, options.frames))
     detector = YoloDetector(
         model.name,
         **model.model_dump(include={"input_size", "square", "precision", "iou"}, exclude_none=True),
         confidence=model.confidence,
         batch_size=options.batch,
     )
-    height, width = images[0].shape[:2]
-    shape = detector.warm_up(height, width, options.batch)
+    shape = detector.warm_up(frames[0].height, frames[0].width, options.batch)
+    looker = Looker(detector)
     found = 0
     clock = RunClock()
     clock.start()
-    for start in range(0, len(images), options.batch):
-        found += sum(len(detections) for detections in detector.detect(images[start : start + options.batch]))
+    for start in range(0, len(frames), options.batch):
+        batch = frames[start : start + options.batch]
+        found += sum(len(detections) for detections in looker.look(batch, [None] * len(batch)))
     clock.stop()
-    clock.report(len(images), detections=found, input_shape=shape, precision=detector.precision)
+    clock.report(len(frames), detections=found, input_shape=shape, precision=detector.precision)
 
 
 if __name__ == "__main__":

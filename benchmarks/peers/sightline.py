@@ -15,20 +15,20 @@ from unittest.mock import patch
 
 import run_pipeline
 from benchmarks.peers.clock import RunClock
-from pipeline.detector import YoloDetector
-from pipeline.types import Detections, Image
+from pipeline.look import Looker, Part
+from pipeline.types import Detections, Frame
 
 
 def main() -> int:
     """Run; returns the exit code of ``run_pipeline.py``."""
     clock = RunClock()
-    detect = YoloDetector.detect
+    look = Looker.look
 
-    def clocked(detector: YoloDetector, images: Sequence[Image]) -> list[Detections]:
+    def clocked(looker: Looker, frames: Sequence[Frame], parts: Sequence[Part | None]) -> list[Detections]:
         clock.start()
-        return detect(detector, images)
+        return look(looker, frames, parts)
 
-    with tempfile.TemporaryDirectory() as folder, patch.object(YoloDetector, "detect", clocked):
+    with tempfile.TemporaryDirectory() as folder, patch.object(Looker, "look", clocked):
         path = Path(folder) / "report.json"
         code = run_pipeline.main(["run", *sys.argv[1:], "--quiet", "--report", str(path)])
         clock.stop()

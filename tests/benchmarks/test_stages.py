@@ -20,7 +20,7 @@ def test_every_stage_has_its_figures(
     report = json.loads(target.read_text())
     assert report["frames"] == 6
     assert report["objects_per_frame"] > 0
-    assert len(report["stages"]) == 12
+    assert len(report["stages"]) == 13
     assert all(cost["wall_ms"] >= cost["best_ms"] > 0 for cost in report["stages"].values())
     assert "whole run, MP4 and events" in capsys.readouterr().out
 
