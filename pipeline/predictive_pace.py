@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from pipeline.boxes import iou_matrix
@@ -46,8 +44,8 @@ class PredictivePace:
         self._skip = 0
         self._passed = 0
         self._asked_s = float("-inf")
-        # Frames skipped before each look whose outcome is still to come.
-        self._skipped: deque[int] = deque()
+        # Frames skipped before each look whose outcome is still to come, by the frame's index.
+        self._skipped: dict[int, int] = {}
         self._looked_s: float | None = None
         self._tracks = Tracks.empty()
         self._velocity: Float32Array = np.zeros((0, 4), np.float32)
@@ -57,7 +55,7 @@ class PredictivePace:
         if self._passed < self._skip and frame.pts_s - self._asked_s < self._longest_s:
             self._passed += 1
             return False
-        self._skipped.append(self._passed)
+        self._skipped[frame.index] = self._passed
         self._passed = 0
         self._asked_s = frame.pts_s
         return True
@@ -66,11 +64,12 @@ class PredictivePace:
         """Learn from a look how soon the next is needed."""
         if tracked.detections is None:
             return
-        skipped = self._skipped.popleft()
+        # A look that another pace decided on says how things are, and nothing about the length of the pauses.
+        skipped = self._skipped.pop(tracked.frame.index, None)
         as_expected = self._compare(tracked.tracks, tracked.frame.pts_s)
         if something_new(tracked, self._sure_score):
             self._skip = 0
-        else:
+        elif skipped is not None:
             self._skip = skipped + 1 if as_expected else max(0, skipped - 1)
         self._looked_s = tracked.frame.pts_s
 

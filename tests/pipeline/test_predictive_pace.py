@@ -147,6 +147,18 @@ def test_another_pace_thins_out_what_moves() -> None:
     assert len(drive(MotionGate(EveryNth(3)), 60, lambda _: seen([]), image=image)) < 25
 
 
+def test_looks_without_motion_are_told_to_a_pace_that_did_not_ask_for_them() -> None:
+    looks = drive(
+        MotionGate(PredictivePace()),
+        200,
+        lambda index: seen([[30, 30, 60, 70]]),
+        image=lambda index: picture([(30 + 3 * max(0, index - 100), 30, 60 + 3 * max(0, index - 100), 70)]),
+    )
+    assert all(gap in (25, 26) for gap in gaps([look for look in looks if look <= 100]))
+    moving = [look for look in looks if 100 < look < 130]
+    assert 5 < len(moving) < 25
+
+
 @pytest.mark.parametrize("area", [0, -1, 1.5])
 def test_an_area_that_makes_no_sense_is_refused(area: float) -> None:
     with pytest.raises(ValueError, match="area: expected more than 0"):
