@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from composition import build_control, build_pipeline, build_reloader, written_files
 from pipeline.config import Config, load_config, stream_name
-from pipeline.errors import CallbackError, PipelineError
+from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
 from sinks import (
     classify_command,
@@ -39,6 +40,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     help="Sightline turns a video into tracked objects, an annotated MP4, counts and events.",
     epilog="run_pipeline.py VIDEO is short for run_pipeline.py run VIDEO.",
+    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -68,7 +70,8 @@ def _streams(sources: Sequence[str]) -> dict[str, Any]:
 @app.command(no_args_is_help=True)
 def run(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="What to process: one video file or several.", metavar="VIDEO...")
+        list[str] | None,
+        typer.Argument(help="What to process: videos, cameras; docs/live.md has addresses.", metavar="VIDEO"),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Settings from a YAML file; see configs/.")
@@ -235,28 +238,32 @@ classify_command.register(app)
 def _with_default_command(arguments: Sequence[str]) -> list[str]:
     """``VIDEO --fps 10`` becomes ``run VIDEO --fps 10``."""
     known = {*typer.main.get_command(app).commands, "--help"}  # type: ignore[attr-defined]
-    if arguments and arguments[0] not in known:
-        return ["run", *arguments]
-    return list(arguments)
+    if not arguments or arguments[0] in known:
+        return list(arguments)
+    word = arguments[0]
+    if word.replace("-", "").isalpha() and not word.startswith("-") and not Path(word).exists():
+        near = difflib.get_close_matches(word, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the path, or see --help for the commands"
+        raise ConfigError(f"{word}: there is no such file and no such command; {hint}")
+    return ["run", *arguments]
 
 
-def _one_line(error: Exception) -> str:
-    """What typer found wrong with the command, without its line breaks."""
-    text = error.format_message() if hasattr(error, "format_message") else str(error)
-    return " ".join(text.split())
+def _usage(error: Exception) -> str:
+    """What typer found wrong with the command, in one line; the help where nothing was given."""
+    text: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    if text.startswith("Usage: "):
+        return text
+    return f"error: {' '.join(text.split())} (--help tells more)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
-    if not given:
-        app(args=["--help"], prog_name="run_pipeline.py", standalone_mode=False)
-        return 2
     try:
+        given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
         code = app(args=given, prog_name="run_pipeline.py", standalone_mode=False)
     except UsageError as error:
-        typer.echo(f"error: {_one_line(error)} (--help tells more)", err=True)
+        typer.echo(_usage(error), err=True)
         return 2
     except CallbackError as error:
         if error.__cause__ is not None:

@@ -81,14 +81,13 @@ def _read(source: Path, candidates: list[Model]) -> tuple[Model, Network, list[C
             return candidate, network, read_weights(source, network)
         except ModelError as error:
             reasons.append(error)
-    if len(reasons) == 1:
+    if len(set(map(str, reasons))) == 1:
         raise reasons[0]
     names = " nor ".join(candidate.name for candidate in candidates)
-    said = "; ".join(
-        f"{name.name}: {str(reason).removeprefix(f'{source}: ')}"
-        for name, reason in zip(candidates, reasons, strict=True)
+    raise ModelError(
+        f"{source}: fits neither {names}; name with --model whose weights they are (with --config "
+        "a model of your own): then the message tells what does not fit."
     )
-    raise ModelError(f"{source}: fits neither {names}; say with --model whose weights they are ({said})")
 
 
 def _own(config: Path | None) -> dict[str, ModelFiles]:
@@ -99,6 +98,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line's."""
     models_app = typer.Typer(help="The models and where their weights come from.", no_args_is_help=True)
     models_app.command("list")(list_command)
-    models_app.command("fetch")(fetch_command)
+    models_app.command("fetch", no_args_is_help=True)(fetch_command)
     models_app.command("convert", no_args_is_help=True)(convert_command)
     app.add_typer(models_app, name="models")

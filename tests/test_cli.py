@@ -301,6 +301,38 @@ def test_help_names_every_option_of_the_manual(capsys: pytest.CaptureFixture[str
         assert f"--{option}" in text
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("", "run", "control", "calibrate", "listen", "query", "export", "detect", "classify"),
+        *("models", "models fetch", "models convert", "keys", "keys new"),
+    ],
+)
+def test_a_command_without_its_argument_shows_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"Usage: run_pipeline.py {command}".rstrip())
+    lines = printed.err.splitlines()
+    assert len(lines) > 5
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["lsiten"], "error: lsiten: there is no such file and no such command; did you mean listen?"),
+        (["frobnicate", "--quiet"], "error: frobnicate: there is no such file and no such command; check the path"),
+        (["nothing.mp4"], "error: nothing.mp4: no such file"),
+        (["run", "--fps"], "error: Option '--fps' requires an argument"),
+    ],
+)
+def test_a_slip_is_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(says)
+
+
 def test_models_list_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
     printed = capsys.readouterr().out
