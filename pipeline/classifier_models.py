@@ -123,12 +123,23 @@ def find_classifier_weights(model: ClassifierModel, path: str | Path | None = No
             kind = "a folder, not a file" if chosen.is_dir() else "not there"
             raise ConfigError(f"{chosen}: the weights of {model.name} are {kind}; check the path given as weights.")
         return chosen
-    cached = cache_folder() / model.url.rpartition("/")[2]
-    if cached.is_file():
-        if model.md5 is None or _md5(cached) == model.md5:
-            return cached
-        logger.warning("%s is not the published file (its MD5 differs); getting it again", cached)
-    return _download(model, cached)
+    cached = cached_classifier_weights(model)
+    return cached if is_published(model, cached) else _download(model, cached)
+
+
+def cached_classifier_weights(model: ClassifierModel) -> Path:
+    """Where the published weights are in the cache folder, or would be put."""
+    return cache_folder() / model.url.rpartition("/")[2]
+
+
+def is_published(model: ClassifierModel, path: Path) -> bool:
+    """Whether the file is there and has the MD5 that Keras states; says so in the log where it is there but has not."""
+    if not path.is_file():
+        return False
+    if model.md5 is None or _md5(path) == model.md5:
+        return True
+    logger.warning("%s is not the published file (its MD5 differs) and is not used", path)
+    return False
 
 
 def _md5(path: Path) -> str:

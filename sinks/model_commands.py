@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
+from pipeline.classifier_models import (
+    cached_classifier_weights,
+    classifier_names,
+    find_classifier,
+    find_classifier_weights,
+    is_published,
+)
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import Model, catalogue, fetch
+from pipeline.models import Model, catalogue, fetch, find_model
 from pipeline.own_models import ModelFiles, choose_model, own_model
 from pipeline.weights.formats import format_to_write, read_weights, weights_format, write_weights
 from pipeline.weights.parameters import ConvolutionParameters
@@ -22,15 +29,30 @@ ConfigOption = Annotated[
 
 
 def list_command(config: ConfigOption = None) -> None:
-    """List the models, and where their weights are."""
+    """List the models, and where their weights are.
+
+    First the detectors, for run and detect, then the classifiers, for classify.
+    """
     own = [own_model(name, files) for name, files in _own(config).items()]
+    typer.echo("detectors:")
     for status in catalogue(own):
-        typer.echo(f"{status.model.name:14} {status.where:8} {status.path}")
+        typer.echo(_row(status.model.name, status.where, status.path))
+    typer.echo("classifiers:")
+    for classifier in map(find_classifier, classifier_names()):
+        path = cached_classifier_weights(classifier)
+        typer.echo(_row(classifier.name, "cache" if is_published(classifier, path) else "missing", path))
 
 
-def fetch_command(name: Annotated[str, typer.Argument(help="A name from models list.")]) -> None:
+def _row(name: str, where: str, path: Path) -> str:
+    return f"  {name:14} {where:8} {path}"
+
+
+def fetch_command(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from models list.")]) -> None:
     """Download a model's weights into the cache, and check them."""
-    typer.echo(fetch(name))
+    if name in classifier_names():
+        typer.echo(find_classifier_weights(find_classifier(name)))
+    else:
+        typer.echo(fetch(find_model(name, also=classifier_names())))
 
 
 def convert_command(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.classifier_models import cached_classifier_weights, classifier_names, find_classifier
 from pipeline.weights import read_weights
 from pipeline.yolov3 import yolov3_tiny
 from run_pipeline import main
@@ -36,11 +37,33 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-def test_list_shows_own_models(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_own_models_and_classifiers(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path))
     assert main(["models", "list", "--config", str(config)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["tiny-yolov3", "yolov3", "retinanet", "my-model"]
-    assert lines[-1].split()[1:] == ["own", str(config.parent / "my.weights")]
+    detectors = ["detectors:", "tiny-yolov3", "yolov3", "retinanet", "my-model"]
+    assert [line.split()[0] for line in lines] == [*detectors, "classifiers:", *classifier_names()]
+    assert lines[4].split()[1:] == ["own", str(config.parent / "my.weights")]
+    assert {line.split()[1] for line in lines[6:]} == {"missing"}
+
+
+def test_a_classifier_is_found_where_list_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path))
+    path = cached_classifier_weights(find_classifier("mobilenetv2"))
+    path.write_bytes(b"Keras states no MD5 of this file")
+    cached_classifier_weights(find_classifier("resnet50")).write_bytes(b"but of this one")
+    assert main(["models", "list"]) == 0
+    places = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("  "))
+    assert places["mobilenetv2"] == "cache"
+    assert places["resnet50"] == "missing"
+    assert main(["models", "fetch", "mobilenetv2"]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    assert main(["models", "fetch", "mobilnet"]) == 2
+    assert "did you mean mobilenetv2" in error_line(capsys)
 
 
 def test_convert_there_and_back(config: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
