@@ -159,6 +159,17 @@ def test_looks_without_motion_are_told_to_a_pace_that_did_not_ask_for_them() -> 
     assert 5 < len(moving) < 25
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=120), st.lists(st.booleans(), min_size=120, max_size=120))
+def test_looks_that_others_ask_for_do_not_confuse_the_pace(moves: list[bool], new: list[bool]) -> None:
+    looks = drive(
+        MotionGate(PredictivePace(longest_s=0.2), longest_s=0.3, tracked_s=0.2),
+        len(moves),
+        lambda index: seen([[1, 1, 9, 9]], tracked=not new[index]),
+        image=lambda index: picture([(10, 10, 70, 90)] if moves[index] else []),
+    )
+    assert all((gap - 1) / FPS < 0.3 for gap in gaps([*looks, len(moves)]))
+
+
 @pytest.mark.parametrize("area", [0, -1, 1.5])
 def test_an_area_that_makes_no_sense_is_refused(area: float) -> None:
     with pytest.raises(ValueError, match="area: expected more than 0"):
