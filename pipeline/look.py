@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,11 @@ class Looker:
             frames: in any number and of any size.
             parts: per frame the part to look at; None for all of it.
         """
-        shown = [self._shown(frame, part) for frame, part in zip(frames, parts, strict=True)]
+        shown, moves = [], []
+        for frame, part in zip(frames, parts, strict=True):
+            image, size, seen = self._shown(frame, part)
+            shown.append((image, size))
+            moves.append(seen)
         reduced = [(image, size) for image, size in shown if size is not None]
         whole = [image for image, size in shown if size is None]
         found_reduced = iter(
@@ -58,25 +63,28 @@ class Looker:
         )
         found_whole = iter(self._detector.detect(whole) if whole else ())
         found = [next(found_whole if size is None else found_reduced) for _, size in shown]
-        return [_moved(detections, part) for detections, part in zip(found, parts, strict=True)]
+        return [_moved(detections, part) for detections, part in zip(found, moves, strict=True)]
 
-    def _shown(self, frame: Frame, part: Part | None) -> tuple[Image, tuple[int, int] | None]:
-        """The picture to show; with the size it had before it was scaled, if it was."""
+    def _shown(self, frame: Frame, part: Part | None) -> tuple[Image, tuple[int, int] | None, Part | None]:
+        """The picture to show; with the size it had before it was scaled, if it was; and the part that it shows."""
         if self._reducing is None:
-            return (frame.image if part is None else frame.image[part.top : part.bottom, part.left : part.right]), None
+            whole = frame.image
+            return (whole if part is None else whole[part.top : part.bottom, part.left : part.right]), None, part
         place = Letterbox.fit(frame.height, frame.width, self._reducing.input_size, self._reducing.input_size)
         height, width = place.scaled_height, place.scaled_width
         reduced = frame.reduced
         if reduced is None or reduced.shape[:2] != (height, width):
             if part is None:
-                return frame.image, None  # the detector scales it straight into its input
+                return frame.image, None, None  # the detector scales it straight into its input
             reduced = np.asarray(cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
         if part is None:
-            return reduced, (frame.height, frame.width)
-        # To whole pixels of the scaled picture: the part as it was asked for may end between two of them.
-        left, right = part.left * width // frame.width, max(1, part.right * width // frame.width)
-        top, bottom = part.top * height // frame.height, max(1, part.bottom * height // frame.height)
-        return reduced[top:bottom, left:right], part.size
+            return reduced, (frame.height, frame.width), None
+        # The part as it was asked for may end between two pixels of the scaled picture: to all that it touches.
+        left, right = part.left * width // frame.width, math.ceil(part.right * width / frame.width)
+        top, bottom = part.top * height // frame.height, math.ceil(part.bottom * height / frame.height)
+        across, down = frame.width / width, frame.height / height
+        seen = Part(round(left * across), round(top * down), round(right * across), round(bottom * down))
+        return reduced[top:bottom, left:right], seen.size, seen
 
 
 def _moved(detections: Detections, part: Part | None) -> Detections:

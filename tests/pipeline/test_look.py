@@ -112,6 +112,22 @@ def test_frames_with_and_without_a_reduced_picture_keep_their_order() -> None:
     assert sorted(detector.asked) == ["reduced 1", "whole 2"]
 
 
+@pytest.mark.parametrize("part", [Part(301, 203, 997, 701), Part(0, 1, 1279, 719), Part(630, 470, 790, 660)])
+def test_boxes_in_a_part_lie_where_they_do_in_the_whole_picture(part: Part) -> None:
+    """The part's edges fall between two pixels of the scaled picture, each of which is 16 of the frame."""
+    reduced = picture([(40, 30, 48, 40)], width=80, height=45)
+    frame = Frame(np.kron(reduced, np.ones((16, 16, 1), np.uint8)), 0, 0.0, 0.0, "door", reduced=reduced)
+    (found,) = Looker(Mixed()).look([frame], [part])
+    assert found.xyxy.tolist() == [[640, 480, 768, 640]]
+
+
+def test_a_part_of_less_than_a_pixel_of_the_scaled_picture_is_looked_at() -> None:
+    reduced = picture([(40, 30, 48, 40)], width=80, height=45)
+    frame = Frame(np.kron(reduced, np.ones((16, 16, 1), np.uint8)), 0, 0.0, 0.0, "door", reduced=reduced)
+    (found,) = Looker(Mixed()).look([frame], [Part(642, 482, 644, 483)])
+    assert found.xyxy.tolist() == [[640, 480, 656, 496]]
+
+
 def test_a_region_is_the_rectangle_around_shapes() -> None:
     polygon = ((0.25, 0.5), (0.75, 0.5), (0.5, 0.9))
     assert Region([(polygon, "fraction")]).part(200, 400) == Part(100, 100, 300, 180)
