@@ -13,15 +13,16 @@ import time
 from collections.abc import Sequence
 
 from pipeline.engines import Engine
+from pipeline.errors import ConfigError
 from pipeline.intake import Intake, StreamEnd
-from pipeline.look import Looker
+from pipeline.look import Looker, Part
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_run import STOP_S, StreamRun
 from pipeline.timing import Timings
-from pipeline.types import Detector, Frame, Sink
+from pipeline.types import Detections, Detector, Frame, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Pipeline:
         self.report: Report | None = None
         self._detector = detector
         self._looker = Looker(detector)
+        self._batch = batch
         self._max_wait_s = max_wait_s
         self._queues = {"queue": queue, "sink_queue": sink_queue}
         self._started_s = started_s
@@ -191,6 +193,8 @@ class Pipeline:
                 else:
                     arrival.function()
             self._process(frames)
+            if self._shared.failure is not None:  # also where it was met in ending a stream
+                raise self._shared.failure
 
     def _arrived_at_end(self, end: StreamEnd) -> None:
         run = next((run for run in self._running.values() if run.inlet is end.inlet), None)
@@ -226,12 +230,7 @@ class Pipeline:
 
     def _look_and_process(self, frames: Sequence[tuple[Frame, bool]]) -> None:
         """Detect in those frames that are to be looked at, and take all of them on."""
-        looked_at = [frame for frame, wanted in frames if wanted]
-        found = {}
-        if looked_at:
-            with self._timings.stage("detect", frames=len(looked_at)):
-                results = self._looker.look(looked_at, [self._running[frame.stream].part(frame) for frame in looked_at])
-            found = {id(frame): result for frame, result in zip(looked_at, results, strict=True)}
+        found = self._look([frame for frame, wanted in frames if wanted])
         for frame, _ in frames:
             run = self._run_of(frame)
             if run is None:
@@ -244,6 +243,25 @@ class Pipeline:
             self._processed += 1
         if self._processed and self._first_batch is None:
             self._first_batch = (time.monotonic(), self._processed)
+
+    def _look(self, frames: Sequence[Frame]) -> dict[int, Detections]:
+        """What the detector finds in each frame, by the frame's ``id``; a stream without the part to look at fails."""
+        shown: list[tuple[Frame, Part | None]] = []
+        for frame in frames:
+            run = self._run_of(frame)
+            if run is None:
+                continue
+            try:
+                shown.append((frame, run.part(frame)))
+            except ConfigError as error:
+                self._fail(run, error)
+        found: dict[int, Detections] = {}
+        for start in range(0, len(shown), self._batch):
+            looked_at, parts = zip(*shown[start : start + self._batch], strict=True)
+            with self._timings.stage("detect", frames=len(looked_at)):
+                results = self._looker.look(looked_at, parts)
+            found.update((id(frame), result) for frame, result in zip(looked_at, results, strict=True))
+        return found
 
     def _run_of(self, frame: Frame) -> StreamRun | None:
         return self._running.get(frame.stream)
@@ -278,6 +296,7 @@ class Pipeline:
         self._intake.close()
         if error is None and self._ended and len(self._errors) == len(self._ended):
             error = self._errors[0]
+        error = error or self._shared.failure
         failure = self._shared.close(None if interrupted else error)
         return error or failure
 

@@ -105,6 +105,7 @@ class StreamRun:
             **dict(stream.analytics),
         )
         self._opened = self._finished = False
+        self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self._last_pts_s: float | None = None
         self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
         self._error: BaseException | None = None
@@ -126,8 +127,8 @@ class StreamRun:
 
     @property
     def adapts(self) -> bool:
-        """Whether which frames are looked at depends on what came of those before."""
-        return self._pace.looks_at_once is not None
+        """Whether which frames are looked at depends on what came of those before, and is to be the same every time."""
+        return self._pace.looks_at_once is not None and not self.live
 
     def gather(self, frame: Frame) -> list[tuple[Frame, bool]]:
         """Take the next frame; returns the frames to go on with now, each with whether the detector is to look at it.
@@ -138,7 +139,7 @@ class StreamRun:
         self._gathered.append((frame, wanted))
         self._looks += wanted
         enough = self._pace.looks_at_once
-        if enough is not None and not self.live and self._looks < enough and len(self._gathered) < _MOST_GATHERED:
+        if self.adapts and enough is not None and self._looks < enough and len(self._gathered) < _MOST_GATHERED:
             return []
         return self.take_gathered()
 
@@ -173,6 +174,7 @@ class StreamRun:
     def _deliver(self, tracked: TrackedFrame) -> None:
         """Take a frame whose tracks are final to the sinks."""
         frame = tracked.frame
+        self._halfway = True
         # Before a track that ends now is told to have ended.
         named = self._classify(tracked)
         with self._timings.stage("analytics"):
@@ -184,6 +186,7 @@ class StreamRun:
         self._last_pts_s = frame.pts_s
         self._state = "online"
         self._ledger.processed()
+        self._halfway = False
         now_s = time.monotonic()
         self.latency.add(now_s - frame.captured_s)
         if self.live:
@@ -270,8 +273,10 @@ class StreamRun:
         """
         self._producer.stop(reason, within_s if self.live else None)
         self._finished = True
-        if self._filler is not None:
-            error = self._deliver_rest(self._filler) or error
+        # Behind a frame that did not reach all sinks none follows: they would see a gap, and tracks that never started.
+        if self._filler is not None and not self._halfway:
+            rest = self._deliver_rest(self._filler)
+            error = error or rest
         self._settle("error" if error is not None else reason)
         if self._opened:
             self._stream.tracker.reset()
