@@ -1,7 +1,8 @@
 """The annotated picture: what was detected in it, drawn by Sightline's annotator.
 
 A frame that the detector looked at shows its detections, the very ones that callbacks are given. On a frame between
-two looks the tracks are shown where their motion takes them, dashed; ImageAI leaves such frames bare.
+two looks the tracks are shown: in a file between where they were and where they will be, from a camera where their
+motion takes them. ImageAI leaves such frames bare.
 """
 
 from __future__ import annotations
