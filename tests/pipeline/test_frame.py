@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -90,6 +92,23 @@ def test_the_reduced_picture_is_upright(rotation: int, pixel_format: str, tmp_pa
             assert frame.reduced is not None
             assert frame.reduced.shape == (48, 80, 3)
             assert read_number(frame.reduced) == read_number(frame.image) == number
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_pictures_are_made_after_the_source_is_closed_by_whoever_asks(rotation: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=30, size=(160, 96), rotation=rotation)
+    with open_source(str(path), reduce_to=80) as source:
+        frames = list(source)
+    del source
+    together = threading.Barrier(4)
+
+    def read(_: int) -> list[int]:
+        together.wait(10)
+        return [read_number(frame.image) for frame in frames]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(read, range(4))) == [list(range(30))] * 4
+    assert not any(callable(frame._image) for frame in frames), "the decoder's picture is let go"
 
 
 @pytest.mark.parametrize("colorspace", [1, 5])  # BT.709 and BT.601
