@@ -42,12 +42,12 @@ class _Held:
 class TrackFiller:
     """Takes one stream's tracked frames in order and gives them back in order, later, with the tracks filled in.
 
-    A frame leaves when no track that is missing in it can come back within ``bridge_s``; of a track that does, every
-    frame between shows it. What the detector's frames show stays as it is. On the others, what the tracker predicted is
-    replaced; a track that is not seen again is not shown on them.
+    A frame leaves when no track that is missing in it can come back at the next look or within ``bridge_s``; of a track
+    that does, every frame between shows it. What the detector's frames show stays as it is. On the others, what the
+    tracker predicted is replaced; a track that is not seen again is not shown on them.
 
     Args:
-        bridge_s: longest time in seconds between two detections of a track to fill.
+        bridge_s: longest time in seconds between two detections of a track to fill where looks between missed it.
         most_held: frames that may wait; when there are more, the oldest leaves as it is.
     """
 
@@ -92,7 +92,7 @@ class TrackFiller:
         for row in np.flatnonzero(tracks.unseen_s == 0).tolist():
             after = _Seen(tracks, row, pts_s)
             before = self._seen.get(ids[row])
-            if before is not None and pts_s - before.pts_s <= self._bridge_s:
+            if before is not None and self._bridges(before, pts_s):
                 for held in reversed(self._held):
                     if held.tracked.frame.pts_s <= before.pts_s:
                         break
@@ -101,10 +101,12 @@ class TrackFiller:
 
     def _waits_from_s(self, now_s: float) -> float:
         """The time up to which nothing can be filled in any more."""
-        open_since = [
-            seen.pts_s for seen in self._seen.values() if seen.pts_s < now_s and now_s - seen.pts_s < self._bridge_s
-        ]
+        open_since = [seen.pts_s for seen in self._seen.values() if seen.pts_s < now_s and self._bridges(seen, now_s)]
         return min(open_since, default=now_s)
+
+    def _bridges(self, seen: _Seen, now_s: float) -> bool:
+        """Whether a track seen then and now is filled in between: no look missed it, or not for long."""
+        return seen.pts_s >= self._looked_s or now_s - seen.pts_s <= self._bridge_s
 
     def _release(self) -> TrackedFrame:
         held = self._held.popleft()

@@ -63,6 +63,17 @@ def test_a_track_that_was_lost_for_too_long_is_not() -> None:
     assert [len(one.tracks) for one in run(TrackFiller(bridge_s=0.5), frames)] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
 
 
+@pytest.mark.parametrize(("fps", "every"), [(29.97, 30), (30.0, 31), (1.0, 3), (0.2, 2)])
+def test_between_two_looks_that_follow_each_other_tracks_are_filled_in_however_far_apart(
+    fps: float, every: int
+) -> None:
+    count = 2 * every + 1
+    frames = [tracked(index, {1: float(index)}, looked=index % every == 0, fps=fps) for index in range(count)]
+    out = run(TrackFiller(bridge_s=1.0), frames)
+    assert [places(one)[1] for one in out] == pytest.approx(list(range(count)), abs=1e-3)
+    assert [one.tracks.unseen_s[0] for one in out] == pytest.approx([index % every / fps for index in range(count)])
+
+
 def test_a_track_that_ended_is_not_waited_for() -> None:
     filler = TrackFiller(bridge_s=5)
     assert len(list(filler.add(tracked(0, {1: 0})))) == 1

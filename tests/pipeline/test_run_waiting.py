@@ -130,6 +130,15 @@ def test_a_file_comes_through_whole(pace: Callable[[], int | Pace]) -> None:
 
 
 @each_pace
+@pytest.mark.parametrize("fps", [1, 12, 30])
+def test_what_stands_still_is_shown_on_every_frame(pace: Callable[[], int | Pace], fps: int) -> None:
+    sink = Log()
+    source = MemorySource([picture([(30, 30, 60, 70)])] * 100, fps=fps)
+    Pipeline(stream(source, [sink], pace()), BlobDetector()).run()
+    assert [tracked.tracks.track_id.tolist() for tracked in sink.frames] == [[1]] * 100
+
+
+@each_pace
 @pytest.mark.parametrize("duration_s", [0.1, 1.7, 4.05])
 def test_a_duration_ends_it_in_time(pace: Callable[[], int | Pace], duration_s: float) -> None:
     sink = Log()
