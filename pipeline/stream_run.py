@@ -277,11 +277,18 @@ class StreamRun:
         if self._filler is not None and not self._halfway:
             rest = self._deliver_rest(self._filler)
             error = error or rest
-        self._settle("error" if error is not None else reason)
+        named: list[Event] = []
         if self._opened:
             self._stream.tracker.reset()
             try:
-                self._send(*self._classify(None), *self._analytics.finish(), self._ended(reason, error))
+                named = self._classify(None)
+            except Exception as raised:  # noqa: BLE001 - returned; the end must be told whatever happens
+                error = error or raised
+        reason = "error" if error is not None else reason
+        self._settle(reason)
+        if self._opened:
+            try:
+                self._send(*named, *self._analytics.finish(), self._ended(reason, error))
             except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
                 error = error or raised
         failure = self._own.close(error)

@@ -28,6 +28,7 @@ from pipeline.region import Region
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
+from pipeline.track_classifier import ClassifiedTrack, TrackClassifier
 from pipeline.types import BoolArray, Detections, Frame, Image, SourceInfo, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, picture
 from trackers.base import ArrayTracker
@@ -201,6 +202,36 @@ def test_a_failure_leaves_no_gap_and_does_not_touch_the_other_stream(
         assert account.processed == 45, "all that came before it broke"
     elif not breaking:
         assert account.processed >= 36, "what was tracked before it broke"
+
+
+class BrokenClassifier(TrackClassifier):
+    """Breaks in the middle of the stream, or only at its end."""
+
+    def __init__(self, *, at_end: bool) -> None:
+        self._at_end = at_end
+
+    def update(self, tracked: TrackedFrame) -> list[ClassifiedTrack]:
+        if tracked.frame.index == 40 and not self._at_end:
+            raise RuntimeError("the classifier broke")
+        return []
+
+    def finish(self) -> list[ClassifiedTrack]:
+        raise RuntimeError("the classifier broke")
+
+
+@each_pace
+@pytest.mark.parametrize("at_end", [False, True])
+def test_the_end_is_told_though_the_classifier_broke(pace: Callable[[], int | Pace], at_end: bool) -> None:
+    sink = Log()
+    classify = BrokenClassifier(at_end=at_end)
+    run = Pipeline(stream(MemorySource(scene()), [sink], pace(), classify=classify), BlobDetector())
+    with pytest.raises(RuntimeError, match="the classifier broke"):
+        run.run()
+    assert run.report is not None
+    assert_whole(run.report, sink)
+    assert len(sink.frames) == (70 if at_end else 40)
+    assert end_of(sink).reason == "error"
+    assert end_of(sink).error == "the classifier broke"
 
 
 @each_pace
