@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -84,16 +85,8 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
             sink.check()
         detector = create_detector(
             chosen,
-            weights=model.weights,
-            input_size=model.input_size,
-            masks=model.anchors.mask,
-            square=model.square or None,  # a model that can't be square can still be told not to be
-            engine=model.engine,
-            precision=model.precision,
             confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
-            iou=model.iou,
-            batch_size=model.batch,
-            threads=config.threads.network or None,
+            **detector_options(config),
         )
         pipeline = Pipeline(
             streams,
@@ -107,6 +100,22 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
         )
         stack.pop_all()
     return pipeline
+
+
+def detector_options(config: Config) -> dict[str, Any]:
+    """What `create_detector` is given beside the model and the confidence."""
+    model = config.model
+    return {
+        "weights": model.weights,
+        "input_size": model.input_size,
+        "masks": model.anchors.mask,
+        "square": model.square or None,  # a model that can't be square can still be told not to be
+        "engine": model.engine,
+        "precision": model.precision,
+        "iou": model.iou,
+        "batch_size": model.batch,
+        "threads": config.threads.network or None,
+    }
 
 
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:

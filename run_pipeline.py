@@ -17,9 +17,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from composition import build_control, build_pipeline, build_reloader, written_files
+from composition import build_control, build_pipeline, build_reloader, detector_options, written_files
 from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, ConfigError, PipelineError
+from pipeline.own_models import choose_model
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
 from sinks import (
     classify_command,
@@ -206,12 +207,19 @@ def _run(read: Callable[[], Config], *, quiet: bool) -> None:
 
 @app.command()
 def doctor(
-    source: Annotated[str | None, typer.Argument(help="A video or camera to try; none: the machine alone.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="VIDEO", help="A video or camera to try; none: the machine alone.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Time the model and engine that this YAML file names.")
+    ] = None,
 ) -> None:
     """Test this machine and a source: what each stage reaches, what holds it back, how many such cameras it carries."""
     from sinks.doctor import examine
 
-    diagnosis = examine(source)
+    settings = load_config(config)
+    model = choose_model(settings.model.name, settings.own_models())
+    diagnosis = examine(source, model=model, options=detector_options(settings))
     typer.echo(diagnosis)
     raise typer.Exit(0 if diagnosis.ok else 1)
 

@@ -14,10 +14,11 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import cycle, islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -27,7 +28,7 @@ import psutil
 from pipeline.detector import YoloDetector
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, PipelineError, SinkError
-from pipeline.models import catalogue, find_model
+from pipeline.models import Model, catalogue, find_model
 from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.sources import open_source
 from pipeline.sources.uri import redact
@@ -49,9 +50,8 @@ def examine(
     source: str | None = None,
     *,
     detector: Detector | None = None,
-    model: str = "tiny-yolov3",
-    weights: str | Path | None = None,
-    input_size: int | None = None,
+    model: str | Model = "tiny-yolov3",
+    options: Mapping[str, Any] | None = None,
     seconds: float = 3.0,
     folder: str | os.PathLike[str] = ".",
     connect: Callable[[str], Source] = open_source,
@@ -62,7 +62,8 @@ def examine(
 
     Args:
         source: what ``open_source`` takes; without one a camera of 640x480 at 25 frames per second is assumed.
-        detector: to be timed; default: one of ``model``, ``weights`` and ``input_size``, of which None is the model's.
+        detector: to be timed; default: one of ``model``.
+        model, options: what `create_detector` takes, such as ``{"weights": path, "engine": "openvino"}``.
         seconds: about how long each stage is timed.
         folder: where outputs are to go.
         connect: opens the source.
@@ -71,7 +72,7 @@ def examine(
     checks = [*_libraries(), _disk(Path(folder)), *_busy()]
     reading = _examine_source(source, connect, seconds, checks) if source is not None else None
     images = list(reading.images) if reading else _drawn(_TYPICAL)
-    detect_fps, shape = _examine_detector(detector, model, weights, input_size, images, seconds, checks)
+    detect_fps, shape = _examine_detector(detector, model, options or {}, images, seconds, checks)
     encode = _examine_encoder(images, seconds, checks)
     live = reading is not None and reading.info.live
     fps = _rate(reading)
@@ -203,9 +204,8 @@ def _hints(reading: Reading) -> list[Check]:
 
 def _examine_detector(
     detector: Detector | None,
-    model: str,
-    weights: str | Path | None,
-    input_size: int | None,
+    model: str | Model,
+    options: Mapping[str, Any],
     images: Sequence[Image],
     seconds: float,
     checks: list[Check],
@@ -213,8 +213,9 @@ def _examine_detector(
     own: YoloDetector | RetinaNetDetector | None = None
     try:
         if detector is None:
-            _weights(model, weights, checks)
-            detector = own = create_detector(model, weights=weights, input_size=input_size)
+            chosen = find_model(model) if isinstance(model, str) else model
+            _weights(chosen, options.get("weights"), checks)
+            detector = own = create_detector(chosen, **options)
         height, width = images[0].shape[:2]
         shape = detector.warm_up(height, width)
         rates = {}
@@ -231,9 +232,10 @@ def _examine_detector(
             own.close()
 
 
-def _weights(model: str, weights: str | Path | None, checks: list[Check]) -> None:
+def _weights(model: Model, weights: str | Path | None, checks: list[Check]) -> None:
     """Say where they are; raise ``ConfigError`` rather than have them downloaded."""
-    name = find_model(model).name
+    name = model.name
+    weights = model.weights if weights is None else weights
     if weights is not None:
         checks.append(Check("ok", f"weights: {os.fspath(weights)}"))
         return

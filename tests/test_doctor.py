@@ -106,7 +106,7 @@ def test_missing_weights_are_told_and_not_downloaded(tmp_path: Path, monkeypatch
     (problem,) = problems(diagnosis)
     assert "models fetch tiny-yolov3" in problem
     assert "not known" in str(diagnosis)
-    (problem,) = problems(diagnose(detector=None, weights=tmp_path / "none.weights"))
+    (problem,) = problems(diagnose(detector=None, options={"weights": tmp_path / "none.weights"}))
     assert "none.weights" in problem
     assert "yolov3" in problems(diagnose(detector=None, model="yolo9"))[0]
 

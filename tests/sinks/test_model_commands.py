@@ -121,6 +121,16 @@ def test_convert_refuses_in_one_line(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_the_doctor_times_the_model_of_a_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--config", str(config)])
+    printed = capsys.readouterr().out
+    assert f"weights: {config.parent / 'my.weights'}" in printed
+    assert "detect " in printed
+    (config.parent / "my.weights").unlink()
+    assert main(["doctor", "--config", str(config)]) == 1
+    assert "the weights of my-model are not there" in capsys.readouterr().out
+
+
 def test_a_run_with_an_own_model(
     config: Path, demo_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
