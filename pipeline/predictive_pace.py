@@ -30,7 +30,7 @@ class PredictivePace:
     """
 
     # Together they cost a tenth less each; one that comes a look later than it would is still soon enough.
-    looks_at_once: int | None = 2
+    looks_at_once: int | None = 4
 
     def __init__(
         self, *, longest_s: float = 0.3, agreement: float = 0.5, surprises: float = 0.25, sure_score: float = 0.55
