@@ -45,6 +45,7 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.throughput
 
 clean:
