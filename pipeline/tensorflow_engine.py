@@ -10,8 +10,7 @@ Importing this module imports TensorFlow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,38 +95,23 @@ class TensorFlowEngine:
             images = tf.compat.v1.placeholder(tf.uint8, (None, None, None, 3))
             heads = _Builder(network, parameters, self.precision).build(images)
         self._session = tf.compat.v1.Session(graph=graph, config=session_config(self.threads, self.device))
-        several = self.threads > 1 and self.device == "cpu"
-        self._pool = ThreadPoolExecutor(self.threads - 1, "network") if several else None
-        self._run: Callable[[Image], list[Float32Array]] = self._session.make_callable(
-            [head.name for head in heads], feed_list=[images.name]
-        )
+        self._run = self._session.make_callable([head.name for head in heads], feed_list=[images.name])
 
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.engines.Engine` says."""
-        outputs = self._run(images) if self._pool is None or len(images) < 2 else self._run_in_parts(images, self._pool)
+        outputs: list[Float32Array] = self._run(images)
         return [output.reshape(*output.shape[:3], -1, self._outputs_per_anchor) for output in outputs]
-
-    def _run_in_parts(self, images: Image, pool: ThreadPoolExecutor) -> list[Float32Array]:
-        """A part of the batch per core. Cores that share each layer wait for one another after each; cores with
-        pictures of their own do not, also where one of them is busy with decoding. Half as fast again on two cores."""
-        first, *others = np.array_split(images, min(self.threads, len(images)))
-        waiting = [pool.submit(self._run, part) for part in others]
-        parts = [self._run(first), *(part.result() for part in waiting)]
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
         self._session.close()
 
 
 def session_config(threads: int, device: str) -> Any:
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads,
-        # The layers run one after another; several parts of a batch run at once.
-        inter_op_parallelism_threads=threads,
+        # The layers run one after another: a second one at a time would only take cores from the first.
+        inter_op_parallelism_threads=1,
         use_per_session_threads=True,
         device_count={} if device == "gpu" else {"GPU": 0},
     )
