@@ -35,8 +35,8 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One file's tests stay on one core, since they share what is dear to make. Those of the benchmarks run in processes of
-# their own: in one that had run most other tests, COCO's evaluation ended the process, and why is not known.
+# One file's tests stay on one core, since they share what is dear to make. Those of the benchmarks come by
+# themselves: they start programs that want both cores.
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/benchmarks
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/benchmarks
