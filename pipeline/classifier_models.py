@@ -21,12 +21,11 @@ from typing import Any
 from pipeline.download import download, showing_progress
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import cache_folder
+from pipeline.weights.hdf5 import walk_datasets
 
 logger = logging.getLogger(__name__)
 
 _HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
-# A file of weights that isn't trusted may hold so much and nest it so deep; DenseNet121's has 1,800 objects.
-_MOST_OBJECTS, _DEEPEST = 20_000, 12
 _LONGEST_NAMES = 1_000_000
 # What h5py and Keras make of the many ways in which a file can be damaged.
 _HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
@@ -198,26 +197,12 @@ def _is_last_kernel(place: Sequence[str], array: Any) -> bool:
 
 def _arrays(file: Any, path: Path) -> Iterator[tuple[list[str], Any]]:
     """Every data set of a file with the names that lead to it, none of which can be larger than the file."""
-    import h5py
-
-    left, seen = path.stat().st_size, 0
-    waiting: list[tuple[list[str], Any]] = [([], file)]
-    while waiting:
-        place, group = waiting.pop()
-        seen += len(group)
-        if seen > _MOST_OBJECTS or len(place) >= _DEEPEST:
-            raise ModelError(f"{path}: holds more than {_MOST_OBJECTS:,} objects, or nests them too deep; refused.")
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ModelError(f"{path}: {name:.80} is a link to another place or file, which is not followed.")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                waiting.append(([*place, name], item))
-                continue
-            left -= item.nbytes
-            if item.external or item.is_virtual or left < 0:
-                raise ModelError(f"{path}: {name:.80} is not a plain array inside the file; refused.")
-            yield [*place, name], item
+    left = path.stat().st_size
+    for place, dataset in walk_datasets(file, path):
+        left -= dataset.nbytes
+        if dataset.external or dataset.is_virtual or left < 0:
+            raise ModelError(f"{path}: {place[-1]:.80} is not a plain array inside the file; refused.")
+        yield place, dataset
 
 
 def load_weights(network: Any, path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.types import Int64Array, TrackedFrame, Tracks
+from pipeline.types import TrackedFrame, Tracks
 
 
 class _Seen:
@@ -81,11 +81,6 @@ class TrackFiller:
         while self._held:
             yield self._release()
 
-    def clear(self) -> None:
-        """Forget the tracks seen: what comes next is another scene. Call after ``flush``."""
-        self._seen.clear()
-        self._looked_s = float("-inf")
-
     def _fill(self, tracks: Tracks, pts_s: float) -> None:
         """Take in what a look showed: frames between it and a track's look before that get the track."""
         ids = tracks.track_id.tolist()
@@ -136,7 +131,7 @@ def _between(rows: list[tuple[int, _Seen, _Seen]], pts_s: float) -> Tracks:
         xyxy=start + (stop - start) * part[:, None],
         score=np.array([seen.score for seen in before], np.float32),
         class_id=np.array([seen.class_id for seen in before], np.int32),
-        track_id=_ids([row[0] for row in rows]),
+        track_id=np.array([row[0] for row in rows], np.int64),
         age_s=np.array([seen.age_s for seen in before], np.float32) + since_s,
         unseen_s=since_s,
     )
@@ -148,7 +143,3 @@ def _joined(one: Tracks, other: Tracks) -> Tracks:
     order = np.argsort(np.concatenate([one.track_id, other.track_id]))
     arrays = {name: np.concatenate([getattr(one, name), getattr(other, name)])[order] for name in names}
     return Tracks(**arrays)
-
-
-def _ids(values: list[int]) -> Int64Array:
-    return np.array(values, np.int64)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.classifier import Classification, Classifier
 from pipeline.errors import ConfigError
-from pipeline.imageai.model import PathLike, use_cpu
+from pipeline.imageai.model_file import ModelFileUser
 from pipeline.imageai.names import Generation, generation_of
 
 INPUT_TYPES = ("file", "array", "stream")
@@ -20,7 +18,7 @@ SPEEDS = ("normal", "fast", "faster", "fastest")
 _TYPES = "setModelTypeAsMobileNetV2(), ...ResNet50(), ...InceptionV3() or ...DenseNet121()"
 
 
-class ImageClassification:
+class ImageClassification(ModelFileUser[Classifier]):
     """ImageNet's thousand classes, by four networks.
 
         classifier = ImageClassification()
@@ -36,10 +34,9 @@ class ImageClassification:
     def __init__(self, *, generation: Generation | None = None) -> None:
         if generation not in (None, 2, 3):
             raise ConfigError(f"generation: expected 2 or 3, got {generation!r}")
+        super().__init__()
         self._wanted_generation = generation
         self._model: str | None = None
-        self._path: Path | None = None
-        self._loaded: Classifier | None = None
         self._turn = threading.Lock()
 
     def setModelTypeAsMobileNetV2(self) -> None:
@@ -69,26 +66,6 @@ class ImageClassification:
             ConfigError: always.
         """
         raise ConfigError("setModelTypeAsSqueezeNet: there is no SqueezeNet; use setModelTypeAsMobileNetV2()")
-
-    def setModelPath(self, model_path: PathLike | None = None, *, path: PathLike | None = None) -> None:
-        """Take the weights from a file; without this call they are the published ones.
-
-        Args:
-            model_path: the file.
-            path: the same, as ImageAI 3 names it.
-
-        Raises:
-            ConfigError: there is no such file.
-        """
-        given = model_path if model_path is not None else path
-        if given is None or not Path(given).is_file():
-            raise ConfigError(f"setModelPath: there is no file {os.fspath(given) if given is not None else ''!r}")
-        self._path = Path(given)
-        self._loaded = None
-
-    def useCPU(self) -> None:
-        """Compute on the processor, also where there is a GPU. Call it before ``loadModel``."""
-        use_cpu()
 
     def loadModel(self, classification_speed: str = "normal", *, prediction_speed: str = "normal") -> None:
         """Load the network. A second call does nothing unless something was changed.

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.imageai.model import DetectionModel, PathLike
+from pipeline.imageai.model import DetectionModel
+from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.pictures import ObjectDetection
 from pipeline.imageai.video import VideoObjectDetection
 from pipeline.models import Model

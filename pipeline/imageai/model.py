@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
+from pipeline.imageai.model_file import ModelFileUser
 from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
 from pipeline.models import COCO_CLASS_NAMES, Model
 from pipeline.types import Detections, Detector, Image, ReducedDetector
-
-PathLike = str | os.PathLike[str]
 
 # Sizes of the network's input in pixels: the long side for YOLO, the short one for RetinaNet. They are ImageAI 2's, but
 # for 224, which is 208 there and no multiple of 32. For TinyYOLOv3 it takes twice as much: 2.7 times the work,
@@ -77,7 +74,7 @@ class SharedReducedDetector(SharedDetector):
             return self._reducing.detect_reduced(images, sizes)
 
 
-class DetectionModel:
+class DetectionModel(ModelFileUser[SharedDetector]):
     """The base of ``VideoObjectDetection`` and ``ObjectDetection``.
 
     Args:
@@ -90,12 +87,11 @@ class DetectionModel:
     def __init__(self, *, strict: bool = False, generation: Generation | None = None) -> None:
         if generation not in (None, 2, 3):
             raise ConfigError(f"generation: expected 2 or 3, got {generation!r}")
+        super().__init__()
         self._strict = strict
         self._wanted_generation = generation
         self._model: str | None = None
-        self._path: Path | None = None
         self._speed = "normal"
-        self._loaded: SharedDetector | None = None
         self._lowest = _LOWEST_SCORE
         self._iou: float | None = None  # the detector's own
 
@@ -110,28 +106,6 @@ class DetectionModel:
     def setModelTypeAsRetinaNet(self) -> None:
         """Use RetinaNet."""
         self._choose("retinanet")
-
-    def setModelPath(self, model_path: PathLike | None = None, *, path: PathLike | None = None) -> None:
-        """Take the weights from a file: ImageAI's ``.h5`` or ``.pt``, or Darknet's ``.weights``.
-
-        Without this call they are the catalogue's.
-
-        Args:
-            model_path: the file.
-            path: the same, as ImageAI 3 names it in some classes.
-
-        Raises:
-            ConfigError: there is no such file.
-        """
-        given = model_path if model_path is not None else path
-        if given is None or not Path(given).is_file():
-            raise ConfigError(f"setModelPath: there is no file {os.fspath(given) if given is not None else ''!r}")
-        self._path = Path(given)
-        self._loaded = None
-
-    def useCPU(self) -> None:
-        """Compute on the processor, also where there is a GPU. Call it before ``loadModel``."""
-        use_cpu()
 
     def loadModel(self, detection_speed: str = "normal") -> None:
         """Load the network. A second call does nothing unless something was changed.
@@ -202,17 +176,3 @@ class DetectionModel:
     @property
     def _generation(self) -> Generation:
         return self._wanted_generation or generation_of(self._path)
-
-
-def use_cpu() -> None:
-    """Hide the GPUs from TensorFlow.
-
-    Raises:
-        ConfigError: they are in use already.
-    """
-    from pipeline.quiet_tensorflow import tf
-
-    try:
-        tf.config.set_visible_devices([], "GPU")
-    except RuntimeError as error:
-        raise ConfigError("useCPU: too late, the GPU is in use; call it before loadModel()") from error

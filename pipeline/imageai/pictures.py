@@ -10,7 +10,8 @@ import cv2
 
 from pipeline.errors import ConfigError, SinkError
 from pipeline.imageai.drawing import Display
-from pipeline.imageai.model import DetectionModel, PathLike
+from pipeline.imageai.model import DetectionModel
+from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.imageai.results import ObjectList, above, object_list
 from pipeline.pictures import read_picture

@@ -11,7 +11,8 @@ from pipeline.errors import ConfigError
 from pipeline.imageai.analysis import AnalysisSink, Function, Functions
 from pipeline.imageai.drawing import Display
 from pipeline.imageai.inputs import Capture, CaptureSource, FramesAtRate
-from pipeline.imageai.model import DetectionModel, PathLike
+from pipeline.imageai.model import DetectionModel
+from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.report import Report
 from pipeline.run import Pipeline

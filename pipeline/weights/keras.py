@@ -13,7 +13,7 @@ file says in attributes is not read at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
 from pipeline.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
+from pipeline.weights.hdf5 import walk_datasets
 from pipeline.weights.parameters import KERAS_EPSILON, ConvolutionParameters
 from pipeline.yolov3 import Network
 
 HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 
-_DEEPEST = 8
-_MOST_OBJECTS = 20_000
 _NUMBERED = re.compile(r"(conv2d|batch_normalization|last)_?([0-9]{0,9})")
 _NORM_ARRAYS = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -67,7 +66,7 @@ def _layers(file: Any, path: Path) -> dict[str, dict[str, FoundArray]]:
     """The arrays of each layer, by the layer's name and their own."""
     layers: dict[str, dict[str, FoundArray]] = {}
     size = path.stat().st_size
-    for place, dataset in _datasets(file, path):
+    for place, dataset in walk_datasets(file, path):
         *groups, name = place
         owner = groups[1] if groups[:1] == ["model_weights"] and len(groups) > 1 else groups[0] if groups else ""
         kind = name.removesuffix(":0")
@@ -78,27 +77,6 @@ def _layers(file: Any, path: Path) -> dict[str, dict[str, FoundArray]]:
             raise ModelError(f"{path}: layer {owner:.80} holds two arrays called {kind}; the file is damaged.")
         arrays[kind] = _array(dataset, f"{path}: {'/'.join(place):.200}", size)
     return layers
-
-
-def _datasets(file: Any, path: Path) -> Iterator[tuple[list[str], Any]]:
-    """Every data set with the names that lead to it. A group can hold itself, so the walk is bounded."""
-    import h5py
-
-    seen = 0
-    waiting: list[tuple[list[str], Any]] = [([], file)]
-    while waiting:
-        place, group = waiting.pop()
-        seen += len(group)
-        if seen > _MOST_OBJECTS or len(place) >= _DEEPEST:
-            raise ModelError(f"{path}: holds more than {_MOST_OBJECTS:,} objects, or nests them too deep; refused.")
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ModelError(f"{path}: {name:.80} is a link to another place or file, which is not followed.")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                waiting.append(([*place, name], item))
-            elif isinstance(item, h5py.Dataset):
-                yield [*place, name], item
 
 
 def _array(dataset: Any, where: str, file_size: int) -> FoundArray:
