@@ -1,0 +1,96 @@
+"""Frame: one picture of a stream, with its place and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+class Frame:
+    """One decoded picture. Nothing in it changes once it is made.
+
+    Attributes:
+        image: uint8 ``(height, width, 3)``, BGR; a source may leave it to be made when it is first asked for.
+        height, width: of ``image`` in pixels; asking for them converts nothing.
+        reduced: the same picture, uint8 BGR, scaled to the size that the source was asked for, so that a detector need
+            not look at all of ``image``; None where the source was not asked.
+        index: position in the stream, from 0, counting every frame decoded.
+        pts_s: media time in seconds from the stream's start; strictly increasing within a stream.
+        captured_s: ``time.monotonic()`` when the frame was received or decoded.
+        stream: name of the stream it belongs to.
+
+    Args:
+        image: the picture, or what makes it.
+        size: ``(height, width)`` of the picture, where ``image`` is what makes it.
+
+    Raises:
+        ValueError: a picture of another shape or type.
+    """
+
+    __slots__ = ("_image", "captured_s", "height", "index", "pts_s", "reduced", "stream", "width")
+
+    def __init__(
+        self,
+        image: Image | Callable[[], Image],
+        index: int,
+        pts_s: float,
+        captured_s: float,
+        stream: str,
+        *,
+        reduced: Image | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        for name, picture in (("image", image), ("reduced", reduced)):
+            if isinstance(picture, np.ndarray):
+                _check_picture(name, picture)
+        if not callable(image):
+            size = (int(image.shape[0]), int(image.shape[1]))
+        if size is None:
+            raise ValueError("Frame.size: expected (height, width) with an image that is made later")
+        self._image = image
+        self.height, self.width = size
+        self.index = index
+        self.pts_s = pts_s
+        self.captured_s = captured_s
+        self.stream = stream
+        self.reduced = reduced
+
+    @property
+    def image(self) -> Image:
+        """uint8 ``(height, width, 3)``, BGR. For any thread."""
+        image = self._image
+        if callable(image):
+            # Two threads that ask at once may both make it: the same picture either way.
+            image = self._image = image()
+            _check_picture("image", image)
+        return image
+
+    def placed(self, *, index: int | None = None, pts_s: float | None = None, stream: str | None = None) -> Frame:
+        """The same picture at another place or time, or in another stream."""
+        return Frame(
+            self._image,
+            self.index if index is None else index,
+            self.pts_s if pts_s is None else pts_s,
+            self.captured_s,
+            self.stream if stream is None else stream,
+            reduced=self.reduced,
+            size=(self.height, self.width),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        placed = (self.index, self.pts_s, self.captured_s, self.stream)
+        return _frame, (self.image, *placed, self.reduced)
+
+
+def _frame(image: Image, index: int, pts_s: float, captured_s: float, stream: str, reduced: Image | None) -> Frame:
+    return Frame(image, index, pts_s, captured_s, stream, reduced=reduced)
+
+
+def _check_picture(name: str, image: Image) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"Frame.{name}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
