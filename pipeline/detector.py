@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast, overload
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from pipeline.anchor_masks import choose_masks
 from pipeline.boxes import Letterbox, clip, non_maximum_suppression
 from pipeline.engines import Engine, check_engine, create_engine
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import Model, find_model, find_weights
-from pipeline.pictures import PictureLike, read_picture, several_pictures
+from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
+from pipeline.picture_detector import PictureDetector, check_detection_options
 from pipeline.types import Detections, Float32Array, Image, Int32Array
 from pipeline.weights import read_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Head, Network
@@ -25,7 +25,7 @@ _LARGEST_GROWTH = 10.0  # a box of e^10 anchors covers any image many times
 _MOST_CANDIDATES = 10_000  # per image, before suppression; at a threshold of 0.001 a busy picture has about 2,000
 
 
-class YoloDetector:
+class YoloDetector(PictureDetector[Engine, Letterbox]):
     """YOLOv3 or YOLOv3-tiny. One thread at a time may use an instance.
 
     Args:
@@ -58,7 +58,7 @@ class YoloDetector:
 
     def __init__(
         self,
-        model: str | Model = "tiny-yolov3",
+        model: str | Model = DEFAULT_MODEL,
         *,
         weights: str | Path | None = None,
         input_size: int | None = None,
@@ -75,7 +75,8 @@ class YoloDetector:
     ) -> None:
         model = find_model(model) if isinstance(model, str) else model
         input_size = model.input_size if input_size is None else input_size
-        _check_options(input_size, confidence, iou, max_detections, batch_size)
+        _check_input_size(input_size)
+        check_detection_options(confidence, iou, max_detections, batch_size)
         if isinstance(engine, str):
             check_engine(engine, precision, threads)
         network = model.network()
@@ -88,67 +89,17 @@ class YoloDetector:
         network = choose_masks(network, parameters, masks)
         if isinstance(engine, str):
             engine = create_engine(engine, network, parameters, precision=precision, threads=threads, batch=batch_size)
-        self._engine = engine
-        self._class_names = model.class_names
+        super().__init__(engine, model.class_names, batch_size)
         self._input_size = input_size
         self._square = square
-        self._batch_size = batch_size
         self._decoder = _Decoder(network, path, confidence, iou, max_detections, multi_label)
         # The letterboxed images of a batch, whatever its shape.
         self._buffer = np.empty(batch_size * input_size * input_size * 3, dtype=np.uint8)
 
     @property
-    def class_names(self) -> Sequence[str]:
-        """The model's classes; ``Detections.class_id`` indexes it."""
-        return self._class_names
-
-    @property
-    def precision(self) -> str:
-        """What the network computes in, such as ``float32`` or ``bfloat16``."""
-        return self._engine.precision
-
-    @property
-    def threads(self) -> int:
-        """Processor cores that the network uses."""
-        return self._engine.threads
-
-    @property
     def input_size(self) -> int:
         """Longer side of the network's input in pixels."""
         return self._input_size
-
-    @property
-    def engine(self) -> Engine:
-        """What runs the network; its ``heads`` gives the raw outputs."""
-        return self._engine
-
-    @overload
-    def detect(self, images: PictureLike) -> Detections: ...  # type: ignore[overload-overlap]  # a str is a path
-
-    @overload
-    def detect(self, images: Sequence[PictureLike]) -> list[Detections]: ...
-
-    def detect(self, images: PictureLike | Sequence[PictureLike]) -> Detections | list[Detections]:
-        """Detections of each image, in the same order, best first; images may differ in size.
-
-        Images that make the same input shape go through the network together.
-
-        Args:
-            images: a list of images, or one of them. Each is an array uint8 ``(height, width, 3)``, BGR, which is only
-                read; or a path, a file's bytes, a Pillow image or another array: see ``pipeline.pictures``.
-
-        Returns:
-            One per image, or that of the one image; boxes are in pixels of the upright image and lie inside it.
-
-        Raises:
-            ValueError: an image of another shape or type.
-            SourceError: a file that is not there or can't be decoded.
-            ModelError: the weights make the network compute what is not a number.
-        """
-        several = several_pictures(images)
-        if several is None:
-            return self._detect_pictures([cast("PictureLike", images)])[0]
-        return self._detect_pictures(several)
 
     def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
         """Detections in pictures that have been scaled already, as a whole to ``input_size`` or as parts of such ones.
@@ -165,63 +116,31 @@ class YoloDetector:
             ModelError: the weights make the network compute what is not a number.
         """
         letterboxes = []
-        for index, (picture, size) in enumerate(zip(images, sizes, strict=True)):
-            height, width = _image(picture, index).shape[:2]
+        for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
+            height, width = image.shape[:2]
             if max(height, width) > self._input_size:
                 raise ValueError(f"image {index}: expected at most {self._input_size} px a side, got {width}x{height}")
             multiple = self._input_size if self._square else NETWORK_STRIDE
             letterboxes.append(Letterbox.padded(height, width, size, multiple))
-        return self._detect(images, letterboxes)
+        return self._detect_placed(images, letterboxes)
 
-    def _detect_pictures(self, pictures: Sequence[PictureLike]) -> list[Detections]:
-        images = [_image(picture, index) for index, picture in enumerate(pictures)]
-        return self._detect(images, [self._letterbox(*image.shape[:2]) for image in images])
-
-    def _detect(self, images: Sequence[Image], letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        by_shape: dict[tuple[int, int], list[int]] = {}
-        for index, letterbox in enumerate(letterboxes):
-            by_shape.setdefault((letterbox.height, letterbox.width), []).append(index)
-        found: dict[int, Detections] = {}
-        for shape, members in by_shape.items():
-            for start in range(0, len(members), self._batch_size):
-                batch = members[start : start + self._batch_size]
-                inputs = self._inputs(len(batch), shape)
-                for slot, index in enumerate(batch):
-                    letterboxes[index].draw(images[index], inputs[slot])
-                heads = self._engine.heads(inputs)
-                found.update(zip(batch, self._decoder.decode(heads, [letterboxes[i] for i in batch]), strict=True))
-        return [found[index] for index in range(len(images))]
-
-    def input_shape(self, height: int, width: int) -> tuple[int, int]:
-        """The network's input ``(height, width)`` for images of that size; those that share one make one batch."""
-        letterbox = self._letterbox(height, width)
-        return letterbox.height, letterbox.width
-
-    def warm_up(self, height: int, width: int, batch: int = 1) -> tuple[int, int]:
-        """Run the network once, so that the first real images don't wait for what happens only then.
-
-        Args:
-            height, width: of the images to come, in pixels.
-            batch: how many of them will come at a time.
-
-        Returns:
-            The network's input shape ``(height, width)`` for them.
-        """
-        letterbox = self._letterbox(height, width)
-        shape = (letterbox.height, letterbox.width)
-        inputs = self._inputs(min(batch, self._batch_size), shape)
-        inputs[...] = 0
-        self._engine.heads(inputs)
-        return shape
-
-    def close(self) -> None:
-        """Give back the network's memory and threads. May be called more than once."""
-        self._engine.close()
-
-    def _letterbox(self, height: int, width: int) -> Letterbox:
+    def _place(self, height: int, width: int) -> Letterbox:
         if self._square:
             return Letterbox.fit(height, width, self._input_size, self._input_size)
         return Letterbox.rectangular(height, width, self._input_size, NETWORK_STRIDE)
+
+    def _run(self, images: Sequence[Image], places: Sequence[Letterbox], shape: tuple[int, int]) -> list[Detections]:
+        inputs = self._inputs(len(images), shape)
+        for image, letterbox, slot in zip(images, places, inputs, strict=True):
+            letterbox.draw(image, slot)
+        return self._decoder.decode(self._engine.heads(inputs), places)
+
+    def _run_empty(self, count: int, shape: tuple[int, int]) -> None:
+        inputs = self._inputs(count, shape)
+        inputs[...] = 0
+        self._engine.heads(inputs)
 
     def _inputs(self, count: int, shape: tuple[int, int]) -> Image:
         whole = (count, *shape, 3)
@@ -311,22 +230,7 @@ def _sigmoid(values: Float32Array) -> Float32Array:
     return np.float32(1) / (np.float32(1) + np.exp(-np.clip(values, -_LARGEST_LOGIT, _LARGEST_LOGIT)))
 
 
-def _image(picture: PictureLike, index: int) -> Image:
-    """The picture as the network wants it; costs next to nothing where it is so already."""
-    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
-        if picture.size:
-            return picture
-        raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {picture.dtype} {picture.shape}")
-    return read_picture(picture, name=f"image {index}")
-
-
-def _check_options(input_size: int, confidence: float, iou: float, max_detections: int, batch_size: int) -> None:
+def _check_input_size(input_size: int) -> None:
     if input_size < NETWORK_STRIDE or input_size % NETWORK_STRIDE:
         nearest = max(1, round(input_size / NETWORK_STRIDE)) * NETWORK_STRIDE
         raise ConfigError(f"input_size: got {input_size}, expected a multiple of {NETWORK_STRIDE}, such as {nearest}.")
-    for name, value in (("confidence", confidence), ("iou", iou)):
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{name}: got {value}, expected a number from 0 to 1.")
-    for name, value in (("max_detections", max_detections), ("batch_size", batch_size)):
-        if value < 1:
-            raise ConfigError(f"{name}: got {value}, expected at least 1.")
