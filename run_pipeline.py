@@ -30,11 +30,22 @@ from sinks import (
     model_commands,
     store_commands,
 )
+from sinks.options import (
+    EXIT_INTERRUPTED,
+    ClassesOption,
+    EngineOption,
+    InputSizeOption,
+    IouOption,
+    ModelOption,
+    PrecisionOption,
+    QuietOption,
+    WeightsOption,
+    names,
+)
 from sinks.outputs import OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
 
-EXIT_INTERRUPTED = 130
 # The base of typer's usage errors, which has no public name of its own.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -46,11 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-def _names(value: str | None) -> tuple[str, ...] | None:
-    """Split ``person,car``."""
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None
 
 
 def _streams(sources: Sequence[str]) -> dict[str, Any]:
@@ -92,30 +98,17 @@ def run(
     no_audio: Annotated[
         bool, typer.Option("--no-audio", help="Leave the source's sound out of the annotated video.")
     ] = False,
-    model: Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of that model: .weights, .h5, .pt, .pth. [default: see models list]")
-    ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(help="Long side (retinanet: short side) of the input, a multiple of 32. [default: the model's]"),
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="tensorflow, openvino or auto; see docs/engines.md. [default: tensorflow]")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
-    ] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    input_size: InputSizeOption = None,
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    classes: ClassesOption = None,
     confidence: Annotated[
         float | None,
         typer.Option(help="Score from which a detection counts, 0 to 1; see docs/tracking.md. [default: 0.25]"),
     ] = None,
-    iou: Annotated[
-        float | None, typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: 0.45]")
-    ] = None,
+    iou: IouOption = None,
     detect_every: Annotated[
         str | None,
         typer.Option(metavar="N", help="Detect on every N-th frame, or auto: as often as the scene asks. [default: 1]"),
@@ -144,7 +137,7 @@ def run(
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Detect, track and count the objects of a video.
 
@@ -164,7 +157,7 @@ def run(
             "confidence": confidence,
             "iou": iou,
         },
-        "filters": {"classes": _names(classes)},
+        "filters": {"classes": names(classes)},
         "tracker": {"name": tracker},
         "output": {
             "video": output,

@@ -29,7 +29,7 @@ from pipeline.calibrated import Record, save, weights_digest
 from pipeline.detector import YoloDetector
 from pipeline.engines import Engine, check_engine
 from pipeline.errors import ConfigError
-from pipeline.models import Model, find_model, find_weights
+from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.types import Detections, Image
 from pipeline.weights import ConvolutionParameters, read_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Network
@@ -67,7 +67,7 @@ def calibrate(
     frames: Iterable[Image],
     clip: str,
     *,
-    model: str | Model = "tiny-yolov3",
+    model: str | Model = DEFAULT_MODEL,
     weights: str | Path | None = None,
     input_size: int | None = None,
     count: int = 200,

@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.events import EVENT_TYPES
 from pipeline.geometry import Anchor, Units
 from pipeline.homography import Homography
+from pipeline.models import DEFAULT_MODEL
 from pipeline.zones import Line, Zone
 
 EVENT_TYPE_NAMES = tuple(str(kind.__struct_config__.tag) for kind in EVENT_TYPES)
@@ -119,7 +120,7 @@ class OwnModelSection(Section):
 class ModelSection(Section):
     """The detector."""
 
-    name: Text = "tiny-yolov3"
+    name: Text = DEFAULT_MODEL
     weights: FilePath | None = None
     input_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] | None = None
     anchors: AnchorSection = AnchorSection()

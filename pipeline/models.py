@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 CACHE_VARIABLE = "SIGHTLINE_CACHE"
 """Environment variable that moves the cache folder."""
 
+DEFAULT_MODEL = "tiny-yolov3"
+"""Where none is asked for."""
+
 DEFAULT_INPUT_SIZE = 416
 
 # In the order of COCO's category ids, which is that of the networks' outputs.
@@ -104,7 +107,7 @@ _CATALOGUE = {
     model.name: model
     for model in (
         Model(
-            "tiny-yolov3",
+            DEFAULT_MODEL,
             yolov3_tiny,
             COCO_CLASS_NAMES,
             _published(

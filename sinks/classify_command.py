@@ -15,7 +15,8 @@ from pipeline.classifier_models import classifier_names, read_names
 from pipeline.errors import SourceError
 from pipeline.picture_batches import BrokenPicture, classify_pictures
 from pipeline.signals import stopping_on_signals
-from sinks.detect_command import EXIT_INTERRUPTED, check_results, count_of, find_pictures, shown, warn
+from sinks.detect_command import check_results, count_of, find_pictures, shown, warn
+from sinks.options import EXIT_INTERRUPTED, BatchOption, JsonOption, QuietOption, StrictOption
 from sinks.picture_results import ClassifiedRecord, JsonResults, PictureClass, in_order
 from sinks.terminal import PictureProgress
 
@@ -33,12 +34,10 @@ def classify_command(
         typer.Option(help="Class names of one's own weights: a line each, or JSON. [default: ImageNet's]"),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to tell of each picture.")] = 5,
-    json: Annotated[Path | None, typer.Option("--json", metavar="X.json", help="Write the results as JSON.")] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail at a file that is no picture, instead of leaving it out.")
-    ] = False,
-    batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that go through the network at once.")] = 8,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+    json: JsonOption = None,
+    strict: StrictOption = False,
+    batch: BatchOption = 8,
+    quiet: QuietOption = False,
 ) -> None:
     """Name what pictures show, each as a whole: the most probable classes, best first.
 

@@ -19,11 +19,28 @@ from pipeline.classes import class_ids
 from pipeline.config import load_config
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, SourceError
+from pipeline.models import DEFAULT_MODEL
 from pipeline.own_models import choose_model
 from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.folder import find_images
 from pipeline.types import Detections, Detector
+from sinks.options import (
+    EXIT_INTERRUPTED,
+    BatchOption,
+    ClassesOption,
+    EngineOption,
+    InputSizeOption,
+    IouOption,
+    JsonOption,
+    ModelOption,
+    OwnModelsOption,
+    PrecisionOption,
+    QuietOption,
+    StrictOption,
+    WeightsOption,
+    names,
+)
 from sinks.picture_output import PictureOutput
 from sinks.picture_results import (
     CocoResults,
@@ -36,8 +53,6 @@ from sinks.picture_results import (
 )
 from sinks.terminal import PictureProgress
 
-EXIT_INTERRUPTED = 130
-
 
 def detect_command(
     pictures: Annotated[
@@ -49,42 +64,25 @@ def detect_command(
     extract: Annotated[
         bool, typer.Option("--extract", help="Cut out the objects, into DIR/NAME-objects/person-1.jpg and so on.")
     ] = False,
-    json: Annotated[Path | None, typer.Option("--json", metavar="X.json", help="Write the results as JSON.")] = None,
+    json: JsonOption = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="X.csv", help="Write a row for each object.")] = None,
     coco: Annotated[
         Path | None, typer.Option("--coco", metavar="X.json", help="Write the results in COCO's format.")
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail at a file that is no picture, instead of leaving it out.")
-    ] = False,
-    model: Annotated[str, typer.Option(help="A name from models list.")] = "tiny-yolov3",
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights of that model. [default: see models list]", show_default=False)
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Long side (retinanet: short side) of the input. [default: the model's]")
-    ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="tensorflow, openvino or auto; see docs/engines.md. [default: tensorflow]")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")
-    ] = None,
+    strict: StrictOption = False,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    input_size: InputSizeOption = None,
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    classes: ClassesOption = None,
     confidence: Annotated[
         float | None, typer.Option(help="Score from which a detection counts, 0 to 1. [default: the model's]")
     ] = None,
-    iou: Annotated[
-        float | None,
-        typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: the model's]"),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", metavar="X.yaml", help="Your own models: its models section.")
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=256, help="Pictures that go through the network at once.")] = 16,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")] = False,
+    iou: IouOption = None,
+    config: OwnModelsOption = None,
+    batch: BatchOption = 16,
+    quiet: QuietOption = False,
 ) -> None:
     """Find the objects in pictures: annotated copies, the objects cut out, one file of results.
 
@@ -94,11 +92,11 @@ def detect_command(
     if extract and output is None:
         raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
     files = find_pictures(pictures)
-    chosen = choose_model(model, load_config(config).own_models() if config is not None else None)
+    chosen = choose_model(model or DEFAULT_MODEL, load_config(config).own_models() if config is not None else None)
     class_names = chosen.class_names
-    wanted = class_ids(names.split(","), class_names) if (names := _some(classes)) else None
+    wanted = class_ids(kept, class_names) if (kept := names(classes)) else None
     results: list[PictureResults] = [
-        kind(path, files=files, class_names=class_names, model=model)
+        kind(path, files=files, class_names=class_names, model=chosen.name)
         for kind, path in ((JsonResults, json), (CsvResults, csv), (CocoResults, coco))
         if path is not None
     ]
@@ -142,10 +140,6 @@ def check_results(results: Sequence[PictureResults], files: Sequence[Path]) -> N
         if path in seen:
             raise ConfigError(f"{result.path}: is named for two kinds of results; name two files")
         seen.add(path)
-
-
-def _some(names: str | None) -> str | None:
-    return ",".join(name.strip() for name in names.split(",") if name.strip()) if names else None
 
 
 @dataclass(slots=True)

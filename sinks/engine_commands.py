@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.types import Frame, Source
+from sinks.options import InputSizeOption, ModelOption, WeightsOption
 
 _OF_A_CAMERA_S = 60.0
 
@@ -26,11 +27,9 @@ def calibrate_command(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Take the model from this YAML file, which the run uses too.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Weights of that model. [default: see models list]")] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Long side of the network's input, a multiple of 32. [default: 416]")
-    ] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    input_size: InputSizeOption = None,
 ) -> None:
     """Make the network for --engine openvino --precision int8, and say what it gains and costs.
 

@@ -21,14 +21,11 @@ from pipeline.own_models import ModelFiles, choose_model, own_model
 from pipeline.weights.formats import format_to_write, read_weights, weights_format, write_weights
 from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
+from sinks.options import OwnModelsOption
 from sinks.outputs import check_output, commit, partial_path, write_error
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="X.yaml", help="Your own models, from its models section.")
-]
 
-
-def list_command(config: ConfigOption = None) -> None:
+def list_command(config: OwnModelsOption = None) -> None:
     """List the models, and where their weights are.
 
     First the detectors, for run and detect, then the classifiers, for classify.
@@ -61,7 +58,7 @@ def convert_command(
     model: Annotated[
         str | None, typer.Option(help="Whose weights they are. [default: the one of the catalogue that they fit]")
     ] = None,
-    config: ConfigOption = None,
+    config: OwnModelsOption = None,
 ) -> None:
     """Convert weights between Darknet's .weights, ImageAI 2's .h5 and ImageAI 3's .pt.
 

@@ -1,0 +1,42 @@
+"""Options that several commands have, told once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_INTERRUPTED = 130
+
+ModelOption = Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Weights of that model: .weights, .h5, .pt, .pth. [default: see models list]")
+]
+InputSizeOption = Annotated[
+    int | None,
+    typer.Option(help="Long side (retinanet: short side) of the input, a multiple of 32. [default: the model's]"),
+]
+EngineOption = Annotated[
+    str | None, typer.Option(help="tensorflow, openvino or auto; see docs/engines.md. [default: tensorflow]")
+]
+PrecisionOption = Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")]
+ClassesOption = Annotated[str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")]
+IouOption = Annotated[
+    float | None,
+    typer.Option(help="Overlap above which the weaker of two boxes is dropped. [default: the model's]"),
+]
+OwnModelsOption = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="X.yaml", help="Your own models: its models section.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Fail at a file that is no picture, instead of leaving it out.")
+]
+JsonOption = Annotated[Path | None, typer.Option("--json", metavar="X.json", help="Write the results as JSON.")]
+BatchOption = Annotated[int, typer.Option(min=1, max=256, help="Pictures that go through the network at once.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+
+
+def names(value: str | None) -> tuple[str, ...] | None:
+    """Split ``person,car``."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None
