@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,7 @@ _MOST_CANDIDATES = 10_000  # per image, before suppression; at a threshold of 0.
 
 
 class YoloDetector(PictureDetector[Engine, Letterbox]):
-    """YOLOv3 or YOLOv3-tiny. One thread at a time may use an instance.
+    """YOLOv3 or YOLOv3-tiny. As many threads as ``calls_at_once`` says may use an instance at a time.
 
     Args:
         model: a name of the catalogue, or a `Model`.
@@ -93,8 +94,7 @@ class YoloDetector(PictureDetector[Engine, Letterbox]):
         self._input_size = input_size
         self._square = square
         self._decoder = _Decoder(network, path, confidence, iou, max_detections, multi_label)
-        # The letterboxed images of a batch, whatever its shape.
-        self._buffer = np.empty(batch_size * input_size * input_size * 3, dtype=np.uint8)
+        self._buffer = _Buffer(batch_size * input_size * input_size * 3)
 
     @property
     def input_size(self) -> int:
@@ -144,7 +144,14 @@ class YoloDetector(PictureDetector[Engine, Letterbox]):
 
     def _inputs(self, count: int, shape: tuple[int, int]) -> Image:
         whole = (count, *shape, 3)
-        return self._buffer[: math.prod(whole)].reshape(whole)
+        return self._buffer.bytes[: math.prod(whole)].reshape(whole)
+
+
+class _Buffer(threading.local):
+    """What holds the letterboxed images of a batch, whatever its shape; each thread has its own."""
+
+    def __init__(self, size: int) -> None:
+        self.bytes: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)
 
 
 class _Candidates(NamedTuple):

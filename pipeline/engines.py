@@ -32,7 +32,7 @@ PRECISIONS = {
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs one network. One thread at a time may use an instance."""
+    """Runs one network. As many threads as ``calls_at_once`` says may use an instance at a time."""
 
     @property
     def name(self) -> str:
@@ -45,6 +45,10 @@ class Engine(Protocol):
     @property
     def threads(self) -> int:
         """Processor cores that it uses."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls of ``heads`` at a time make the most of them."""
 
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, before any sigmoid or exponential.

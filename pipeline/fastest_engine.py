@@ -106,6 +106,11 @@ class FastestEngine:
             return self._asked
         return "bfloat16" if cpu_has_bfloat16() else "float32"
 
+    @property
+    def calls_at_once(self) -> int:
+        """Those of the engine that was chosen; 1 before that."""
+        return self._engine.calls_at_once if self._engine else 1
+
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.engines.Engine` says."""
         if self._engine is None:

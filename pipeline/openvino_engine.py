@@ -9,6 +9,7 @@ Importing this module imports OpenVINO.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ _HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
 
 
 class OpenVinoEngine:
-    """Runs a network. Use one instance from one thread at a time.
+    """Runs a network. Any number of threads may use an instance; more than ``calls_at_once`` at a time gain nothing.
 
     Args:
         network: its description.
@@ -44,6 +45,8 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    # One is computed at a time, with every core; the other's inputs and outputs are seen to meanwhile.
+    calls_at_once = 2
 
     def __init__(
         self,
@@ -73,13 +76,13 @@ class OpenVinoEngine:
             # Decoding, tracking and encoding want the same cores: let the system move the threads about.
             "ENABLE_CPU_PINNING": False,
         }
-        self._request: Any = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+        self._requests: Any = _Requests(ov.Core().compile_model(model, "CPU", settings))
 
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.engines.Engine` says."""
         # The input is read in place. The outputs are copied out of the request's own memory, which the next call
         # overwrites: under a hundredth of the network's time.
-        outputs = self._request.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
+        outputs = self._requests.own.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
         return [
             outputs[index].reshape(*outputs[index].shape[:3], -1, self._outputs_per_anchor)
             for index in range(len(outputs))
@@ -87,4 +90,11 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
-        self._request = None
+        self._requests = None
+
+
+class _Requests(threading.local):
+    """What holds the outputs of a call; each thread has its own."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.own: Any = compiled.create_infer_request()

@@ -30,6 +30,9 @@ class _Engine(Protocol):
     @property
     def threads(self) -> int: ...
 
+    @property
+    def calls_at_once(self) -> int: ...
+
     def close(self) -> None: ...
 
 
@@ -38,7 +41,7 @@ EngineT = TypeVar("EngineT", bound=_Engine)
 
 
 class PictureDetector(ABC, Generic[EngineT, PlaceT]):
-    """The base of detectors. One thread at a time may use an instance.
+    """The base of detectors. As many threads as ``calls_at_once`` says may use an instance at a time.
 
     Subclasses say where a picture goes in the network's input, and what the network finds in a batch.
 
@@ -67,6 +70,11 @@ class PictureDetector(ABC, Generic[EngineT, PlaceT]):
     def threads(self) -> int:
         """Processor cores that the network uses."""
         return self._engine.threads
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls at a time make the most of the processor."""
+        return self._engine.calls_at_once
 
     @property
     def engine(self) -> EngineT:

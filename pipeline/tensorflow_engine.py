@@ -25,6 +25,8 @@ from pipeline.yolov3 import Convolution, MaxPool, Network, PlannedLayer, Route, 
 logger = logging.getLogger(__name__)
 
 _LEAKY_SLOPE = 0.1
+# Each batch under way needs memory of its own, some 50 MB of a tiny network and ten times that of a large one.
+_MOST_CALLS = 4
 
 # What TensorFlow's graph optimiser would try besides the fusion we want. On a graph whose constants are all of its size
 # each costs a copy of the weights, and together most of the time to the first result; none changes the running time.
@@ -65,7 +67,7 @@ def choose_device(precision: str, gpus: int) -> str:
 
 
 class TensorFlowEngine:
-    """Runs a network. Use one instance from one thread at a time.
+    """Runs a network. Any number of threads may use an instance; more than ``calls_at_once`` at a time gain nothing.
 
     Args:
         network: its description.
@@ -89,6 +91,7 @@ class TensorFlowEngine:
         self.precision = choose_precision(precision, gpu_count)
         self.device = choose_device(self.precision, gpu_count)
         self.threads = available_threads() if threads is None else threads
+        self.calls_at_once = 1 if self.device == "gpu" else min(self.threads, _MOST_CALLS)
         self._outputs_per_anchor = 5 + network.class_count
         graph = tf.Graph()
         with graph.as_default():
@@ -110,8 +113,8 @@ class TensorFlowEngine:
 def session_config(threads: int, device: str) -> Any:
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=threads,
-        # The layers run one after another: a second one at a time would only take cores from the first.
-        inter_op_parallelism_threads=1,
+        # The layers of a batch run one after another; so that several batches do at once, each needs one.
+        inter_op_parallelism_threads=threads,
         use_per_session_threads=True,
         device_count={} if device == "gpu" else {"GPU": 0},
     )

@@ -211,7 +211,7 @@ class ReconnectingSource(Source, Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds objects in images."""
+    """Finds objects in images. One thread uses it at a time, not always the same one."""
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -252,6 +252,16 @@ class ReducedDetector(Detector, Protocol):
             images: uint8 BGR of any size, which is left as it is.
             sizes: per image the ``(height, width)`` it had before it was scaled; boxes are in its pixels.
         """
+        ...
+
+
+@runtime_checkable
+class ParallelDetector(Detector, Protocol):
+    """A detector that several threads may use at a time."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many threads; 1 or more."""
         ...
 
 

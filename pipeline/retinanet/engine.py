@@ -32,7 +32,7 @@ from pipeline.weights import ConvolutionParameters
 
 
 class RetinaNetEngine:
-    """Runs the network. Use one instance from one thread at a time.
+    """Runs the network. Use one instance from one thread at a time: two batches at once would want much memory.
 
     Args:
         network: its description.
@@ -40,6 +40,8 @@ class RetinaNetEngine:
         precision: ``auto``, ``float32`` or ``bfloat16``. The outputs are float32 in either.
         threads: processor cores to use; None for all that the process may use.
     """
+
+    calls_at_once = 1
 
     def __init__(
         self,

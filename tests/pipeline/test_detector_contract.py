@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pipeline.detector import YoloDetector
 from pipeline.engines import installed_engines
 from pipeline.models import Model
 from pipeline.retinanet.detector import RetinaNetDetector
-from pipeline.types import Detections, Detector, Image
+from pipeline.types import Detections, Detector, Image, ParallelDetector
 from tests.fakes import BlobDetector
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import blocks
@@ -166,3 +167,13 @@ def test_warm_up_returns_the_input_shape(detector: Detector) -> None:
     assert detector.warm_up(120, 160) == (height, width)
     (detections,) = detector.detect([blocks(120, 160)])
     check(detections, blocks(120, 160), len(detector.class_names))
+
+
+def test_calls_at_once_do_not_touch_each_other(detector: Detector) -> None:
+    if not isinstance(detector, ParallelDetector):
+        return  # one call at a time is all that it promises
+    images = [blocks(48 + 32 * (number % 3), 96, number) for number in range(24)]
+    expected = [detector.detect([image])[0] for image in images]
+    with ThreadPoolExecutor(detector.calls_at_once) as pool:
+        for (found,), alone in zip(pool.map(lambda image: detector.detect([image]), images), expected, strict=True):
+            assert same(found, alone)

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +143,14 @@ def test_images_are_only_read_and_may_be_views(engine: Engine) -> None:
     wide[:, :, ::2] = images
     view: Image = wide[:, :, ::2]
     assert max(largest_differences(engine.heads(view), expected)) < 1e-5
+
+
+def test_calls_at_once_do_not_touch_each_other(engine: Engine) -> None:
+    batches = [random_images(1 + number % 3, 32 * (1 + number % 2), 64) for number in range(24)]
+    expected = [engine.heads(images) for images in batches]
+    with ThreadPoolExecutor(engine.calls_at_once) as pool:
+        for heads, alone in zip(pool.map(engine.heads, batches), expected, strict=True):
+            assert max(largest_differences(heads, alone)) < 1e-5
 
 
 def test_closing_twice_is_fine(kind: Kind, parameters: list[ConvolutionParameters]) -> None:

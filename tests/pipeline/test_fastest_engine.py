@@ -26,7 +26,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint
 class Sleeper:
     """An engine that takes as long as it is told."""
 
-    threads = 1
+    threads = calls_at_once = 1
 
     def __init__(self, name: str, seconds: float, precision: str = "float32") -> None:
         self.name, self.precision, self._seconds = name, precision, seconds
