@@ -60,9 +60,9 @@ class Intake:
         except ChannelClosed:
             return False
 
-    def get_batch(self, limit: int, max_wait_s: float = 0.0) -> list[Arrival]:
-        """What came first, at most ``limit``; empty once closed. Waits as ``Channel.get_batch`` does."""
-        return [queued.item for queued in self._channel.get_batch(limit, max_wait_s)]
+    def get_batch(self, limit: int, max_wait_s: float = 0.0, timeout_s: float | None = None) -> list[Arrival]:
+        """What came first, at most ``limit``; empty once closed. Waits, and gives up, as ``Channel.get_batch`` does."""
+        return [queued.item for queued in self._channel.get_batch(limit, max_wait_s, timeout_s)]
 
     def close(self) -> None:
         """The reader reads no more."""

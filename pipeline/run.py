@@ -14,15 +14,15 @@ from collections.abc import Sequence
 
 from pipeline.engines import Engine
 from pipeline.errors import ConfigError
-from pipeline.intake import Intake, StreamEnd
-from pipeline.look import Looker, Part
+from pipeline.intake import Arrival, Intake, StreamEnd
+from pipeline.look_ahead import Look, LookAhead
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_run import STOP_S, StreamRun
 from pipeline.timing import Timings
-from pipeline.types import Detections, Detector, Frame, Sink
+from pipeline.types import Detector, Frame, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,6 @@ class Pipeline:
             raise ValueError(f"batch and queue: expected 1 or more, got {batch} and {queue}")
         self.report: Report | None = None
         self._detector = detector
-        self._looker = Looker(detector)
-        self._batch = batch
         self._max_wait_s = max_wait_s
         self._queues = {"queue": queue, "sink_queue": sink_queue}
         self._started_s = started_s
@@ -77,6 +75,7 @@ class Pipeline:
         # Of a camera no more than goes through the detector at once, so that what follows is fresh. Of a file all there
         # is: where some frames are skipped, the others then still make whole batches.
         self._limit = batch if self.live else max(batch, queue)
+        self._looks = LookAhead(detector, batch=batch, ahead=not self.live, timings=self._timings)
         self._shared = SinkGroup(sinks, live=self.live, capacity=sink_queue, timings=self._timings)
         self._running: dict[str, StreamRun] = {}
         self._ended: dict[str, StreamReport] = {}
@@ -180,13 +179,14 @@ class Pipeline:
         while self._running and self._stop_reason is None:
             frames: list[Frame] = []
             known = dict(self._running)
-            for arrival in self._intake.get_batch(self._limit, self._max_wait_s):
+            for arrival in self._arrivals():
                 if isinstance(arrival, Frame):
                     # A stream that was replaced within this batch has accounted for its frames already.
                     if self._running.get(arrival.stream) is known.get(arrival.stream):
                         frames.append(arrival)
                     continue
                 self._process(frames)
+                self._take_on()
                 frames = []
                 if isinstance(arrival, StreamEnd):
                     self._arrived_at_end(arrival)
@@ -195,12 +195,23 @@ class Pipeline:
             self._process(frames)
             if self._shared.failure is not None:  # also where it was met in ending a stream
                 raise self._shared.failure
+        self._take_on()
+
+    def _arrivals(self) -> list[Arrival]:
+        """What comes next. While there is nothing yet, what has been looked at goes on."""
+        while self._looks.waiting:
+            try:
+                return self._intake.get_batch(self._limit, self._max_wait_s, timeout_s=0)
+            except TimeoutError:
+                self._take_on(leave=self._looks.waiting - 1)
+        return self._intake.get_batch(self._limit, self._max_wait_s)
 
     def _arrived_at_end(self, end: StreamEnd) -> None:
         run = next((run for run in self._running.values() if run.inlet is end.inlet), None)
         if run is None:
             return  # it was ended before its source came to its end
-        self._look_and_process(run.take_gathered())
+        self._look_at(run.take_gathered())
+        self._take_on()
         if run.name not in self._running:
             return
         if end.error is not None:
@@ -222,46 +233,44 @@ class Pipeline:
             gathered = run.gather(frame)
             ready += gathered
             if gathered and run.adapts:  # whether the next is looked at depends on these
-                self._look_and_process(ready)
+                self._look_at(ready)
+                self._take_on()
                 ready = []
-        self._look_and_process(ready)
+        self._look_at(ready)
+        self._take_on(leave=0 if over else self._looks.room)
         for name in over & set(self._running):
             self._end(self._running[name], "duration")
 
-    def _look_and_process(self, frames: Sequence[tuple[Frame, bool]]) -> None:
-        """Detect in those frames that are to be looked at, and take all of them on."""
-        found = self._look([frame for frame, wanted in frames if wanted])
-        for frame, _ in frames:
+    def _look_at(self, frames: Sequence[tuple[Frame, bool]]) -> None:
+        """Have the detector look at those frames that it is to look at; a stream without the part to look at fails."""
+        looks: list[Look] = []
+        for frame, wanted in frames:
             run = self._run_of(frame)
             if run is None:
                 continue  # it failed at an earlier frame, and has accounted for this one
             try:
-                run.process(frame, found.get(id(frame)))
+                looks.append(Look(frame, wanted, run.part(frame) if wanted else None))
+            except ConfigError as error:
+                self._looks.put(looks)
+                looks = []
+                self._take_on()
+                self._fail(run, error)
+        self._looks.put(looks)
+
+    def _take_on(self, *, leave: int = 0) -> None:
+        """Track, count and send what has been looked at, but for so many batches."""
+        for frame, detections in self._looks.take(leave):
+            run = self._run_of(frame)
+            if run is None:
+                continue
+            try:
+                run.process(frame, detections)
             except Exception as error:  # noqa: BLE001 - raised later, or logged and reported when other streams go on
                 self._fail(run, error)
                 continue
             self._processed += 1
         if self._processed and self._first_batch is None:
             self._first_batch = (time.monotonic(), self._processed)
-
-    def _look(self, frames: Sequence[Frame]) -> dict[int, Detections]:
-        """What the detector finds in each frame, by the frame's ``id``; a stream without the part to look at fails."""
-        shown: list[tuple[Frame, Part | None]] = []
-        for frame in frames:
-            run = self._run_of(frame)
-            if run is None:
-                continue
-            try:
-                shown.append((frame, run.part(frame)))
-            except ConfigError as error:
-                self._fail(run, error)
-        found: dict[int, Detections] = {}
-        for start in range(0, len(shown), self._batch):
-            looked_at, parts = zip(*shown[start : start + self._batch], strict=True)
-            with self._timings.stage("detect", frames=len(looked_at)):
-                results = self._looker.look(looked_at, parts)
-            found.update((id(frame), result) for frame, result in zip(looked_at, results, strict=True))
-        return found
 
     def _run_of(self, frame: Frame) -> StreamRun | None:
         return self._running.get(frame.stream)
@@ -286,6 +295,7 @@ class Pipeline:
     def _finish(self, error: BaseException | None) -> BaseException | None:
         """End what still runs and close the shared sinks; returns the error that ended the run, if any did."""
         interrupted = isinstance(error, KeyboardInterrupt)
+        self._looks.close()
         reason: EndReason = "interrupted" if interrupted else "error" if error else self._stop_reason or "end"
         for run in self._running.values():
             run.stop_reading(reason)  # all at once: each may take a while
