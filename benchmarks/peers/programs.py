@@ -104,6 +104,16 @@ class Engine(Program):
         return [sys.executable, "-m", "benchmarks.peers.engine", str(clip)]
 
 
+class EngineAtOnce(Program):
+    """The same with as many batches at a time as a run has in the network: nothing can be faster."""
+
+    name, what = "engine-at-once", "the engine alone, batches at once as in a run"
+
+    def on_video(self, clip: Path, place: Workplace) -> list[str]:
+        """Nothing is written."""
+        return [sys.executable, "-m", "benchmarks.peers.engine", str(clip), "--at-once"]
+
+
 class OpenCvScript(Program):
     """What one writes oneself."""
 
@@ -164,4 +174,4 @@ class ImageAi(Program):
 
 
 OURS: tuple[Program, ...] = (SightlineMp4(), SightlineEvents())
-PEERS: dict[str, Program] = {program.name: program for program in (Engine(), OpenCvScript(), ImageAi())}
+PEERS: dict[str, Program] = {program.name: program for program in (Engine(), EngineAtOnce(), OpenCvScript(), ImageAi())}

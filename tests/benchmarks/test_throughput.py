@@ -25,11 +25,21 @@ def test_the_comparison_runs_on_a_clip(
     short_clip: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "figures.json"
-    arguments = ["--clips", str(short_clip), "--runs", "1", "--peers", "engine", "--no-accuracy", "--json", str(target)]
+    arguments = [
+        "--clips",
+        str(short_clip),
+        "--runs",
+        "1",
+        "--peers",
+        "engine,engine-at-once",
+        "--no-accuracy",
+        "--json",
+        str(target),
+    ]
     assert throughput.main(arguments) == 0
     report = json.loads(target.read_text())
     runs = report["clips"]["short.mp4"]
-    assert set(runs) == {"sightline", "sightline-events", "engine"}
+    assert set(runs) == {"sightline", "sightline-events", "engine", "engine-at-once"}
     for (figures,) in runs.values():
         assert figures["said"]["frames"] == 10
         assert figures["cpu_ms"] > 0
@@ -71,7 +81,7 @@ def test_the_ratio_is_taken_within_each_round() -> None:
 def test_an_unknown_peer_and_a_missing_clip_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert throughput.main(["--clips", "nowhere.mp4"]) == 2
     assert "nowhere.mp4" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="no peer 'yolo'; there are engine, opencv, imageai"):
+    with pytest.raises(SystemExit, match="no peer 'yolo'; there are engine, engine-at-once, opencv, imageai"):
         throughput.main(["--clips", __file__, "--peers", "yolo"])
 
 
