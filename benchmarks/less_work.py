@@ -4,7 +4,8 @@
 
 Needs evaluation data in the folder ``SIGHTLINE_EVAL``. ``detect_every`` is measured on vtest.avi, with HOTA, MOTA and
 IDF1 of its people; the motion gate on one-by-one-person-detection.mp4, with the six people who come and go there
-counted at a zone and a line. Each run is a command of its own.
+counted at a zone and a line; ``detect_region`` on traffic-mini.mp4, a quarter of the picture. Each run is a command of
+its own.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ GATES = {
     "every frame": (),
     "motion_gate: 0.006": ("--set", "motion_gate=0.006"),
     "motion_gate: 0.006, detect_every: auto": ("--set", "motion_gate=0.006", "--detect-every", "auto"),
+}
+
+REGIONS = {
+    "every frame": (),
+    "detect_region: a quarter of the picture": ("--set", "detect_region=[0.25, 0.25, 0.75, 0.75]"),
 }
 
 
@@ -93,6 +99,11 @@ def motion_gate(data: Path, rounds: int, folder: Path) -> dict[str, dict[str, An
     return rows
 
 
+def detect_region(data: Path, rounds: int, folder: Path) -> dict[str, dict[str, Any]]:
+    """A quarter of the traffic, in the middle."""
+    return summary(compare(data / "videos" / "traffic-mini.mp4", REGIONS, rounds, folder, []))
+
+
 def summary(found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Per way the median frames per second, and the median ratio to looking at every frame of the same round."""
     base = found["every frame"]
@@ -138,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data, here = Path(folder).resolve(), machine()
     print(describe(here))
     found = {}
-    for measured in (detect_every, motion_gate):
+    for measured in (detect_every, motion_gate, detect_region):
         with tempfile.TemporaryDirectory() as scratch:
             found[measured.__name__] = measured(data, max(1, options.runs), Path(scratch))
         print(f"\n{table(found[measured.__name__])}", flush=True)
