@@ -308,7 +308,7 @@ class HomographySection(Section):
 class QueueSection(Section):
     """How much may wait between stages."""
 
-    frames: Annotated[int, Field(ge=1, le=1024)] = 8
+    frames: Annotated[int, Field(ge=1, le=1024)] = 16
     sink: Annotated[int, Field(ge=1, le=4096)] = 16
 
 

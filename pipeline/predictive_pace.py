@@ -33,7 +33,7 @@ class PredictivePace:
     looks_at_once: int | None = 4
 
     def __init__(
-        self, *, longest_s: float = 0.3, agreement: float = 0.5, surprises: float = 0.25, sure_score: float = 0.55
+        self, *, longest_s: float = 0.3, agreement: float = 0.4, surprises: float = 0.25, sure_score: float = 0.55
     ) -> None:
         if longest_s <= 0:
             raise ValueError(f"longest_s: expected more than 0, got {longest_s}")

@@ -56,7 +56,7 @@ class Pipeline:
         sinks: Sequence[Sink] = (),
         batch: int = 4,
         max_wait_s: float = 0.0,
-        queue: int = 8,
+        queue: int = 16,
         sink_queue: int = 16,
         started_s: float | None = None,
     ) -> None:
@@ -210,7 +210,7 @@ class Pipeline:
         run = next((run for run in self._running.values() if run.inlet is end.inlet), None)
         if run is None:
             return  # it was ended before its source came to its end
-        self._look_at(run.take_gathered())
+        self._look_at(run.gathering.rest())
         self._take_on()
         if run.name not in self._running:
             return
@@ -224,18 +224,19 @@ class Pipeline:
         over: set[str] = set()
         for frame in frames:
             run = self._run_of(frame)
+            if run is not None and run.gathering.full:  # whether this one is looked at depends on those before it
+                self._look_at(ready)
+                ready = []
+                while run.gathering.full and self._looks.waiting:
+                    self._take_on(leave=self._looks.waiting - 1)
+                run = self._run_of(frame)
             if run is None or frame.stream in over:
                 continue  # its stream has ended, and has accounted for it
             if run.beyond_duration(frame):
                 over.add(frame.stream)
-                ready += run.take_gathered()
+                ready += run.gathering.rest()
                 continue
-            gathered = run.gather(frame)
-            ready += gathered
-            if gathered and run.adapts:  # whether the next is looked at depends on these
-                self._look_at(ready)
-                self._take_on()
-                ready = []
+            ready += run.gathering.add(frame)
         self._look_at(ready)
         self._take_on(leave=0 if over else self._looks.room)
         for name in over & set(self._running):

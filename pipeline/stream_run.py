@@ -19,6 +19,7 @@ from pipeline.events import (
     TrackClassified,
 )
 from pipeline.filling import TrackFiller
+from pipeline.gathering import Gathering
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
 from pipeline.look import Part
@@ -42,11 +43,17 @@ STOP_S = 0.5
 _STATS_S = 10.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
-_MOST_GATHERED = 16
 
 
 class StreamRun:
     """A stream while it runs. Only the thread that runs the pipeline uses it.
+
+    Attributes:
+        name: of the stream.
+        live: whether it is.
+        latency: of its frames, from capture to the sinks.
+        gathering: takes its frames before the detector does.
+        inlet: where its source's frames come in.
 
     Args:
         stream: what to do.
@@ -77,12 +84,11 @@ class StreamRun:
         self.latency = Durations()
         self._stream = stream
         self._class_names = class_names
-        self._pace = EveryNth(stream.detect_every) if isinstance(stream.detect_every, int) else stream.detect_every
-        looks_at_all = isinstance(self._pace, EveryNth) and self._pace.count == 1
+        pace = EveryNth(stream.detect_every) if isinstance(stream.detect_every, int) else stream.detect_every
+        self.gathering = Gathering(pace, live=info.live)
+        looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
         # A file's frames can wait until what is between two looks is known; a camera's can't.
         self._filler = None if info.live or looks_at_all else TrackFiller()
-        self._gathered: list[tuple[Frame, bool]] = []
-        self._looks = 0
         self._ledger = Ledger()
         self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
         self._groups = (self._own, shared)
@@ -125,30 +131,6 @@ class StreamRun:
         self._open()
         self._producer.start()
 
-    @property
-    def adapts(self) -> bool:
-        """Whether which frames are looked at depends on what came of those before, and is to be the same every time."""
-        return self._pace.looks_at_once is not None and not self.live
-
-    def gather(self, frame: Frame) -> list[tuple[Frame, bool]]:
-        """Take the next frame; returns the frames to go on with now, each with whether the detector is to look at it.
-
-        Where the pace adapts, frames gather until they hold as many looks as it wants at once.
-        """
-        wanted = self._pace.wants(frame)
-        self._gathered.append((frame, wanted))
-        self._looks += wanted
-        enough = self._pace.looks_at_once
-        if self.adapts and enough is not None and self._looks < enough and len(self._gathered) < _MOST_GATHERED:
-            return []
-        return self.take_gathered()
-
-    def take_gathered(self) -> list[tuple[Frame, bool]]:
-        """The frames that have gathered, before there are enough of them."""
-        gathered, self._gathered = self._gathered, []
-        self._looks = 0
-        return gathered
-
     def part(self, frame: Frame) -> Part | None:
         """The part of the frame that the detector is to look at; None for all of it."""
         return None if self._stream.region is None else self._stream.region.part(frame.height, frame.width)
@@ -169,7 +151,7 @@ class StreamRun:
         tracked = TrackedFrame(frame, detections, tracks, tracker.ended)
         for final in (tracked,) if self._filler is None else self._filler.add(tracked):
             self._deliver(final)
-        self._pace.observe(tracked, time.monotonic() - frame.captured_s)
+        self.gathering.observe(tracked, time.monotonic() - frame.captured_s)
 
     def _deliver(self, tracked: TrackedFrame) -> None:
         """Take a frame whose tracks are final to the sinks."""
