@@ -1,9 +1,10 @@
 """How the processor's cores are shared between the stages that have threads of their own.
 
-The network gets every core: it is nine tenths of the work, and the other stages run beside it in what its layers leave
-idle at their ends. A decoder or encoder gets one thread for small pictures, since handing frames to more costs more
-than it gains and takes cores from the network; for large pictures enough to keep up, but never more than there are
-cores. benchmarks/README.md has the measurements.
+The network gets every core: it is most of the work, and the other stages run beside it. Of a file each core has a batch
+of its own (`pipeline.look_ahead`), so none waits for another that decodes or encodes just now. A decoder or encoder
+gets one thread for small pictures, since handing frames to more costs more than it gains and takes cores from the
+network; for large pictures enough to keep up, but never more than there are cores. benchmarks/README.md has the
+measurements.
 """
 
 from __future__ import annotations

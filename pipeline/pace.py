@@ -18,8 +18,8 @@ class Pace(Protocol):
     """Decides frame by frame, for one stream. Called from one thread, in order.
 
     Attributes:
-        looks_at_once: how many looks may go through the detector together before what came of them is told; always that
-            many, so that the same file gives the same results. None where no decision depends on it.
+        looks_at_once: how many looks of a file make a group, see ``pipeline.gathering``; None where no decision depends
+            on what came of earlier frames, or where there is nothing to repeat, as in a camera.
     """
 
     looks_at_once: int | None

@@ -1,6 +1,8 @@
 """The loop: frames of one or many streams through the one detector, then each through its own tracker into its sinks.
 
     Producer threads --Intake--> Pipeline.run: detect, then per stream track and count --sink threads--> outputs
+                                   |        ^
+                                   +--LookAhead: the detector's threads, where frames may wait
 
 Every handle is given back on every way out, and every decoded frame ends in its stream's ledger as processed, dropped
 or failed. Where there are several streams, one that fails ends alone.
