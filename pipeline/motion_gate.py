@@ -45,7 +45,8 @@ class MotionGate:
     ) -> None:
         if not 0 < area <= 1:
             raise ValueError(f"area: expected more than 0 and at most 1, got {area}")
-        self.looks_at_once: int | None = 4 if pace.looks_at_once is None else pace.looks_at_once
+        # Where every frame with motion is looked at, two batches: two more are then in the network beside them.
+        self.looks_at_once: int | None = 8 if pace.looks_at_once is None else pace.looks_at_once
         self._pace = pace
         self._area = area
         self._longest_s = {False: longest_s, True: tracked_s}
