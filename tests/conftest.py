@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from hypothesis import settings
@@ -16,6 +20,25 @@ from sample_videos.fetch import BIKES
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("sightline", deadline=None)
 settings.load_profile("sightline")
+
+_FAULTS = pytest.StashKey[TextIO]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a process that crashes say where, in a file: what one of several writes to its standard error is lost."""
+    folder = config.rootpath / ".pytest_cache"
+    folder.mkdir(exist_ok=True)
+    file = (folder / f"crash.{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.txt").open("w")
+    config.stash[_FAULTS] = file
+    faulthandler.enable(file)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collect_garbage() -> Iterator[None]:
+    """What a module left behind in circles goes here, and not in a thread of the next one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
