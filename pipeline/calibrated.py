@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.cache_files import read_limited, write_whole
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import cache_folder
+from pipeline.openvino_core import openvino_core
 from pipeline.weights import ConvolutionParameters
 from pipeline.yolov3 import Network, Yolo
 
@@ -151,7 +152,7 @@ def _model(path: Path, description: bytes, numbers: bytes, network: Network) -> 
 
     try:
         # From the bytes whose hash was right, not from the files, which might have changed since.
-        model = ov.Core().read_model(description.decode(), ov.Tensor(np.frombuffer(numbers, np.uint8)))
+        model = openvino_core().read_model(description.decode(), ov.Tensor(np.frombuffer(numbers, np.uint8)))
     except (RuntimeError, ValueError) as error:
         raise _damaged(path, " ".join(str(error).split())[:200]) from error
     channels = [str(len(head.anchors) * (5 + network.class_count)) for head in network.heads()]

@@ -30,6 +30,7 @@ from pipeline.detector import YoloDetector
 from pipeline.engines import Engine, check_engine
 from pipeline.errors import ConfigError
 from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
+from pipeline.openvino_core import openvino_core
 from pipeline.types import Detections, Image
 from pipeline.weights import ConvolutionParameters, read_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Network
@@ -224,6 +225,7 @@ def _quantizer() -> Callable[[Network, Sequence[ConvolutionParameters], Sequence
             del os.environ["NNCF_CI"]
         else:
             os.environ["NNCF_CI"] = before
+    openvino_core()  # before NNCF makes its own
 
     def quantize(network: Network, parameters: Sequence[ConvolutionParameters], images: Sequence[Image]) -> Any:
         from pipeline.openvino_network import build_model

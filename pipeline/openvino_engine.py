@@ -18,6 +18,7 @@ import openvino as ov
 
 from pipeline.calibrated import load
 from pipeline.engines import check_engine
+from pipeline.openvino_core import openvino_core
 from pipeline.openvino_network import build_model
 from pipeline.processor import available_threads, cpu_has_bfloat16
 from pipeline.types import Float32Array, Image
@@ -76,7 +77,7 @@ class OpenVinoEngine:
             # Decoding, tracking and encoding want the same cores: let the system move the threads about.
             "ENABLE_CPU_PINNING": False,
         }
-        self._requests: Any = _Requests(ov.Core().compile_model(model, "CPU", settings))
+        self._requests: Any = _Requests(openvino_core().compile_model(model, "CPU", settings))
 
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.engines.Engine` says."""

@@ -235,6 +235,32 @@ def test_an_engine_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.
         check_engine("openvino", "auto")
 
 
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_signals_arrive_after_engines_came_and_went(engine_name: str) -> None:
+    # The first to come is the first to go: OpenVINO took the stack that signals are handled on with it.
+    needs(engine_name)
+    code = f"""
+import os, signal
+import numpy as np
+from pipeline.engines import create_engine
+from tests.pipeline.darknet_files import miniature, random_parameters
+
+came = []
+signal.signal(signal.SIGINT, lambda *_: came.append(1))
+network = miniature()
+engines = [create_engine({engine_name!r}, network, random_parameters(network)) for _ in range(3)]
+while engines:
+    engine = engines.pop(0)
+    engine.heads(np.zeros((1, 96, 96, 3), np.uint8))
+    engine.close()
+    del engine
+    os.kill(os.getpid(), signal.SIGINT)
+print("signals:", len(came))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "signals: 3\n"), done.stderr
+
+
 def test_openvino_runs_without_tensorflow() -> None:
     needs("openvino")
     code = (
