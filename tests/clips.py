@@ -59,6 +59,15 @@ def read_number(image: NDArray[np.uint8]) -> int:
     return _read(image)[0]
 
 
+def is_whole(image: NDArray[np.uint8]) -> bool:
+    """Whether ``image`` shows one upright number. Over UDP a busy machine may lose a packet, and with it a picture."""
+    try:
+        read_number(image)
+    except UnreadableNumberError:
+        return False
+    return True
+
+
 def read_time_ms(image: NDArray[np.uint8]) -> int:
     """The time in milliseconds shown by ``image``; errors as in ``read_number``."""
     return _read(image)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 import traceback
@@ -13,7 +14,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.sources import NetworkStream, open_source
 from pipeline.types import Frame
-from tests.clips import read_number, write_clip
+from tests.clips import is_whole, read_number, write_clip
 from tests.rtsp_server import FileOnce, RtspServer, require_rtsp_server
 
 COUNT = 25
@@ -47,13 +48,11 @@ def test_over_tcp_every_frame_comes(tmp_path: Path, b_frames: int) -> None:
 def test_over_udp(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", count=COUNT)
     with RtspServer({"door": FileOnce(clip)}) as server, NetworkStream(server.url, transport="udp") as source:
-        numbers = []
-        for frame in source:
-            numbers.append(read_number(frame.image))
-            # How a server takes leave over UDP is its own affair.
-            if len(numbers) == COUNT - 5:
-                break
-    assert numbers == list(range(COUNT - 5))
+        # How a server takes leave over UDP is its own affair.
+        frames = list(itertools.islice(source, COUNT - 5))
+    numbers = [read_number(frame.image) for frame in frames if is_whole(frame.image)]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) >= COUNT - 10
 
 
 def test_a_password_of_any_characters(
