@@ -68,7 +68,8 @@ class Timeline:
         if self._last_s is None:
             self._last_s = 0.0 if stated is None else stated
             return self._last_s
-        if stated is not None and self._last_s < stated <= self._last_s + self._largest_gap_s:
+        # Half a tick more than the largest gap: the sum is rounded.
+        if stated is not None and self._last_s < stated <= self._last_s + self._largest_gap_s + self._tick_s / 2:
             self._last_s = stated
             self._last_was_repaired = False
             return stated

@@ -7,7 +7,7 @@ import logging
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.sources.timeline import Timeline
@@ -28,6 +28,7 @@ def test_time_always_rises(stamps: list[int | None], frame_s: float | None) -> N
 
 
 @given(st.lists(st.integers(1, 3_600_000), min_size=1, max_size=50), st.integers(-(2**40), 2**40))
+@example([2_646_765, 3_600_000], 0)
 def test_rising_timestamps_are_kept_to_the_tick(steps: list[int], first: int) -> None:
     stamps = list(itertools.accumulate(steps, initial=first))
     timeline = Timeline("test", MILLISECOND, 0.04, largest_gap_s=3600)
