@@ -157,8 +157,8 @@ def stages(recorded: Recorded, folder: Path) -> dict[str, Callable[[], object]]:
 
     def decode() -> None:
         with open_source(str(recorded.clip), reduce_to=recorded.detector.input_size) as source:
-            for _ in islice(source, len(recorded.frames)):
-                pass
+            for frame in islice(source, len(recorded.frames)):
+                recorded.reduced(frame)
 
     def convert() -> None:
         # Each once more, as when an output first asks for them.

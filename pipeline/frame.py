@@ -18,7 +18,7 @@ class Frame:
         image: uint8 ``(height, width, 3)``, BGR; a source may leave it to be made when it is first asked for.
         height, width: of ``image`` in pixels; asking for them converts nothing.
         reduced: the same picture, uint8 BGR, scaled to the size that the source was asked for, so that a detector need
-            not look at all of ``image``; None where the source was not asked.
+            not look at all of ``image``; None where the source was not asked. It, too, may be made when asked for.
         index: position in the stream, from 0, counting every frame decoded.
         pts_s: media time in seconds from the stream's start; strictly increasing within a stream.
         captured_s: ``time.monotonic()`` when the frame was received or decoded.
@@ -26,13 +26,14 @@ class Frame:
 
     Args:
         image: the picture, or what makes it.
+        reduced: the scaled picture, what makes it, or None.
         size: ``(height, width)`` of the picture, where ``image`` is what makes it.
 
     Raises:
         ValueError: a picture of another shape or type.
     """
 
-    __slots__ = ("_image", "captured_s", "height", "index", "pts_s", "reduced", "stream", "width")
+    __slots__ = ("_image", "_reduced", "captured_s", "height", "index", "pts_s", "stream", "width")
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Frame:
         captured_s: float,
         stream: str,
         *,
-        reduced: Image | None = None,
+        reduced: Image | Callable[[], Image] | None = None,
         size: tuple[int, int] | None = None,
     ) -> None:
         for name, picture in (("image", image), ("reduced", reduced)):
@@ -58,7 +59,7 @@ class Frame:
         self.pts_s = pts_s
         self.captured_s = captured_s
         self.stream = stream
-        self.reduced = reduced
+        self._reduced = reduced
 
     @property
     def image(self) -> Image:
@@ -70,6 +71,15 @@ class Frame:
             _check_picture("image", image)
         return image
 
+    @property
+    def reduced(self) -> Image | None:
+        """uint8 ``(height, width, 3)``, BGR, or None. For any thread."""
+        reduced = self._reduced
+        if callable(reduced):
+            reduced = self._reduced = reduced()
+            _check_picture("reduced", reduced)
+        return reduced
+
     def placed(self, *, index: int | None = None, pts_s: float | None = None, stream: str | None = None) -> Frame:
         """The same picture at another place or time, or in another stream."""
         return Frame(
@@ -78,7 +88,7 @@ class Frame:
             self.pts_s if pts_s is None else pts_s,
             self.captured_s,
             self.stream if stream is None else stream,
-            reduced=self.reduced,
+            reduced=self._reduced,
             size=(self.height, self.width),
         )
 

@@ -52,9 +52,10 @@ class PictureConverter:
         self._reduce_to = reduce_to
         self._whole = VideoReformatter()
         self._smaller, self._small = VideoReformatter(), VideoReformatter()
-        # Whole pictures are made by whoever asks for them first, which may be several threads.
-        self._lock = threading.Lock()
+        # Pictures are made by whoever asks for them first, which may be several threads.
+        self._converting, self._reducing = threading.Lock(), threading.Lock()
         self._seen: tuple[int, int, int] | None = None
+        self._convertible: tuple[str, int, int] | None = None
         self._orientation = UPRIGHT
 
     def orientation(self, frame: av.VideoFrame) -> Orientation:
@@ -70,7 +71,8 @@ class PictureConverter:
     def frame(self, decoded: av.VideoFrame, index: int, pts_s: float, captured_s: float, stream: str) -> Frame:
         """The frame that the pipeline sees.
 
-        Where a scaled picture is wanted it is made here, and the whole one when somebody asks for it.
+        Where a scaled picture is wanted, both are made when somebody asks for them: a frame that nobody looks at is
+        not converted. The first one of its format and size is scaled here, so that what can't be converted is told.
 
         Raises:
             av.FFmpegError, ValueError: a pixel format that can't be converted.
@@ -79,9 +81,20 @@ class PictureConverter:
         if self._reduce_to is None:
             return Frame(self.convert(decoded, turned), index, pts_s, captured_s, stream)
         size = turned.displayed_size(decoded.width, decoded.height)[::-1]
-        reduced = self._reduce(decoded, turned, Letterbox.fit(*size, self._reduce_to, self._reduce_to))
-        later = partial(self.convert, decoded, turned)
-        return Frame(later, index, pts_s, captured_s, stream, reduced=reduced, size=size)
+        place = Letterbox.fit(*size, self._reduce_to, self._reduce_to)
+        frame = Frame(
+            partial(self.convert, decoded, turned),
+            index,
+            pts_s,
+            captured_s,
+            stream,
+            reduced=partial(self._reduce, decoded, turned, place),
+            size=size,
+        )
+        kind = (decoded.format.name, decoded.width, decoded.height)
+        if kind != self._convertible and frame.reduced is not None:
+            self._convertible = kind
+        return frame
 
     def convert(self, frame: av.VideoFrame, turned: Orientation) -> Image:
         """uint8 ``(height, width, 3)``, BGR, C-contiguous, upright. For any thread.
@@ -89,7 +102,7 @@ class PictureConverter:
         Raises:
             av.FFmpegError, ValueError: a pixel format that can't be converted.
         """
-        with self._lock:
+        with self._converting:
             # One thread: the conversion takes a fraction of a millisecond, starting threads for it takes longer.
             converted = self._whole.reformat(
                 frame, format="bgr24", interpolation=Interpolation.FAST_BILINEAR, threads=1
@@ -98,22 +111,23 @@ class PictureConverter:
 
     def _reduce(self, frame: av.VideoFrame, turned: Orientation, place: Letterbox) -> Image:
         width, height = turned.displayed_size(place.scaled_width, place.scaled_height)
-        smaller = frame
-        if frame.format.name == "yuv420p":
-            # Scaling the planes and then converting few pixels takes half as long as doing both at once.
-            smaller = self._smaller.reformat(
-                frame, width=width, height=height, interpolation=Interpolation.BILINEAR, threads=1
+        with self._reducing:
+            smaller = frame
+            if frame.format.name == "yuv420p":
+                # Scaling the planes and then converting few pixels takes half as long as doing both at once.
+                smaller = self._smaller.reformat(
+                    frame, width=width, height=height, interpolation=Interpolation.BILINEAR, threads=1
+                )
+            converted = self._small.reformat(
+                smaller,
+                width=width,
+                height=height,
+                format="bgr24",
+                interpolation=Interpolation.BILINEAR,
+                src_colorspace=frame.colorspace,
+                src_color_range=frame.color_range,
+                threads=1,
             )
-        converted = self._small.reformat(
-            smaller,
-            width=width,
-            height=height,
-            format="bgr24",
-            interpolation=Interpolation.BILINEAR,
-            src_colorspace=frame.colorspace,
-            src_color_range=frame.color_range,
-            threads=1,
-        )
         return turned.apply(_pixels(converted))
 
 

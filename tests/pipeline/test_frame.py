@@ -6,6 +6,7 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -28,22 +29,24 @@ def test_a_picture_is_made_once_and_only_when_asked_for() -> None:
         made.append(1)
         return IMAGE
 
-    frame = Frame(make, 3, 0.12, 5.0, "door", size=(2, 4))
+    frame = Frame(make, 3, 0.12, 5.0, "door", size=(2, 4), reduced=make)
     assert (frame.height, frame.width) == (2, 4)
     assert not made
-    assert frame.image is IMAGE
-    assert frame.image is IMAGE
-    assert len(made) == 1
+    for count, name in enumerate(("image", "reduced"), start=1):
+        assert getattr(frame, name) is IMAGE
+        assert getattr(frame, name) is IMAGE
+        assert len(made) == count
 
 
 def test_a_frame_at_another_place_still_makes_its_picture_late() -> None:
     def never() -> Image:
         raise AssertionError("nobody asked for the picture")
 
-    frame = Frame(never, 3, 0.12, 5.0, "door", size=(2, 4), reduced=IMAGE[:1, :2])
+    frame = Frame(never, 3, 0.12, 5.0, "door", size=(2, 4), reduced=never)
     moved = frame.placed(index=7, stream="gate")
     assert (moved.index, moved.pts_s, moved.captured_s, moved.stream) == (7, 0.12, 5.0, "gate")
-    assert moved.reduced is frame.reduced
+    with pytest.raises(AssertionError, match="nobody asked"):
+        _ = moved.reduced
     assert (moved.height, moved.width) == (2, 4)
 
 
@@ -64,6 +67,9 @@ def test_what_is_no_picture_is_refused() -> None:
     late = Frame(lambda: IMAGE[0], 0, 0.0, 0.0, "door", size=(2, 4))
     with pytest.raises(ValueError, match=r"Frame.image: expected uint8"):
         _ = late.image
+    late = Frame(IMAGE, 0, 0.0, 0.0, "door", reduced=lambda: IMAGE[0])
+    with pytest.raises(ValueError, match=r"Frame.reduced: expected uint8"):
+        _ = late.reduced
 
 
 @pytest.mark.parametrize("clip", ["traffic-mini.mp4", "vtest.avi"])
@@ -102,13 +108,32 @@ def test_pictures_are_made_after_the_source_is_closed_by_whoever_asks(rotation: 
     del source
     together = threading.Barrier(4)
 
-    def read(_: int) -> list[int]:
+    def read(_: int) -> list[tuple[int, int]]:
         together.wait(10)
-        return [read_number(frame.image) for frame in frames]
+        return [(read_number(frame.image), read_number(np.asarray(frame.reduced))) for frame in frames]
 
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(read, range(4))) == [list(range(30))] * 4
+        assert list(threads.map(read, range(4))) == [[(number, number) for number in range(30)]] * 4
     assert not any(callable(frame._image) for frame in frames), "the decoder's picture is let go"
+
+
+def test_only_the_first_frame_of_its_kind_is_scaled_before_anybody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=10)
+    scaled: list[int] = []
+    reduce = PictureConverter._reduce
+
+    def counting(*arguments: Any) -> Image:
+        scaled.append(1)
+        return reduce(*arguments)
+
+    monkeypatch.setattr(PictureConverter, "_reduce", counting)
+    with open_source(str(path), reduce_to=80) as source:
+        frames = list(source)
+    assert len(scaled) == 1
+    assert [read_number(np.asarray(frame.reduced)) for frame in frames] == list(range(10))
+    assert len(scaled) == 10
 
 
 @pytest.mark.parametrize("colorspace", [1, 5])  # BT.709 and BT.601
