@@ -1,17 +1,18 @@
 """What a run costs as it gets larger: more streams, more objects, larger frames, more of them.
 
-    python -m benchmarks.scaling [--parts streams,objects,size,length] [--json X.json] [--plot X.png]
+    python -m benchmarks.scaling [--parts streams,objects,size,length] [--runs 3] [--json X.json] [--plot X.png]
 
-Each point is a process of its own. Streams and frame sizes use real decoding and the real detector; objects and run
-length a detector that plays back boxes, frames from memory, the default tracker, a zone and events to JSON Lines, so
-that what the network takes does not hide what they cost. Time and processor time count from the first frame that went
-through; memory is the resident memory of the whole process.
+Each run is a process of its own, and each point the median of several, all points in turn. Streams and frame sizes use
+real decoding and the real detector; objects and run length a detector that plays back boxes, frames from memory, the
+default tracker, a zone and events to JSON Lines, so that what the network takes does not hide what they cost. Time and
+processor time count from the first frame that went through; memory is the resident memory of the whole process.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -28,7 +29,8 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.measure import ProgramError, run
-from pipeline.detectors import create_detector
+from pipeline.detectors import create_detector, reduced_side
+from pipeline.models import find_model
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.stream import Stream
@@ -41,7 +43,7 @@ from trackers import DEFAULT_TRACKER, create_tracker
 POINTS: dict[str, tuple[int, ...]] = {
     "streams": (1, 2, 4, 8),
     "objects": (0, 10, 30, 100, 300),
-    "size": (240, 480, 720, 1080),
+    "size": (240, 480, 720, 1080, 2160),
     "length": (1_000, 2_000, 5_000, 10_000, 20_000),
 }
 """What is measured by default; sizes are heights of 16:9 frames, lengths are frames of one run."""
@@ -52,6 +54,8 @@ _TITLES = {
     "size": "height of 16:9 frames, px",
     "length": "frames processed",
 }
+_FIGURES = ("fps", "cpu_ms", "rss_mb")
+_MODEL = "tiny-yolov3"
 _FRAMES = {"streams": 100, "objects": 250, "size": 150}
 _VISIT = 100  # frames that an object of the crowd is there
 
@@ -143,15 +147,13 @@ class Meter(Sink):
 def measure_streams(count: int, folder: Path) -> dict[str, float]:
     """Several files at once, with the real detector."""
     clips = [_clip(folder / f"{number}.mp4", 640, 360, _FRAMES["streams"]) for number in range(count)]
-    return _measure(
-        [open_source(str(clip), stream=clip.stem) for clip in clips], create_detector("tiny-yolov3"), folder
-    )
+    return _measure_files(clips, folder)
 
 
 def measure_size(height: int, folder: Path) -> dict[str, float]:
     """A file with frames of 16:9, with the real detector."""
     clip = _clip(folder / "clip.mp4", -(-height * 16 // 9 // 2) * 2, height, _FRAMES["size"])
-    return _measure([open_source(str(clip))], create_detector("tiny-yolov3"), folder)
+    return _measure_files([clip], folder)
 
 
 def measure_objects(count: int, folder: Path) -> dict[str, float]:
@@ -198,6 +200,12 @@ def _run(sources: Sequence[Source], detector: Detector, meter: Meter, folder: Pa
     Pipeline(streams, detector, sinks=[JsonlSink(folder / "events.jsonl"), meter]).run()
 
 
+def _measure_files(clips: Sequence[Path], folder: Path) -> dict[str, float]:
+    side = reduced_side(find_model(_MODEL))
+    sources = [open_source(str(clip), stream=clip.stem, reduce_to=side) for clip in clips]
+    return _measure(sources, create_detector(_MODEL), folder)
+
+
 def _measure(sources: Sequence[Source], detector: Detector, folder: Path) -> dict[str, float]:
     meter = Meter()
     _run(sources, detector, meter, folder)
@@ -226,6 +234,20 @@ def point(part: str, value: int) -> list[dict[str, float]]:
             marks = [mark for mark in POINTS["length"] if mark < value]
             return measure_length([*marks, value], Path(folder))
         return [{"value": value, **single[part](value, Path(folder))}]
+
+
+def measure_part(part: str, values: Sequence[int], runs: int) -> list[dict[str, float]]:
+    """Every point of a part, the median of several runs."""
+    rounds: list[list[dict[str, float]]] = []
+    for _ in range(runs):
+        rounds.append([])
+        for value in values:
+            command = [sys.executable, "-m", "benchmarks.scaling", "--point", part, str(value)]
+            rounds[-1] += run(command).said["points"]
+    return [
+        entries[0] | {key: round(statistics.median(entry[key] for entry in entries), 3) for key in _FIGURES}
+        for entries in zip(*rounds, strict=True)
+    ]
 
 
 def table(part: str, points: Sequence[Mapping[str, float]]) -> str:
@@ -269,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(POINTS), help="names, separated by commas (%(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="of each point (%(default)s)")
     parser.add_argument("--frames", type=int, default=POINTS["length"][-1], help="of the long run (%(default)s)")
     parser.add_argument("--json", type=Path, help="write everything measured here; parts that are there are kept")
     parser.add_argument("--plot", type=Path, help="draw it as a picture (needs matplotlib)")
@@ -286,14 +309,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report["parts"] = json.loads(options.json.read_text())["parts"]
     for part in chosen:
         values = (options.frames,) if part == "length" else POINTS[part]
-        points: list[dict[str, float]] = []
-        for value in values:
-            try:
-                said = run([sys.executable, "-m", "benchmarks.scaling", "--point", part, str(value)]).said
-            except ProgramError as error:
-                print(f"scaling: {part} {value}: {error}", file=sys.stderr)
-                return 1
-            points += said["points"]
+        try:
+            points = measure_part(part, values, options.runs)
+        except ProgramError as error:
+            print(f"scaling: {part}: {error}", file=sys.stderr)
+            return 1
         report["parts"][part] = points
         print(f"{table(part, points)}\n", flush=True)
     print(describe(report["machine"]))

@@ -49,7 +49,7 @@ def test_the_command_keeps_other_parts_and_draws_a_picture(tmp_path: Path, capsy
     target, picture = tmp_path / "scaling.json", tmp_path / "scaling.png"
     kept = [{"value": 1, "fps": 50.0, "cpu_ms": 20.0, "rss_mb": 900.0}]
     target.write_text(json.dumps({"parts": {"streams": kept}}))
-    options = ["--parts", "length", "--frames", "200", "--json", str(target), "--plot", str(picture)]
+    options = ["--parts", "length", "--frames", "200", "--runs", "2", "--json", str(target), "--plot", str(picture)]
     assert scaling.main(options) == 0
     report = json.loads(target.read_text())
     assert report["parts"]["streams"] == kept
