@@ -15,9 +15,9 @@ EventKind = TypeVar("EventKind", bound=Event)
 class EventStamper:
     """Numbers the events of one run, whatever streams they come from.
 
-    One per run, shared by all its streams and used from one thread. Every event it makes has the next ``seq``, so
-    each must
-    reach the sinks, in the order they were made: a ``seq`` that is missing tells a subscriber that it lost something.
+    One per run, shared by all its streams and used from one thread. Every event it makes has the next ``seq``, so each
+    must reach the sinks, in the order they were made: a ``seq`` that is missing tells a subscriber that it lost
+    something.
 
     Args:
         run: the run's UUID; a random one by default.

@@ -5,19 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.events import (
-    Event,
-    Latency,
-    Stats,
-    StreamEnded,
-    StreamOffline,
-    StreamOnline,
-    StreamStarted,
-    TrackClassified,
-)
+from pipeline.events import Event
 from pipeline.filling import TrackFiller
 from pipeline.gathering import Gathering
 from pipeline.intake import Intake
@@ -29,18 +20,12 @@ from pipeline.report import ObjectCounts, StreamReport
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
+from pipeline.stream_events import StreamEvents
 from pipeline.timing import Durations, Timings
-from pipeline.types import (
-    Detections,
-    Frame,
-    ReconnectingSource,
-    SourceInfo,
-    TrackedFrame,
-)
+from pipeline.types import Detections, Frame, ReconnectingSource, SourceInfo, TrackedFrame
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
 STOP_S = 0.5
-_STATS_S = 10.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
 
@@ -92,7 +77,7 @@ class StreamRun:
         self._ledger = Ledger()
         self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
         self._groups = (self._own, shared)
-        self._stamper = stamper
+        self._events = StreamEvents(self.name, class_names, stamper)
         self._timings = timings
         self.inlet = intake.add(
             capacity=_LIVE_QUEUE if info.live else queue,
@@ -113,7 +98,6 @@ class StreamRun:
         self._opened = self._finished = False
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self._last_pts_s: float | None = None
-        self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
         self._error: BaseException | None = None
 
     def check(self) -> None:
@@ -181,39 +165,15 @@ class StreamRun:
             return []
         with self._timings.stage("classify"):
             named = classify.update(tracked) if tracked is not None else classify.finish()
-        pts_s = tracked.frame.pts_s if tracked is not None else self._last_pts_s or 0.0
-        captured_s = tracked.frame.captured_s if tracked is not None else None
-        return [
-            self._stamper(
-                TrackClassified,
-                stream=self.name,
-                pts_s=pts_s,
-                captured_s=captured_s,
-                track_id=track.track_id,
-                class_name=self._class_names[track.class_id],
-                score=round(track.score, 4),
-                xyxy=tuple(round(side, 2) for side in track.xyxy),
-                seen_s=track.seen_s,
-                label=track.answer.name,
-                probability=round(track.answer.probability, 4),
-                model=track.model,
-            )
-            for track in named
-        ]
+        frame = None if tracked is None else tracked.frame
+        pts_s = (self._last_pts_s or 0.0) if frame is None else frame.pts_s
+        return [self._events.classified(track, pts_s, frame) for track in named]
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
-        if self._stats_sent is None:
-            self._stats_sent = (now_s, self._ledger.snapshot().processed)
-        then_s, processed = self._stats_sent
-        if now_s - then_s < _STATS_S:
-            return
-        ledger = self._ledger.snapshot()
-        fps = round((ledger.processed - processed) / (now_s - then_s), 2)
-        self._stats_sent = (now_s, ledger.processed)
-        sinks = {name: _percentiles(latency) for name, latency in self._own.latency().items()}
-        latency = _percentiles(self.latency)
-        self._send(self._stamper(Stats, **self._now(), ledger=ledger, fps=fps, latency=latency, sink_latency=sinks))
+        stats = self._events.stats(now_s, self.media_s, self._ledger, self.latency, self._own.latency)
+        if stats is not None:
+            self._send(stats)
 
     def status(self) -> StreamStatus:
         """How it is doing now; for any thread."""
@@ -227,14 +187,14 @@ class StreamRun:
         self._state = "offline"
         self._stream.tracker.reset()
         events = [*self._classify(None), *self._analytics.gap()]
-        self._send(*events, self._stamper(StreamOffline, **self._now(), reason=reason))
+        self._send(*events, self._events.offline(self.media_s, reason))
 
     def _online(self, offline_s: float) -> None:
         """The source is back."""
         if self._finished:
             return
         self._state = "online"
-        self._send(self._stamper(StreamOnline, **self._now(), offline_s=round(offline_s, 3)))
+        self._send(self._events.online(self.media_s, offline_s))
 
     def stop_reading(self, reason: EndReason) -> None:
         """Have the source come to its end, without waiting for it."""
@@ -270,7 +230,8 @@ class StreamRun:
         self._settle(reason)
         if self._opened:
             try:
-                self._send(*named, *self._analytics.finish(), self._ended(reason, error))
+                last = [*named, *self._analytics.finish()]
+                self._send(*last, self._events.ended(self.media_s, reason, error, self._ledger.snapshot()))
             except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
                 error = error or raised
         failure = self._own.close(error)
@@ -324,18 +285,7 @@ class StreamRun:
         self._opened = True
         for group in self._groups:
             group.open(self.name, info, self._class_names)
-        started = self._stamper(
-            StreamStarted,
-            stream=self.name,
-            pts_s=0.0,
-            source=info.uri,
-            width=info.width,
-            height=info.height,
-            fps=float(info.fps) if info.fps else None,
-            frame_count=info.frame_count,
-            live=info.live,
-        )
-        self._send(started)
+        self._send(self._events.started(info))
 
     def _settle(self, reason: EndReason) -> None:
         """Account for frames that were taken from the queue and did not get through."""
@@ -343,24 +293,7 @@ class StreamRun:
             count = self._ledger.in_flight
             (self._ledger.failed if reason == "error" else self._ledger.dropped)(reason, count)
 
-    def _ended(self, reason: EndReason, error: BaseException | None) -> Event:
-        return self._stamper(
-            StreamEnded,
-            stream=self.name,
-            pts_s=self.media_s,
-            reason=reason,
-            error=str(error) if error is not None else None,
-            ledger=self._ledger.snapshot(),
-        )
-
-    def _now(self) -> dict[str, Any]:
-        return {"stream": self.name, "pts_s": self.media_s}
-
     def _send(self, *events: Event) -> None:
         for group in self._groups:
             for event in events:
                 group.on_event(event)
-
-
-def _percentiles(latency: Durations) -> Latency:
-    return Latency(**{f"p{percent}_ms": round(1000 * latency.percentile(percent), 1) for percent in (50, 95, 99)})

@@ -1,0 +1,120 @@
+"""What a stream tells of itself: that it began and ended, went away and came back, how it does, what its tracks are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pipeline.events import (
+    Latency,
+    Stats,
+    StreamEnded,
+    StreamOffline,
+    StreamOnline,
+    StreamStarted,
+    TrackClassified,
+)
+from pipeline.events import Ledger as Counts
+from pipeline.ledger import Ledger
+from pipeline.stamp import EventStamper
+from pipeline.stream import EndReason
+from pipeline.timing import Durations
+from pipeline.track_classifier import ClassifiedTrack
+from pipeline.types import Frame, SourceInfo
+
+_STATS_S = 10.0
+
+
+class StreamEvents:
+    """Makes these events; each that is made must be sent, in the order they were made.
+
+    Args:
+        stream: its name.
+        class_names: of the detector.
+        stamper: numbers the run's events.
+    """
+
+    def __init__(self, stream: str, class_names: Sequence[str], stamper: EventStamper) -> None:
+        self._stream = stream
+        self._class_names = class_names
+        self._stamper = stamper
+        self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
+
+    def started(self, info: SourceInfo) -> StreamStarted:
+        """Frames of such a source are about to come."""
+        return self._stamper(
+            StreamStarted,
+            stream=self._stream,
+            pts_s=0.0,
+            source=info.uri,
+            width=info.width,
+            height=info.height,
+            fps=float(info.fps) if info.fps else None,
+            frame_count=info.frame_count,
+            live=info.live,
+        )
+
+    def offline(self, media_s: float, reason: str) -> StreamOffline:
+        """The source went away."""
+        return self._stamper(StreamOffline, stream=self._stream, pts_s=media_s, reason=reason)
+
+    def online(self, media_s: float, offline_s: float) -> StreamOnline:
+        """The source is back after ``offline_s`` seconds."""
+        return self._stamper(StreamOnline, stream=self._stream, pts_s=media_s, offline_s=round(offline_s, 3))
+
+    def classified(self, track: ClassifiedTrack, pts_s: float, frame: Frame | None) -> TrackClassified:
+        """A second network named a track, in this frame or at the end of all tracks."""
+        return self._stamper(
+            TrackClassified,
+            stream=self._stream,
+            pts_s=pts_s,
+            captured_s=None if frame is None else frame.captured_s,
+            track_id=track.track_id,
+            class_name=self._class_names[track.class_id],
+            score=round(track.score, 4),
+            xyxy=tuple(round(side, 2) for side in track.xyxy),
+            seen_s=track.seen_s,
+            label=track.answer.name,
+            probability=round(track.answer.probability, 4),
+            model=track.model,
+        )
+
+    def stats(
+        self,
+        now_s: float,
+        media_s: float,
+        ledger: Ledger,
+        latency: Durations,
+        sinks: Callable[[], Mapping[str, Durations]],
+    ) -> Stats | None:
+        """How the stream does, where it is time to say so again; nothing the first time. ``now_s`` is monotonic."""
+        if self._stats_sent is None:
+            self._stats_sent = (now_s, ledger.snapshot().processed)
+        then_s, processed = self._stats_sent
+        if now_s - then_s < _STATS_S:
+            return None
+        counts = ledger.snapshot()
+        self._stats_sent = (now_s, counts.processed)
+        return self._stamper(
+            Stats,
+            stream=self._stream,
+            pts_s=media_s,
+            ledger=counts,
+            fps=round((counts.processed - processed) / (now_s - then_s), 2),
+            latency=_percentiles(latency),
+            sink_latency={name: _percentiles(durations) for name, durations in sinks().items()},
+        )
+
+    def ended(self, media_s: float, reason: EndReason, error: BaseException | None, counts: Counts) -> StreamEnded:
+        """The last of its events."""
+        return self._stamper(
+            StreamEnded,
+            stream=self._stream,
+            pts_s=media_s,
+            reason=reason,
+            error=str(error) if error is not None else None,
+            ledger=counts,
+        )
+
+
+def _percentiles(latency: Durations) -> Latency:
+    return Latency(**{f"p{percent}_ms": round(1000 * latency.percentile(percent), 1) for percent in (50, 95, 99)})
