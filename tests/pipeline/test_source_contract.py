@@ -19,13 +19,13 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import psutil
 import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources import PipeSource, VideoFile, Webcam, open_source
 from pipeline.types import Frame, Source
 from tests.clips import draw_number, read_number, write_clip
+from tests.holdings import all_given_back
 from tests.http_server import serve_http
 
 COUNT = 12
@@ -213,15 +213,12 @@ def test_closing_early_or_twice_is_fine_and_reading_afterwards_is_an_error(sourc
 
 @pytest.mark.parametrize("name", list(MAKERS))
 def test_closing_gives_everything_back(name: str, tmp_path: Path) -> None:
-    process = psutil.Process()
     with MAKERS[name](tmp_path) as warm_up:
         list(frames_of(warm_up))
-    threads, files = process.num_threads(), process.num_fds()
-    for _ in range(5):
-        with MAKERS[name](tmp_path) as made:
-            next(iter(made))
-    assert process.num_threads() <= threads
-    assert process.num_fds() <= files
+    with all_given_back():
+        for _ in range(5):
+            with MAKERS[name](tmp_path) as made:
+                next(iter(made))
 
 
 def test_frames_are_freed_without_the_garbage_collector(source: Source) -> None:

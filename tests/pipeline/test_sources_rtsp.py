@@ -8,13 +8,13 @@ import time
 import traceback
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources import NetworkStream, open_source
 from pipeline.types import Frame
 from tests.clips import is_whole, read_number, write_clip
+from tests.holdings import all_given_back
 from tests.rtsp_server import FileOnce, RtspServer, require_rtsp_server
 
 COUNT = 25
@@ -82,22 +82,19 @@ def test_a_password_of_any_characters(
 
 def test_a_server_that_dies_or_falls_silent(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", count=250)
-    process = psutil.Process()
-    threads, files = process.num_threads(), process.num_fds()
-    for cut in (RtspServer.kill, RtspServer.freeze):
-        with RtspServer({"door": FileOnce(clip)}) as server:
-            with NetworkStream(server.url, read_timeout_s=1.0) as source:
-                frames = iter(source)
-                assert [read_number(next(frames).image) for _ in range(10)] == list(range(10))
-                cut(server)
-                cut_s = time.monotonic()
-                with pytest.raises(SourceError, match=r"ended|broke off|no data for 1 s"):
-                    list(frames)
-                # What was on its way still came; then the time limit holds.
-                assert time.monotonic() - cut_s < 10
-            server.thaw()
-    assert process.num_threads() <= threads
-    assert process.num_fds() <= files
+    with all_given_back():
+        for cut in (RtspServer.kill, RtspServer.freeze):
+            with RtspServer({"door": FileOnce(clip)}) as server:
+                with NetworkStream(server.url, read_timeout_s=1.0) as source:
+                    frames = iter(source)
+                    assert [read_number(next(frames).image) for _ in range(10)] == list(range(10))
+                    cut(server)
+                    cut_s = time.monotonic()
+                    with pytest.raises(SourceError, match=r"ended|broke off|no data for 1 s"):
+                        list(frames)
+                    # What was on its way still came; then the time limit holds.
+                    assert time.monotonic() - cut_s < 10
+                server.thaw()
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
