@@ -36,13 +36,11 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 # One file's tests stay on one core, since they share what is dear to make. Those of the benchmarks come by
-# themselves: they start programs that want both cores; those of the sinks as well, so that no process does everything.
-# One that crashes ends the run, and has written where.
+# themselves: they start programs that want both cores. A process that crashes ends the run, and has written where.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
 test: lint
 	rm -f .pytest_cache/crash.*
-	$(PYTEST) --ignore tests/benchmarks --ignore tests/sinks || { cat .pytest_cache/crash.*; exit 1; }
-	$(PYTEST) tests/sinks || { cat .pytest_cache/crash.*; exit 1; }
+	$(PYTEST) --ignore tests/benchmarks || { cat .pytest_cache/crash.*; exit 1; }
 	$(PYTEST) tests/benchmarks || { cat .pytest_cache/crash.*; exit 1; }
 
 format: $(INSTALLED)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
-import gc
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -33,13 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
     file = (folder / f"crash.{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.txt").open("w")
     config.stash[_FAULTS] = file
     faulthandler.enable(file)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def collect_garbage() -> Iterator[None]:
-    """What a module left behind in circles goes here, and not in a thread of the next one."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="session")
