@@ -34,6 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     side = reduced_side(find_model(model.name), model.input_size)
     with open_source(options.video, reduce_to=side) as source:
+        # Asking for the reduced picture makes it.
         frames = [frame for frame in islice(source, options.frames) if frame.reduced is not None]
     detector = YoloDetector(
         model.name,
