@@ -1,6 +1,6 @@
 """``run_pipeline.py`` with a clock: the arguments are those of ``run``, and everything else is the product as it is.
 
-The clock starts when the first frame goes into the detector. A few frames have been decoded by then (the queue is 8
+The clock starts when the first frame goes into the detector. A few frames have been decoded by then (the queue is 16
 long), while the network ran for the first time.
 """
 
