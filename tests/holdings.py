@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +25,13 @@ def all_given_back() -> Iterator[None]:
             f"{process.num_threads()} threads and {process.num_fds()} files, before {threads} and {files}"
         )
         time.sleep(0.05)
+
+
+@contextmanager
+def all_threads_ended(within_s: float = 20.0) -> Iterator[None]:
+    """Fail where a thread that began in the block still runs ``within_s`` seconds after it."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(within_s)
+        assert not thread.is_alive(), f"{thread.name} is still running"
