@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
@@ -50,7 +49,7 @@ from sinks.outputs import check_output
 from sinks.overlays import CountOverlay
 from sinks.parquet_store import ParquetStore
 from sinks.segments import SegmentedMp4Sink
-from sinks.status import Rates, line
+from sinks.status import line
 from sinks.store import SqliteStore
 from sinks.terminal import ProgressSink
 from sinks.webhook import WebhookSink
@@ -146,8 +145,7 @@ def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[Resolve
         return "stopping"
 
     def status() -> str:
-        rates = Rates()
-        return "\n".join(line(stream, rates, time.monotonic()) for stream in pipeline.status())
+        return "\n".join(line(stream) for stream in pipeline.status())
 
     return ControlSocket(config.control, {"reload": reloader.reload, "status": status, "stop": stop})
 

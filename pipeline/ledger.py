@@ -9,9 +9,21 @@ be decoded count as decoded and failed.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
+from dataclasses import dataclass
 
 from pipeline import events
+from pipeline.recent_rate import RecentRate
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Frames per second that were decoded and that were processed, over the last ``span_s`` seconds."""
+
+    decoded: float
+    processed: float
+    span_s: float
 
 
 class Ledger:
@@ -23,18 +35,22 @@ class Ledger:
         self._processed = 0
         self._dropped: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        begun_s = time.monotonic()
+        self._recently_decoded, self._recently_processed = RecentRate(begun_s), RecentRate(begun_s)
 
     def decoded(self, count: int = 1) -> None:
         """Frames came in. Call it before a frame is passed on, so that no snapshot shows more out than in."""
         _check_count(count)
         with self._lock:
             self._decoded += count
+            self._recently_decoded.add(time.monotonic(), count)
 
     def processed(self, count: int = 1) -> None:
         """Frames went all the way."""
         _check_count(count)
         with self._lock:
             self._processed += count
+            self._recently_processed.add(time.monotonic(), count)
 
     def dropped(self, reason: str, count: int = 1) -> None:
         """Frames were left out on purpose, such as ``"stale"`` or ``"interrupted"``."""
@@ -59,6 +75,13 @@ class Ledger:
                 dropped=dict(self._dropped),
                 failed=dict(self._failed),
             )
+
+    def rates(self) -> Rates:
+        """How fast frames came in and went through lately."""
+        with self._lock:
+            now_s = time.monotonic()
+            decoded, processed = (each.rate(now_s) for each in (self._recently_decoded, self._recently_processed))
+            return Rates(decoded, processed, self._recently_decoded.span_s(now_s))
 
     @property
     def in_flight(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import events
+from pipeline.ledger import Rates
 from pipeline.pace import Pace
 from pipeline.region import Region
 from pipeline.types import DetectionFilter, Sink, Source, Tracker
@@ -53,6 +54,7 @@ class StreamStatus:
         state: ``waiting`` for its first frame, ``online`` or ``offline``.
         ledger: where its frames went so far.
         p50_ms, p95_ms: latency from capture to events so far.
+        rates: how fast its frames came in and went through lately.
     """
 
     name: str
@@ -60,3 +62,4 @@ class StreamStatus:
     ledger: events.Ledger
     p50_ms: float
     p95_ms: float
+    rates: Rates

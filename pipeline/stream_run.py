@@ -178,7 +178,8 @@ class StreamRun:
     def status(self) -> StreamStatus:
         """How it is doing now; for any thread."""
         latency = {percent: 1000 * self.latency.percentile(percent) for percent in (50, 95)}
-        return StreamStatus(self.name, self._state, self._ledger.snapshot(), latency[50], latency[95])
+        account, rates = self._ledger.snapshot(), self._ledger.rates()
+        return StreamStatus(self.name, self._state, account, latency[50], latency[95], rates)
 
     def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -266,7 +267,12 @@ def test_a_run_takes_commands_and_a_changed_configuration(
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     assert main(["control", endpoint, "status"]) == 0
-    assert "one: online" in capsys.readouterr().out
+    told = re.fullmatch(
+        r"one: online, ([\d.]+) fps in, ([\d.]+) fps analysed over the last (\d+) s,.*\n", capsys.readouterr().out
+    )
+    assert told is not None, "the first answer tells real rates"
+    assert float(told[1]) > 1
+    assert float(told[2]) > 1
     config.write_text(text + f"  two: {{source: {demo_clip}}}\n")
     assert main(["control", endpoint, "reload"]) == 0
     assert "1 added (two), 1 unchanged" in capsys.readouterr().out
