@@ -6,18 +6,18 @@ when it is complete.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from pipeline.models import COCO_CLASS_NAMES
+from sinks.csv_text import csv_text
 from sinks.outputs import OutputFile, check_output
 
 _T = TypeVar("_T")
@@ -171,25 +171,19 @@ class JsonResults(PictureResults):
 
 class CsvResults(PictureResults):
     """A row for each object: file, width, height, class, score, left, top, right, bottom. Pictures in which nothing was
-    found, and those that could not be read, have none."""
+    found, and those that could not be read, have none. Texts are written as ``sinks.csv_text`` says."""
 
     _COLUMNS = ("file", "width", "height", "class", "score", "left", "top", "right", "bottom")
 
     def _head(self) -> bytes:
-        return self._lines([self._COLUMNS])
+        return csv_text([self._COLUMNS]).encode()
 
     def _row(self, number: int, record: PictureRecord) -> bytes:
         picture = (record.file, record.width, record.height)
-        return self._lines(
-            (*picture, found.class_name, found.score, *(f"{side:.2f}" for side in found.xyxy))
+        return csv_text(
+            (*picture, found.class_name, found.score, *(Decimal(f"{side:.2f}") for side in found.xyxy))
             for found in record.objects
-        )
-
-    @staticmethod
-    def _lines(rows: Iterable[Sequence[object]]) -> bytes:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        return text.getvalue().encode()
+        ).encode()
 
 
 class CocoResults(PictureResults):

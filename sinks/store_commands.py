@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import ConfigError
+from sinks.csv_text import csv_text
 from sinks.report_html import report_html
 from sinks.store_export import Format, export
 from sinks.store_query import Rows, query
@@ -116,11 +115,8 @@ def _shown(value: object) -> str:
 
 
 def _as_csv(rows: Rows) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows.columns)
-    writer.writerows([_shown(value) if isinstance(value, bytes) else value for value in row] for row in rows.rows)
-    return text.getvalue()
+    told = ([_shown(value) if isinstance(value, bytes) else value for value in row] for row in rows.rows)
+    return csv_text([rows.columns, *told])
 
 
 def _no_json(value: object) -> str:

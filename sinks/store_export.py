@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from sinks.csv_text import csv_text
 from sinks.event_kinds import event_kinds
 from sinks.outputs import OutputFile, check_output
 from sinks.parquet import ParquetFile
@@ -30,8 +29,8 @@ def export(
 ) -> int:
     """Write events of a store to a file, in the order they were stored; returns how many.
 
-    CSV and Parquet have the columns of ``store_schema.COLUMNS``; in JSON Lines each event is what ``JsonlSink`` would
-    have written, byte for byte. The file appears under its name when it is complete.
+    CSV (see ``sinks.csv_text``) and Parquet have the columns of ``store_schema.COLUMNS``; in JSON Lines each event is
+    what ``JsonlSink`` would have written, byte for byte. The file appears under its name when it is complete.
 
     Args:
         path: the store.
@@ -72,9 +71,7 @@ class _Csv(OutputFile):
         self.write_rows([COLUMN_NAMES])
 
     def write_rows(self, rows: list[tuple[object, ...]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self.write(text.getvalue().encode())
+        self.write(csv_text(rows).encode())
 
 
 def _open(path: Path, format: Format) -> _JsonLines | _Csv | ParquetFile:  # noqa: A002
