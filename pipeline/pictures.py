@@ -163,10 +163,10 @@ def _from_array(array: NDArray[Any], name: str, *, premultiplied: bool = False) 
         raise ValueError(f"{name}: expected uint8 or uint16, got {array.dtype} {array.shape}")
     if channels == 1:
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(array), cv2.COLOR_GRAY2BGR), np.uint8)
-    return _on_white(array, premultiplied) if channels == 4 else array
+    return on_white(array, premultiplied) if channels == 4 else array
 
 
-def _on_white(image: Image, premultiplied: bool) -> Image:
+def on_white(image: Image, premultiplied: bool = False) -> Image:
     """BGRA on white; ``premultiplied`` says that the colours are multiplied by their alpha already."""
     if (image[..., 3] == 255).all():
         return np.ascontiguousarray(image[..., :3])

@@ -110,6 +110,7 @@ def write_clip(
     keyframe_every: int = 12,
     rotation: int = 0,
     mirrored: bool = False,
+    pixel_aspect: Fraction | None = None,
     audio: bool = False,
     options: dict[str, str] | None = None,
     draw: Callable[[int], Image] | None = None,
@@ -131,6 +132,7 @@ def write_clip(
         rotation: 0, 90, 180 or 270. The picture is stored turned counter-clockwise by this many degrees, and the file
             says that a player must turn it clockwise by as many, as phones do.
         mirrored: likewise: stored mirrored left to right, with a display matrix that undoes it after the rotation.
+        pixel_aspect: width of a pixel divided by its height, which the file states.
         audio: add a track of mono AAC, a quiet tone, as long as the video.
         draw: makes the picture of frame k, ``(height, width, 3)`` BGR of ``size``, in place of ``draw_number``.
         on_packet: sees the k-th video packet (in decoding order) before it is written; returns it, changed or not, or
@@ -156,6 +158,8 @@ def write_clip(
         stream.codec_context.time_base = time_base
         stream.codec_context.max_b_frames = b_frames
         stream.gop_size = keyframe_every
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation or mirrored:
             stream.set_display_rotation(-rotation, hflip=mirrored)
         if audio:

@@ -13,7 +13,9 @@ import av
 from av.stream import Disposition
 
 from pipeline.errors import SourceError
+from pipeline.sources.crop import crop_of
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
+from pipeline.sources.display import DisplayReader
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.timeline import Timeline
 from pipeline.types import Frame, SourceInfo
@@ -75,11 +77,12 @@ class ContainerSource:
         self._container = container
         self._closed = False
         self._index = 0
-        self._converter = PictureConverter(reduce_to)
         try:
             live = not has_end(container) if live is None else live
             self._by_arrival = live and container.format.name in _WITHOUT_TIMESTAMPS
             self._video = self._choose_stream()
+            displays = DisplayReader(stream, crop_of(container, self._video), opaque=_is_opaque(container, self._video))
+            self._converter = PictureConverter(reduce_to, displays)
             fps = None if self._by_arrival else frame_rate(self._video)
             self._decoder = PacketDecoder(
                 container,
@@ -179,7 +182,9 @@ class ContainerSource:
         else:
             pts_s = self._timeline.next(decoded.pts, decoded.dts)
         try:
-            frame = self._converter.frame(decoded, self._index, pts_s, now_s, self._stream_name)
+            frame = self._converter.frame(
+                decoded, self._index, pts_s, now_s, self._stream_name, pixel_aspect=self._decoder.pixel_aspect
+            )
         except (av.FFmpegError, ValueError) as error:
             self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
             return
@@ -227,7 +232,7 @@ class ContainerSource:
         return frame
 
     def _describe(self, first: av.VideoFrame, fps: Fraction | None, live: bool) -> SourceInfo:
-        width, height = self._converter.orientation(first).displayed_size(first.width, first.height)
+        width, height = self._converter.displayed_size(first, self._decoder.pixel_aspect)
         duration_s = None
         if self._video.duration and self._video.time_base:
             duration_s = float(self._video.duration * self._video.time_base)
@@ -247,6 +252,11 @@ class ContainerSource:
 def has_end(container: av.container.InputContainer) -> bool:
     """Whether its duration or its size is known. A playlist's own size says nothing of the stream."""
     return bool(container.duration) or (container.format.name not in ("hls", "dash") and container.size > 0)
+
+
+def _is_opaque(container: av.container.InputContainer, video: av.VideoStream) -> bool:
+    """Whether a fourth channel is padding: FFmpeg takes that of uncompressed 32-bit AVI for transparency."""
+    return container.format.name == "avi" and video.codec_context.name == "rawvideo"
 
 
 def frame_rate(video: av.VideoStream) -> Fraction | None:

@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Generator, Iterator
+from fractions import Fraction
 
 import av
 from av.codec.context import ThreadType
@@ -72,6 +73,8 @@ class PacketDecoder:
         workers = threads or CpuBudget.of_this_machine().decode(context.width, context.height)
         context.thread_count = workers
         context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._stated_aspect = stream.sample_aspect_ratio
+        self._aspect_follows = self._stated_aspect in (None, context.sample_aspect_ratio)
         self._held_back = workers + _MOST_REORDERED + 2
         self._frame_threads = not live and workers > 1
         tick_s = float(stream.time_base) if stream.time_base else 1.0
@@ -113,6 +116,19 @@ class PacketDecoder:
         if broken:
             # Taken out of the list: its traceback leads back here, and in a circle the codec's threads would live on.
             raise broken.pop()
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of a pixel divided by its height in the frame that was handed out last; None where nobody says.
+
+        What the container says counts. Where it only repeated what the stream said at its beginning, or nothing, the
+        stream may change it: broadcasters switch between 4:3 and 16:9.
+        """
+        return (
+            (self._stream.codec_context.sample_aspect_ratio or self._stated_aspect)
+            if self._aspect_follows
+            else (self._stated_aspect)
+        )
 
     def close(self) -> None:
         """Let go of the codec, whose threads end when nothing refers to it any more. ``failed`` stays."""

@@ -23,7 +23,7 @@ class VideoFile(ContainerSource):
 
     Frames that are damaged beyond decoding are left out and counted in ``failed["decode"]``, the frames missing at
     the end of a file that was cut off among them; the first is logged as a warning. Cover pictures are no video.
-    Interlaced video comes out with both fields woven into one picture. Pixels are taken to be square.
+    Interlaced video comes out with both fields woven into one picture.
 
     Args:
         path: the file.
