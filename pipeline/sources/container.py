@@ -16,6 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.sources.crop import crop_of
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.display import DisplayReader
+from pipeline.sources.file_timeline import FileTimeline, Stamps
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.timeline import Timeline
 from pipeline.types import Frame, SourceInfo
@@ -96,17 +97,24 @@ class ContainerSource:
             self._decoded = self._decoder.frames()
             self._first: av.VideoFrame | None = self._first_frame()
             self._info = self._describe(self._first, fps, live)
-            self._timeline = Timeline(
-                stream,
-                Fraction(1, 1_000_000) if self._by_arrival else self._video.time_base or Fraction(1, 90_000),
-                float(1 / fps) if fps else None,
-                start=None if self._by_arrival else self._decoder.start_tick,
-                largest_gap_s=_LARGEST_BROADCAST_GAP_S if is_broadcast(container) and not live else _LARGEST_GAP_S,
-            )
+            self._timeline = self._make_timeline(fps, live)
         except BaseException:
             container.close()
             raise
         self._frames = self._read()
+
+    def _make_timeline(self, fps: Fraction | None, live: bool) -> Timeline | FileTimeline:
+        """A file's can look ahead; a camera's must not wait for its next frames."""
+        if self._by_arrival:
+            return Timeline(self._stream_name, Fraction(1, 1_000_000), None)
+        largest_gap_s = _LARGEST_BROADCAST_GAP_S if is_broadcast(self._container) and not live else _LARGEST_GAP_S
+        return (Timeline if live else FileTimeline)(
+            self._stream_name,
+            self._video.time_base or Fraction(1, 90_000),
+            float(1 / fps) if fps else None,
+            start=self._decoder.start_tick,
+            largest_gap_s=largest_gap_s,
+        )
 
     @property
     def stream(self) -> str:
@@ -158,29 +166,39 @@ class ContainerSource:
 
     def _read(self) -> Generator[Frame, None, None]:
         problems: list[SourceError] = []
-        if self._first is not None:
-            first, self._first = self._first, None
-            yield from self._pictures(first)
-        try:
-            for decoded in self._decoded:
-                yield from self._pictures(decoded)
-        except av.FFmpegError as error:
-            problems.append(self._broken_off(error))
+        decoded = self._decoded_until_broken(problems)
+        if isinstance(self._timeline, FileTimeline):
+            for timed in self._timeline.place(decoded, _stamps):
+                yield from self._pictures(timed.item, timed.pts_s)
+        else:
+            for picture in decoded:
+                yield from self._pictures(picture, self._live_time(self._timeline, picture))
         if problems:
             # Raised here, so that FFmpeg's error, which may hold an address with a password, does not come along.
             raise problems.pop()
         self._at_end()
 
-    def _pictures(self, decoded: av.VideoFrame) -> Iterator[Frame]:
+    def _decoded_until_broken(self, problems: list[SourceError]) -> Iterator[av.VideoFrame]:
+        """The first picture and all others; an error of the network ends them and is left in ``problems``."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        try:
+            yield from self._decoded
+        except av.FFmpegError as error:
+            problems.append(self._broken_off(error))
+
+    def _live_time(self, timeline: Timeline, decoded: av.VideoFrame) -> float:
+        if self._by_arrival:
+            return timeline.next(round(time.monotonic() / float(timeline.time_base)))
+        return timeline.next(decoded.pts, decoded.dts)
+
+    def _pictures(self, decoded: av.VideoFrame, pts_s: float) -> Iterator[Frame]:
         """The frame; nothing where the picture can't be converted, which is counted."""
         if too_large(decoded.width, decoded.height):
             self._decoder.count_failed(1, f"a frame of {decoded.width}x{decoded.height} px is refused; going on")
             return
         now_s = time.monotonic()
-        if self._by_arrival:
-            pts_s = self._timeline.next(round(now_s / float(self._timeline.time_base)))
-        else:
-            pts_s = self._timeline.next(decoded.pts, decoded.dts)
         try:
             frame = self._converter.frame(
                 decoded, self._index, pts_s, now_s, self._stream_name, pixel_aspect=self._decoder.pixel_aspect
@@ -247,6 +265,10 @@ class ContainerSource:
             duration_s=duration_s if not live else None,
             uri=self._uri,
         )
+
+
+def _stamps(decoded: av.VideoFrame) -> Stamps:
+    return decoded.pts, decoded.dts
 
 
 def has_end(container: av.container.InputContainer) -> bool:
