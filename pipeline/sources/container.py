@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Self
+from typing import Self, TypeAlias
 
 import av
 from av.stream import Disposition
@@ -32,6 +32,9 @@ _LARGEST_BROADCAST_GAP_S = 10.0
 _LARGEST_GAP_S = 3600.0
 # Motion JPEG as cameras send it over HTTP. FFmpeg makes up 25 frames per second; the time of arrival is the truth.
 _WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
+
+# A picture, and the width of its pixels divided by their height.
+_Decoded: TypeAlias = tuple[av.VideoFrame, Fraction | None]
 
 OPEN_OPTIONS = {
     "max_pixels": str(MAX_PIXELS),
@@ -169,22 +172,23 @@ class ContainerSource:
         decoded = self._decoded_until_broken(problems)
         if isinstance(self._timeline, FileTimeline):
             for timed in self._timeline.place(decoded, _stamps):
-                yield from self._pictures(timed.item, timed.pts_s)
+                yield from self._pictures(*timed.item, timed.pts_s)
         else:
-            for picture in decoded:
-                yield from self._pictures(picture, self._live_time(self._timeline, picture))
+            for picture, pixel_aspect in decoded:
+                yield from self._pictures(picture, pixel_aspect, self._live_time(self._timeline, picture))
         if problems:
             # Raised here, so that FFmpeg's error, which may hold an address with a password, does not come along.
             raise problems.pop()
         self._at_end()
 
-    def _decoded_until_broken(self, problems: list[SourceError]) -> Iterator[av.VideoFrame]:
-        """The first picture and all others; an error of the network ends them and is left in ``problems``."""
+    def _decoded_until_broken(self, problems: list[SourceError]) -> Iterator[_Decoded]:
+        """All pictures, each with its pixels' shape; an error of the network ends them and is left in ``problems``."""
         if self._first is not None:
             first, self._first = self._first, None
-            yield first
+            yield first, self._decoder.pixel_aspect
         try:
-            yield from self._decoded
+            for picture in self._decoded:
+                yield picture, self._decoder.pixel_aspect
         except av.FFmpegError as error:
             problems.append(self._broken_off(error))
 
@@ -193,7 +197,7 @@ class ContainerSource:
             return timeline.next(round(time.monotonic() / float(timeline.time_base)))
         return timeline.next(decoded.pts, decoded.dts)
 
-    def _pictures(self, decoded: av.VideoFrame, pts_s: float) -> Iterator[Frame]:
+    def _pictures(self, decoded: av.VideoFrame, pixel_aspect: Fraction | None, pts_s: float) -> Iterator[Frame]:
         """The frame; nothing where the picture can't be converted, which is counted."""
         if too_large(decoded.width, decoded.height):
             self._decoder.count_failed(1, f"a frame of {decoded.width}x{decoded.height} px is refused; going on")
@@ -201,7 +205,7 @@ class ContainerSource:
         now_s = time.monotonic()
         try:
             frame = self._converter.frame(
-                decoded, self._index, pts_s, now_s, self._stream_name, pixel_aspect=self._decoder.pixel_aspect
+                decoded, self._index, pts_s, now_s, self._stream_name, pixel_aspect=pixel_aspect
             )
         except (av.FFmpegError, ValueError) as error:
             self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
@@ -267,8 +271,8 @@ class ContainerSource:
         )
 
 
-def _stamps(decoded: av.VideoFrame) -> Stamps:
-    return decoded.pts, decoded.dts
+def _stamps(decoded: _Decoded) -> Stamps:
+    return decoded[0].pts, decoded[0].dts
 
 
 def has_end(container: av.container.InputContainer) -> bool:
