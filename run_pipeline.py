@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import io
 import logging
 import os
 import sys
@@ -21,6 +23,7 @@ from composition import build_control, build_pipeline, build_reloader, detector_
 from pipeline.config import Config, load_config, stream_name
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.own_models import choose_model
+from pipeline.printable import readable
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
 from sinks import (
     classify_command,
@@ -260,6 +263,9 @@ def _usage(error: Exception) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
     try:
         given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
         code = app(args=given, prog_name="run_pipeline.py", standalone_mode=False)
@@ -274,6 +280,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PipelineError as error:
         typer.echo("\n".join(f"error: {line}" for line in str(error).splitlines()), err=True)
         return error.exit_code
+    except OSError as error:
+        # Any file that any command is given may be called so, and nothing else is wrong then.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        typer.echo(
+            f"error: {readable(str(error.filename))}: no file has so long a name; choose a shorter one", err=True
+        )
+        return 2
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -47,13 +47,15 @@ from pipeline.config_sections import (
 )
 from pipeline.errors import ConfigError
 from pipeline.own_models import ModelFiles
-
-STREAM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+from pipeline.printable import encodable, readable
+from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name, plain_name
 
 
 def _stream_name(value: str) -> str:
-    if not STREAM_NAME.fullmatch(value):
-        raise ValueError("expected a stream name of at most 64 letters, digits, _ and -")
+    if not is_plain_name(value):
+        raise ValueError(
+            f"expected a stream name of at most {LONGEST} letters, digits, _ and -, and of {LONGEST_BYTES} bytes"
+        )
     return value
 
 
@@ -138,7 +140,7 @@ def stream_name(source: str) -> str:
     """
     address = re.sub(r"^[a-z]+://([^/]*@)?", "", source)
     stem = Path(address.split("?")[0]).stem
-    return re.sub(r"[^A-Za-z0-9_]+", "-", stem).strip("-_")[:64] or "stream"
+    return plain_name(stem) or "stream"
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> Config:
@@ -156,6 +158,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), options: Mappi
     for override in overrides:
         apply_override(document, override)
     document.merge(plain(options or {}), "command line")
+    _refuse_undecodable(document)
     config: Config | None = None
     try:
         config = Config.model_validate_json(json.dumps(document.data))
@@ -164,6 +167,24 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), options: Mappi
     document.raise_problems()
     assert config is not None
     return config
+
+
+def _refuse_undecodable(document: Document) -> None:
+    """Raise ``ConfigError`` for names of files that are no text: events, logs and reports could not tell of them."""
+
+    def look(value: Any, path: tuple[str | int, ...]) -> None:
+        if isinstance(value, str) and encodable(value) != value:
+            document.add_problem(
+                path, f"{readable(value)}: the name is not UTF-8; rename the file, or make a link to it"
+            )
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            look(key, path)
+            look(inner, (*path, key))
+        for number, inner in enumerate(value if isinstance(value, list) else ()):
+            look(inner, (*path, number))
+
+    look(document.data, ())
+    document.raise_problems()
 
 
 def _overlay(base: Any, own: Any) -> Any:

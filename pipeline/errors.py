@@ -16,11 +16,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pipeline.printable import readable_lines
+
 
 class PipelineError(Exception):
     """Base of all errors raised on purpose; ``exit_code`` is what the command line exits with."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """The message as any terminal, log and event can take it, whatever the names in it are made of."""
+        return readable_lines(super().__str__())
 
 
 class ConfigError(PipelineError, ValueError):

@@ -15,6 +15,7 @@ from pipeline.events import (
 )
 from pipeline.events import Ledger as Counts
 from pipeline.ledger import Ledger
+from pipeline.printable import encodable
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason
 from pipeline.timing import Durations
@@ -45,7 +46,7 @@ class StreamEvents:
             StreamStarted,
             stream=self._stream,
             pts_s=0.0,
-            source=info.uri,
+            source=encodable(info.uri),
             width=info.width,
             height=info.height,
             fps=float(info.fps) if info.fps else None,
@@ -111,7 +112,7 @@ class StreamEvents:
             stream=self._stream,
             pts_s=media_s,
             reason=reason,
-            error=str(error) if error is not None else None,
+            error=encodable(str(error)) if error is not None else None,
             ledger=counts,
         )
 

@@ -15,6 +15,7 @@ from pipeline.intake import Intake
 from pipeline.ledger import Ledger
 from pipeline.look import Part
 from pipeline.pace import EveryNth
+from pipeline.printable import encodable
 from pipeline.producer import Producer
 from pipeline.report import ObjectCounts, StreamReport
 from pipeline.sink_group import SinkGroup
@@ -273,7 +274,7 @@ class StreamRun:
             sinks=self._own.lost(),
             latency=self.latency.report() if self.live else None,
             sink_latency={name: latency.report() for name, latency in self._own.latency().items()} if self.live else {},
-            error=str(self._error) if self._error is not None else None,
+            error=encodable(str(self._error)) if self._error is not None else None,
         )
 
     @property

@@ -41,6 +41,9 @@ _ADVICE = {
     errno.EPIPE: "the program that read this pipe has gone; start it again",
 }
 
+# A file's name has room for 255 bytes; what it is called until it is complete is longer than its own name.
+_LONGEST_BYTES = 255 - 40
+
 
 def write_error(path: str | os.PathLike[str], error: OSError) -> SinkError:
     """The one-line ``SinkError`` for an ``OSError`` met while writing ``path``; raise it ``from error``."""
@@ -62,6 +65,8 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> 
         raise SinkError(f"cannot write {name}: its name must end in {' or '.join(suffixes)}")
     mode = _mode(path)
     folder = _target(path).parent
+    if len(os.fsencode(_target(path).name)) > _LONGEST_BYTES:
+        raise SinkError(f"cannot write {name}: {_ADVICE[errno.ENAMETOOLONG]} (at most {_LONGEST_BYTES} bytes)")
     if mode is not None:
         if stat.S_ISDIR(mode):
             raise SinkError(f"cannot write {name}: it is a directory; name a file")

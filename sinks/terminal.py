@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.printable import readable
 from pipeline.report import Report, StreamReport
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 
@@ -159,7 +160,7 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
         console.print(_frames_line(stream))
     console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
     for word, path in written.items():
-        console.print(f"{word}: {path}", soft_wrap=True)
+        console.print(f"{word}: {readable(path)}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _frames_line(stream: StreamReport) -> str:

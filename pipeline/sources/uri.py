@@ -40,5 +40,6 @@ def stream_name(uri: str) -> str:
 
 
 def clean_name(text: str) -> str:
-    """``text`` with what a stream's name can't hold ("/", white space, control characters) turned into "-"."""
-    return re.sub(r"[\s/\\\x00-\x1f\x7f]+", "-", text).strip("-")
+    """``text`` with what a stream's name can't hold ("/", white space, what can't be printed) turned into "-"."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return re.sub(r"[\s/\\]+", "-", printable).strip("-")
