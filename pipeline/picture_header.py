@@ -2,7 +2,7 @@
 
 A small file can decompress to any size, so a picture's size is looked at before a decoder is. Only what is needed is
 read, by the formats' public descriptions (JPEG: ITU-T T.81; PNG: W3C; TIFF 6.0 and Exif 2.32 for the orientation; WebP
-container; JPEG 2000: ITU-T T.800), and no more than a fixed number of steps is taken.
+container; JPEG 2000: ITU-T T.800; HEIC and AVIF: ``pipeline.heif``), and no more than a fixed number of steps is taken.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pipeline.heif import SIGNATURE, heif_size
 from pipeline.upright import EXIF_ORIENTATIONS, UPRIGHT, Orientation
 
 HEADER_BYTES = 256 * 1024
@@ -20,6 +21,8 @@ HEADER_BYTES = 256 * 1024
 # Segments, chunks and boxes looked at before giving up. Real files have dozens.
 _MOST_PARTS = 10_000
 _ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 274, 256, 257
+# What begins with letters as any text may.
+_PLAIN_BEGINNINGS = frozenset({"bmp", "pnm"})
 # TIFF's types of whole numbers, and how each is written.
 _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _NETPBM = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
@@ -34,7 +37,7 @@ class PictureHeader:
     """What a picture's file says of itself.
 
     Attributes:
-        kind: ``bmp``, ``gif``, ``jp2``, ``jpeg``, ``png``, ``pnm``, ``tiff`` or ``webp``.
+        kind: ``bmp``, ``gif``, ``heif`` (HEIC and AVIF), ``jp2``, ``jpeg``, ``png``, ``pnm``, ``tiff`` or ``webp``.
         width, height: in pixels as stored, at least 1.
         orientation: how it is turned for display.
     """
@@ -67,6 +70,15 @@ def read_header(data: bytes) -> PictureHeader | None:
             width, height, orientation = found
             return PictureHeader(kind, width, height, orientation)
     return None
+
+
+def looks_like_picture(data: bytes) -> bool:
+    """Whether a file begins as a picture does whose kind can't be mistaken.
+
+    Args:
+        data: the first 32 bytes of the file, or more.
+    """
+    return any(kind not in _PLAIN_BEGINNINGS and signature.match(data) for signature, kind, _ in _KINDS)
 
 
 _Found = tuple[int, int, Orientation]
@@ -224,5 +236,6 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str, Callable[[bytes], _Found | None]], .
     (re.compile(rb"GIF8[79]a"), "gif", _gif),
     (re.compile(rb"II[*+]\0|MM\0[*+]"), "tiff", _tiff),
     (re.compile(rb"P[1-7]\s"), "pnm", _netpbm),
+    (SIGNATURE, "heif", heif_size),
     (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "jp2", _jp2),
 )

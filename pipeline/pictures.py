@@ -8,19 +8,28 @@ channel the full range is scaled to 8. A header that promises a picture of absur
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
+import re
+import stat
 import struct
 import sys
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.cut_jpeg import decode_cut
 from pipeline.errors import SourceError, SourceNotFoundError
+from pipeline.heif import open_heif
 from pipeline.picture_header import HEADER_BYTES, read_header
+from pipeline.printable import readable
 from pipeline.types import Image
 from pipeline.upright import MAX_PIXELS, MAX_SIDE, UPRIGHT, too_large
 
@@ -31,11 +40,25 @@ PictureLike: TypeAlias = "str | PathLike[str] | bytes | NDArray[Any] | PIL.Image
 """A path, a file's bytes, an array ``(height, width)``, ``(height, width, 1)``, ``(height, width, 3)`` BGR or
 ``(height, width, 4)`` BGRA of uint8 or uint16, or a Pillow image."""
 
+RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"})
+"""Endings of what cameras' sensors saw; many begin as TIFF does, with a small preview in place of the picture."""
+
+logger = logging.getLogger(__name__)
+
+_KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, PNM, HEIC, AVIF"
+# MP4 and its relatives, Matroska, AVI, MPEG program streams, and Flash video.
+_VIDEO = re.compile(rb".{4}ftyp|\x1a\x45\xdf\xa3|RIFF.{4}AVI |\0\0\x01\xba|FLV\x01", re.DOTALL)
+_ADVICE = {
+    errno.EINVAL: "save it as a file first",
+    errno.EISDIR: "name the pictures in it, or the folder alone",
+    errno.ENAMETOOLONG: "check the path",
+    errno.ENXIO: "it is no file",
+}
 # The largest picture allowed, uncompressed, with four channels of 16 bits.
 _MAX_BYTES = MAX_PIXELS * 8
 # Rows that are laid on white at a time, so that a large picture needs little memory besides its own.
 _BAND = 256
-_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error)
 
 
 def read_picture(picture: PictureLike, *, name: str = "picture") -> Image:
@@ -56,7 +79,7 @@ def read_picture(picture: PictureLike, *, name: str = "picture") -> Image:
     if isinstance(picture, bytes):
         return decode_picture(picture, name)
     if isinstance(picture, str | PathLike):
-        return decode_picture(_read_file(Path(picture)), str(picture))
+        return decode_picture(_read_file(Path(picture)), readable(picture))
     # A Pillow image can only come from a program that has imported Pillow.
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(picture, pillow.Image):
@@ -81,12 +104,13 @@ def decode_picture(data: bytes, name: str) -> Image:
     """
     header = read_header(data)
     if header is None:
-        raise SourceError(
-            f"{name}: is no image that can be decoded (JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000, PNM); "
-            "check that it opens in an image viewer"
-        )
+        raise SourceError(f"{name}: {_what_else(data)}")
     _check_size(header.width, header.height, name)
+    if header.kind == "heif":
+        return _from_pillow(open_heif(data, name, partial(_check_size, name=name)), name)
     decoded = _decode(data, header.kind)
+    if decoded is None and header.kind == "jpeg":
+        decoded = _decode_cut_jpeg(data, name)
     if decoded is None:
         raise SourceError(f"{name}: is damaged and can't be decoded; check that it opens in an image viewer")
     _check_size(decoded.shape[1], decoded.shape[0], name)
@@ -102,7 +126,7 @@ def decode_picture(data: bytes, name: str) -> Image:
 def picture_size(path: Path) -> tuple[int, int] | None:
     """Width and height in pixels, upright, by the file's header; None where it can't be read or is no picture."""
     try:
-        with path.open("rb") as file:
+        with _open_regular(path) as file:
             data = file.read(HEADER_BYTES)
             header = read_header(data)
             if header is None and len(data) == HEADER_BYTES:  # a TIFF may tell at its very end
@@ -128,18 +152,66 @@ def _decode(data: bytes, kind: str) -> NDArray[Any] | None:
     return None if decoded is None else np.asarray(decoded)
 
 
+def _decode_cut_jpeg(data: bytes, name: str) -> NDArray[Any] | None:
+    decoded, share = decode_cut(data, lambda whole: _decode(whole, "jpeg"))
+    if decoded is not None:
+        logger.warning(
+            "%s: the JPEG file ends too early; %.0f%% of the picture is there and is used", name, 100 * share
+        )
+    elif share > 0:
+        raise SourceError(
+            f"{name}: the JPEG file ends too early, only {share:.0%} of the picture is there; copy it anew"
+        )
+    return decoded
+
+
+def _what_else(data: bytes) -> str:
+    """What a file is that is no picture of the kinds that are read, and what to do."""
+    if not data:
+        return "is empty; copy it anew"
+    if _VIDEO.match(data):
+        return "is a video, not a picture; give it to run_pipeline.py run"
+    return f"is no image that can be decoded ({_KINDS}); check that it opens in an image viewer"
+
+
 def _read_file(path: Path) -> bytes:
+    name = readable(path)
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise SourceError(f"{name}: is a camera's raw data, which are not read; save it as JPEG or TIFF")
     try:
-        with path.open("rb") as file:
+        with _open_regular(path) as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise SourceNotFoundError(f"{path}: no such file; check the path") from error
+        if path.is_symlink():
+            raise SourceNotFoundError(f"{name}: is a link to what is not there; check where it leads") from error
+        raise SourceNotFoundError(f"{name}: no such file; check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path}: can't be read ({reason}); check its permissions") from error
+        advice = _ADVICE.get(getattr(error, "errno", None) or 0, "check its permissions")
+        raise SourceError(f"{name}: can't be read ({reason}); {advice}") from error
     if len(data) > _MAX_BYTES:
-        raise SourceError(f"{path}: is larger than any picture ({_MAX_BYTES // 1_000_000} MB); is it a video?")
+        raise SourceError(f"{name}: is larger than any picture ({_MAX_BYTES // 1_000_000} MB); is it a video?")
     return data
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading. A pipe, which would keep the reader waiting for ever, and a device are refused.
+
+    Raises:
+        OSError: it can't be opened, or is no regular file.
+    """
+    # O_NONBLOCK: opening a pipe waits for who writes into it.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a pipe or a device, not a file")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _check_size(width: int, height: int, name: str) -> None:

@@ -14,8 +14,9 @@ from pipeline.classifier import Classifier
 from pipeline.classifier_models import classifier_names, read_names
 from pipeline.errors import SourceError
 from pipeline.picture_batches import BrokenPicture, classify_pictures
+from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
-from sinks.detect_command import check_results, count_of, find_pictures, shown, warn
+from sinks.detect_command import check_results, count_of, find_pictures, warn
 from sinks.options import EXIT_INTERRUPTED, BatchOption, JsonOption, QuietOption, StrictOption
 from sinks.picture_results import ClassifiedRecord, JsonResults, PictureClass, in_order
 from sinks.terminal import PictureProgress
@@ -70,7 +71,7 @@ def classify_command(
         left_out = f", {count_of(broken, 'file')} left out" if broken else ""
         typer.echo(f"{count_of(done - broken, 'picture')}{left_out} in {time.monotonic() - began_s:.1f} s")
         if results is not None:
-            typer.echo(f"results: {results.path}")
+            typer.echo(f"results: {readable(results.path)}")
     if stopped():
         raise typer.Exit(EXIT_INTERRUPTED)
     if broken == len(files):
@@ -94,7 +95,7 @@ def _records(
                 if strict:
                     raise picture.error
                 say(f"{picture.error}; left out")
-                yield picture.index, ClassifiedRecord(file=shown(picture.path), error=str(picture.error))
+                yield picture.index, ClassifiedRecord(file=encodable(picture.path), error=str(picture.error))
                 continue
             classes = tuple(
                 PictureClass(class_name=answer.name, probability=round(answer.probability, 6))
@@ -102,13 +103,17 @@ def _records(
             )
             yield (
                 picture.index,
-                ClassifiedRecord(file=shown(picture.path), width=picture.width, height=picture.height, classes=classes),
+                ClassifiedRecord(
+                    file=encodable(picture.path), width=picture.width, height=picture.height, classes=classes
+                ),
             )
 
 
 def _line(record: ClassifiedRecord) -> str:
     """What a picture shows, for a person."""
-    return f"{record.file}: " + ", ".join(f"{answer.class_name} {answer.probability:.1%}" for answer in record.classes)
+    return f"{readable(record.file)}: " + ", ".join(
+        f"{answer.class_name} {answer.probability:.1%}" for answer in record.classes
+    )
 
 
 def register(app: typer.Typer) -> None:

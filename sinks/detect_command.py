@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.models import DEFAULT_MODEL
 from pipeline.own_models import choose_model
 from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
+from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.folder import find_images
 from pipeline.types import Detections, Detector
@@ -207,7 +207,7 @@ class _Job:
             raise picture.error
         self.broken += 1
         say(f"{picture.error}; left out")
-        return PictureRecord(file=shown(picture.path), error=str(picture.error))
+        return PictureRecord(file=encodable(picture.path), error=str(picture.error))
 
     def _record(self, picture: DetectedPicture) -> tuple[int, PictureRecord]:
         found = picture.detections
@@ -223,7 +223,7 @@ class _Job:
         self.pictures_with += Counter(counted.keys())
         height, width = picture.image.shape[:2]
         return picture.index, PictureRecord(
-            file=shown(picture.path), width=width, height=height, annotated=copy, objects=objects
+            file=encodable(picture.path), width=width, height=height, annotated=copy, objects=objects
         )
 
     def _objects(self, found: Detections, files: Sequence[str | None]) -> tuple[PictureObject, ...]:
@@ -246,25 +246,20 @@ class _Job:
         rate = f", {done / seconds:.1f} a second" if seconds > 0 else ""
         typer.echo(f"{count_of(done - self.broken, 'picture')}{left_out}{rate}")
         if self.copies is not None:
-            typer.echo(f"copies: {self.copies.folder}")
+            typer.echo(f"copies: {readable(self.copies.folder)}")
         for result in self.results:
-            typer.echo(f"results: {result.path}")
+            typer.echo(f"results: {readable(result.path)}")
 
 
 def _line(record: PictureRecord) -> str:
     """What was found in a picture, for a person."""
     found = ", ".join(f"{thing.class_name} {thing.score:.0%}" for thing in record.objects)
-    return f"{record.file}: {found or 'nothing'}"
+    return f"{readable(record.file)}: {found or 'nothing'}"
 
 
 def count_of(number: int, noun: str) -> str:
     """A number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def shown(path: Path) -> str:
-    """A path as text that any file can hold, whatever bytes its name is made of."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def warn(text: str) -> None:

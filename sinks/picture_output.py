@@ -17,10 +17,14 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ConfigError, SinkError
+from pipeline.printable import encodable
+from pipeline.stream_names import cut as cut_text
 from pipeline.types import Detections, Image
 from sinks.annotate import Annotator
 from sinks.outputs import OutputFile, partial_path, write_error
 
+# What is added to a name ("-12.partial.jpg", "-objects") must still fit into the 255 bytes that a file's name may have.
+_LONGEST_BYTES = 180
 # Endings whose format OpenCV writes in colour; a copy of any other is PNG.
 _SUFFIXES = frozenset({".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -59,7 +63,7 @@ class PictureOutput:
             detections: in pixels of ``image``.
 
         Returns:
-            The copy's name, and for each object the name of its cut-out, or None where none is wanted.
+            The copy's name as ``encodable`` text, and for each object its cut-out's, or None where none is wanted.
 
         Raises:
             SinkError: a file can't be written.
@@ -72,7 +76,7 @@ class PictureOutput:
                 self._write(cut_out, cut(image, detections.xyxy[row].tolist()))
                 objects[row] = cut_out
         self._write(name, self._annotator.draw_detections(image, detections))
-        return name, objects
+        return encodable(name), [None if each is None else encodable(each) for each in objects]
 
     def _cut_out_names(self, stem: str, detections: Detections) -> list[str]:
         numbers: Counter[str] = Counter()
@@ -119,11 +123,11 @@ def copy_names(files: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     names = []
     for file in files:
-        stem = file.stem
+        stem = whole = cut_text(file.stem, _LONGEST_BYTES)
         for number in count(2):
             if stem.casefold() not in taken:
                 break
-            stem = f"{file.stem}-{number}"
+            stem = f"{whole}-{number}"
         taken.add(stem.casefold())
         suffix = file.suffix if file.suffix.lower() in _SUFFIXES else ".png"
         names.append(stem + suffix)
@@ -140,7 +144,7 @@ def cut(image: Image, box: Sequence[float]) -> Image:
 
 def safe_name(text: str) -> str:
     """A class name as part of a file name."""
-    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "object"
+    return cut_text(re.sub(r"[^\w.+-]+", "-", text).strip("-."), _LONGEST_BYTES) or "object"
 
 
 def _make_folder(folder: Path) -> None:

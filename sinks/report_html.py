@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ConfigError, SourceError
+from pipeline.pictures import read_picture
 from pipeline.types import Image
 from sinks.outputs import OutputFile, check_output
 from sinks.report_charts import crossings, curves, duration_text, histogram
@@ -54,7 +55,7 @@ def report_html(
         SinkError: the page can't be written.
     """
     check_output(output)
-    background = None if picture is None else _read_picture(picture)
+    background = None if picture is None else read_picture(picture)
     with connect(path) as connection:
         name = find_run(connection, run)
         streams = read_run(connection, name, stream=stream)
@@ -63,13 +64,6 @@ def report_html(
     page = _page(name, streams, background)
     with OutputFile(output) as file:
         file.write(page.encode())
-
-
-def _read_picture(path: str | os.PathLike[str]) -> Image:
-    picture: Any = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise SourceError(f"cannot read the picture {os.fspath(path)}: name a JPEG or PNG file")
-    return np.asarray(picture, np.uint8)
 
 
 def _page(run: str, streams: Sequence[StreamData], background: Image | None) -> str:

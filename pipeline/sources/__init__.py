@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from pathlib import Path
 from urllib.parse import unquote
 
 from pipeline.errors import ConfigError
 from pipeline.sources.file import VideoFile
-from pipeline.sources.folder import IMAGE_SUFFIXES, ImageFolder, is_pattern
+from pipeline.sources.folder import ImageFolder, is_images
 from pipeline.sources.live import NETWORK_SCHEMES, NetworkStream, Transport
 from pipeline.sources.pipe import PipeSource, RawVideo, is_pipe
 from pipeline.sources.uri import clean_name, has_scheme, redact, stream_name
@@ -119,7 +118,6 @@ def open_source(
                 raise ConfigError(f"{uri}: raw pictures ({pixel_format}) need their width, height and fps too")
             raw = RawVideo(width, height, float(fps), pixel_format)
         return PipeSource(path, stream=name, read_timeout_s=patience_s, raw=raw, threads=threads, reduce_to=reduce_to)
-    place = Path(path)
-    if place.is_dir() or place.suffix.lower() in IMAGE_SUFFIXES or (is_pattern(path) and not place.exists()):
+    if is_images(path):
         return ImageFolder(path, fps=1 if fps is None else fps, stream=name)
     return VideoFile(path, stream=name, threads=threads, reduce_to=reduce_to)

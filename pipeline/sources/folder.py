@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
+import os
 import re
+import stat
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
@@ -15,15 +18,31 @@ from types import MappingProxyType
 from typing import Self
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.pictures import read_picture
+from pipeline.picture_header import looks_like_picture
+from pipeline.pictures import RAW_SUFFIXES, read_picture
+from pipeline.printable import readable
 from pipeline.sources.uri import clean_name
 from pipeline.types import Frame, Image, SourceInfo
 
 logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".avif", ".bmp", ".dib", ".heic", ".heif", ".hif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pam"),
+        *(".pbm", ".pgm", ".pjpeg", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    }
 )
+"""What a single file is called that is taken for a picture without a look into it."""
+
+# In a folder of pictures these are pictures too; alone they are read as the videos that they may be. Those of the last
+# lines can't be read, and are named rather than passed over.
+_FOLDER_SUFFIXES = frozenset(
+    {
+        *(*IMAGE_SUFFIXES, ".apng", ".avifs", ".gif", ".heics", ".j2c", ".j2k", ".jpf", ".jpx"),
+        *(*RAW_SUFFIXES, ".exr", ".hdr", ".ico", ".jxl", ".jxr", ".pcx", ".pfm", ".psd", ".svg", ".tga"),
+    }
+)
+_BEGINNING = 32
 
 
 class ImageFolder:
@@ -33,8 +52,8 @@ class ImageFolder:
     ``failed["decode"]`` and named in the log; its time stays empty. Images may differ in size.
 
     Args:
-        path: a folder (its images, not those of folders in it), one image, or a pattern such as ``shots/*.jpg`` or
-            ``days/**/*.png``.
+        path: a folder (its images, whatever they are called, not those of folders in it), one image, or a pattern such
+            as ``shots/*.jpg`` or ``days/**/*.png``.
         fps: images per second of media time.
         stream: name of the stream; default: the folder's name.
 
@@ -55,7 +74,9 @@ class ImageFolder:
         pictures = self._pictures(files)
         first = next(pictures, None)
         if first is None:
-            raise SourceError(f"{self._uri}: none of its {len(files)} files is an image that can be read; check one")
+            raise SourceError(
+                f"{readable(self._uri)}: none of its {len(files)} files is an image that can be read; check one"
+            )
         self._info = SourceInfo(
             width=first.width,
             height=first.height,
@@ -109,15 +130,17 @@ class ImageFolder:
     def _pictures(self, files: list[Path]) -> Iterator[Frame]:
         index = 0
         for position, file in enumerate(files):
-            image = self._picture(file)
+            image = self._picture(file, alone=len(files) == 1)
             if image is not None:
                 yield Frame(image, index, float(position / self._fps), time.monotonic(), self._stream_name)
                 index += 1
 
-    def _picture(self, file: Path) -> Image | None:
+    def _picture(self, file: Path, *, alone: bool) -> Image | None:
         try:
             return read_picture(file)
         except SourceError as error:
+            if alone:
+                raise
             self._failed["decode"] += 1
             logger.warning("%s: %s; going on with the next", self._stream_name, error)
             return None
@@ -126,26 +149,92 @@ class ImageFolder:
 def find_images(path: str) -> list[Path]:
     """The files that ``path`` (folder, file or pattern) names, in natural order.
 
+    Of a folder these are the files that are called or begin as pictures do, also those that can't be read, so that
+    whoever reads them tells why. A folder that is called like a picture is named in the log.
+
     Raises:
         SourceNotFoundError: there is nothing there, or nothing matches.
-        SourceError: a folder without images.
+        SourceError: a folder without images, or one that can't be read.
     """
-    place = Path(path)
-    if place.is_dir():
-        files = [file for file in place.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+    name = readable(path)
+    mode = _mode(path, name)
+    if mode is not None and stat.S_ISDIR(mode):
+        files = _in_folder(path, name)
         if not files:
-            raise SourceError(f"{path}: is a folder without images; give a video file, or a folder of .jpg, .png, ...")
-    elif place.exists():
-        files = [place]
+            raise SourceError(f"{name}: is a folder without images; give a video file, or a folder of .jpg, .png, ...")
+    elif mode is not None or os.path.islink(path):  # noqa: PTH114 - without an error for a long name
+        files = [Path(path)]
     elif is_pattern(path):
-        files = [Path(name) for name in glob.glob(path, recursive=True) if Path(name).is_file()]  # noqa: PTH207
+        files = [found for found in map(Path, glob.glob(path, recursive=True)) if not _is_folder(found)]  # noqa: PTH207
         if not files:
             raise SourceNotFoundError(
-                f"{path}: no file matches this pattern; check the folder and quote the pattern in a shell"
+                f"{name}: no file matches this pattern; check the folder and quote the pattern in a shell"
             )
     else:
-        raise SourceNotFoundError(f"{path}: no such file or folder; check the path")
+        raise SourceNotFoundError(f"{name}: no such file or folder; check the path")
     return sorted(files, key=_natural_key)
+
+
+def is_images(path: str) -> bool:
+    """Whether ``path`` is for ``ImageFolder``: a folder, a file that is called like a picture, a pattern.
+
+    Raises:
+        SourceError: it can't be found out what is there, such as for a name that is too long.
+    """
+    if Path(path).suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    mode = _mode(path, readable(path))
+    return is_pattern(path) if mode is None else stat.S_ISDIR(mode)
+
+
+def _mode(path: str, name: str) -> int | None:
+    """Type and permissions of what is at ``path``; None where nothing is."""
+    try:
+        return Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the path
+        return None
+    except OSError as error:
+        if is_pattern(path):
+            return None
+        if error.errno == errno.ENAMETOOLONG:
+            raise SourceNotFoundError(f"{name}: no file has so long a name; check the path") from error
+        raise SourceError(f"{name}: can't be read ({error.strerror}); check its permissions") from error
+
+
+def _in_folder(path: str, name: str) -> list[Path]:
+    files = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                file = Path(entry.path)
+                if file.suffix.lower() not in _FOLDER_SUFFIXES:
+                    if _begins_as_picture(file):
+                        files.append(file)
+                elif _is_folder(file):
+                    logger.warning("%s: is a folder, not a picture; left out", readable(file))
+                else:
+                    files.append(file)
+    except OSError as error:
+        raise SourceError(f"{name}: the folder can't be read ({error.strerror}); check its permissions") from error
+    return files
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # what is wrong with it, whoever reads it tells
+        return False
+
+
+def _begins_as_picture(file: Path) -> bool:
+    """Whether a file is a picture by its first bytes, whatever it is called."""
+    try:
+        if not file.is_file():  # a pipe would keep its reader waiting
+            return False
+        with file.open("rb") as opened:
+            return looks_like_picture(opened.read(_BEGINNING))
+    except OSError:
+        return False
 
 
 def is_pattern(path: str) -> bool:

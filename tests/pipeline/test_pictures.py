@@ -177,7 +177,7 @@ def test_what_can_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("no picture")
     with pytest.raises(SourceError, match=r"a\.jpg: is no image that can be decoded"):
         read_picture(tmp_path / "a.jpg")
-    with pytest.raises(SourceError, match="picture: is no image"):
+    with pytest.raises(SourceError, match="picture: is empty"):
         read_picture(b"")
     whole = saved(PIL.Image.fromarray(scene(400, 600)), "PNG")
     with pytest.raises(SourceError, match="fifth: is damaged"):

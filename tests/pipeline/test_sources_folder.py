@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from pipeline.errors import SourceError, SourceNotFoundError
@@ -106,8 +108,10 @@ def test_a_broken_image_is_counted_and_named_and_keeps_its_time(
         frames = [(read_number(frame.image), frame.index, frame.pts_s) for frame in source]
         assert dict(source.failed) == {"decode": 2}
     assert frames == [(1, 0, 0.5), (2, 1, 1.0), (4, 2, 2.0)]
-    assert [record.message.count(".png: is no image") for record in caplog.records] == [1, 1]
-    assert "0.png" in caplog.text and "3.png" in caplog.text
+    assert [
+        words in record.message
+        for words, record in zip(["0.png: is empty", "3.png: is no image"], caplog.records, strict=True)
+    ] == [True, True]
 
 
 def test_what_can_not_be_opened(tmp_path: Path) -> None:
@@ -119,7 +123,86 @@ def test_what_can_not_be_opened(tmp_path: Path) -> None:
         open_source(str(tmp_path))
     assert not isinstance(raised.value, SourceNotFoundError)
     (tmp_path / "a.png").write_text("no")
-    with pytest.raises(SourceError, match="none of its 1 files is an image"):
+    with pytest.raises(SourceError, match="is no image that can be decoded"):
         open_source(str(tmp_path))
     with pytest.raises(ValueError, match="fps"):
         ImageFolder(tmp_path, fps=0)
+
+
+def test_every_picture_of_a_folder_is_read_or_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it is called; and nothing that is no file keeps anybody waiting."""
+    _write(tmp_path / "00.png", 0)
+    for number, name in enumerate(["01.jpg", "02", "03.dat", "04.txt"], 1):  # PNG under other names
+        (tmp_path / name).write_bytes(cv2.imencode(".png", draw_number(number))[1].tobytes())
+    for number, name in ((5, "05.jfif"), (6, "06.mpo"), (7, "07.dib")):
+        (tmp_path / name).write_bytes(
+            cv2.imencode(".bmp" if name.endswith("dib") else ".jpg", draw_number(number))[1].tobytes()
+        )
+    still = PIL.Image.fromarray(draw_number(8)[..., ::-1])
+    still.save(tmp_path / "08.gif", save_all=True, append_images=[PIL.Image.new("RGB", still.size)])
+    reasons = {
+        "10.png": b"no picture",
+        "11.jpg": (b"\0\0\0\x18ftypmp42" + bytes(99)),
+        "12.jpg": b"",
+        "13.svg": b"<svg/>",
+        "14.dng": b"II*\0" + bytes(99),
+        "15.png": cv2.imencode(".png", draw_number(3))[1].tobytes()[:90],
+    }
+    for name, data in reasons.items():
+        (tmp_path / name).write_bytes(data)
+    os.mkfifo(tmp_path / "16.jpg")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "17.jpg").symlink_to("nowhere")
+    (tmp_path / "18.jpg").mkdir()
+    (tmp_path / "notes.txt").write_text("P1 is no picture")
+    (tmp_path / "clip.mp4").write_bytes(reasons["11.jpg"])
+    with ImageFolder(tmp_path) as source:
+        frames = list(source)
+        assert dict(source.failed) == {"decode": 8}
+    assert [read_number(frame.image) for frame in frames] == list(range(9))
+    for number, reason in {
+        10: "is no image that can be decoded",
+        11: "is a video",
+        12: "is empty",
+        13: "is no image",
+        14: "is a camera's raw data",
+        15: "is damaged",
+        16: "a pipe or a device",
+        17: "a link to what is not there",
+        18: "is a folder",
+    }.items():
+        assert [reason in record.getMessage() for record in caplog.records if f"{number}." in record.getMessage()] == [
+            True
+        ], number
+
+
+def test_names_that_are_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "1.png").write_bytes(cv2.imencode(".png", draw_number(1))[1].tobytes())  # imwrite crashes on such a path
+    (folder / os.fsdecode(b"2\xff\n.png")).write_bytes(b"no")
+    with ImageFolder(folder) as source:
+        assert len(list(source)) == 1
+        assert source.stream == "caf"
+    (record,) = caplog.records
+    assert record.getMessage().count("2\\xff\\n.png: is no image") == 1
+    record.getMessage().encode()
+
+
+def test_a_name_that_is_too_long_is_one_line() -> None:
+    for name in ("a" * 300, "a" * 300 + ".jpg", "a/" * 3000):
+        with pytest.raises(SourceError) as raised:
+            open_source(name)
+        assert len(str(raised.value).splitlines()) == 1
+    with pytest.raises(SourceNotFoundError, match="no file matches"):
+        open_source("a" * 300 + "*")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything: run the tests as another user")
+def test_a_folder_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    _write(tmp_path / "shut" / "1.png", 1)
+    (tmp_path / "shut").chmod(0)
+    for path in (tmp_path / "shut", tmp_path / "shut" / "1.png"):
+        with pytest.raises(SourceError, match="permission"):
+            open_source(str(path))
+    (tmp_path / "shut").chmod(0o700)

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,33 @@ def test_another_engine_finds_the_same(folder: Path, tmp_path: Path) -> None:
     first, second = ([thing for entry in pictures for thing in entry["objects"]] for pictures in found)
     assert len(first) == len(second) >= 6
     np.testing.assert_allclose([thing["xyxy"] for thing in first], [thing["xyxy"] for thing in second], atol=0.1)
+
+
+def test_names_that_are_no_text(folder: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Every file of results can be read, each file is told of in a line, and copies have the very names."""
+    odd = [os.fsdecode(b"caf\xe9.png"), "a\nb.png", "\x1b[31mred.png", "[red]カメラ.png", "=1+1.png"]
+    for name in (*odd, "x" * 240 + ".png"):
+        (folder / name).write_bytes((folder / "sign 0.png").read_bytes())
+    (folder / os.fsdecode(b"br\xe9ken\n.png")).write_bytes(b"")
+    out, files = tmp_path / os.fsdecode(b"\xe9"), {kind: tmp_path / f"x.{kind}" for kind in ("json", "csv", "coco")}
+    words = [word for kind, path in files.items() for word in (f"--{kind}", path)]
+    assert detect(folder, "--output", out, "--extract", *words) == 0
+    said = capsysbinary.readouterr()
+    assert said.err.count(b"\n") == 1
+    assert b"br\\xe9ken\\n.png: is empty; copy it anew; left out" in said.err
+    assert b"copies: " in said.out
+    told = {Path(entry["file"]).name: entry for entry in json.loads(files["json"].read_bytes())["pictures"]}
+    assert {"caf\\xe9.png", "a\nb.png", "\x1b[31mred.png", "[red]カメラ.png", "=1+1.png"} <= set(told)
+    assert "br\\xe9ken\\n.png" in told["br\\xe9ken\n.png"]["error"]
+    assert told["caf\\xe9.png"]["annotated"] == "caf\\xe9.png"
+    written = sorted(path.name for path in out.glob("*.png"))
+    assert written == sorted([*(f"sign {number}.png" for number in range(6)), *odd, "x" * 180 + ".png"])
+    rows = list(csv.DictReader(files["csv"].open(newline="")))
+    assert {Path(row["file"]).name for row in rows} == set(told) - {"br\\xe9ken\n.png"}
+    assert len(json.loads(files["coco"].read_bytes())["images"]) == 12
+
+    assert detect(folder / odd[0], folder / odd[1]) == 0
+    said = capsysbinary.readouterr()
+    assert [line.count(b": ") for line in said.out.splitlines()] == [1, 1, 0]
+    assert detect(folder / ("y" * 300 + ".png")) == 2
+    assert capsysbinary.readouterr().err.count(b"\n") == 1

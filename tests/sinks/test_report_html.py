@@ -153,7 +153,7 @@ def test_a_picture_of_ones_own_and_mistakes(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "mine.png"), np.zeros((10, 20, 3), np.uint8))
     report_html(path, tmp_path / "report.html", stream="cam", picture=tmp_path / "mine.png", run=RUN[:5])
     assert (tmp_path / "report.html").read_text().count("data:image") == 1
-    with pytest.raises(SourceError, match="cannot read the picture"):
+    with pytest.raises(SourceError, match=r"no\.png: no such file"):
         report_html(path, tmp_path / "report.html", picture=tmp_path / "no.png")
     with pytest.raises(ConfigError, match="no stream 'nobody'"):
         report_html(path, tmp_path / "report.html", stream="nobody")
