@@ -84,8 +84,10 @@ class PacketDecoder:
             # An MPEG-TS flags whole packets too, next to a gap in its counters, as where two recordings were joined.
             believes_flags=not is_broadcast(container),
             frame_ticks=(frame_s or 0.0) / tick_s,
+            mpeg4=context.codec.canonical_name == "mpeg4",
         )
         self._tail = PacketTail(at_least=self._held_back)
+        self._newest: av.VideoFrame | None = None
         self.failed: Counter[str] = Counter()
         self.packets = 0
         self.give_up_after: int | None = None
@@ -110,6 +112,8 @@ class PacketDecoder:
                 self._ledger.refused(packet)
                 decoded = []
             yield from self._whole(decoded)
+            if self._live and not decoded:
+                yield from self._repeated(None)
         yield from self._flushed()
         self._ledger.close()
         self._account()
@@ -133,6 +137,7 @@ class PacketDecoder:
     def close(self) -> None:
         """Let go of the codec, whose threads end when nothing refers to it any more. ``failed`` stays."""
         self._tail.clear()
+        self._newest = None
         del self._stream, self._container
 
     def count_failed(self, frames: int, what: str) -> None:
@@ -176,6 +181,11 @@ class PacketDecoder:
                     return
 
     def _whole(self, decoded: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        for frame in self._received(decoded):
+            yield from self._with_repeats(frame)
+        self._account()
+
+    def _received(self, decoded: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         for frame in decoded:
             if self._live and not self._started:
                 self._ledger.start_from(frame)
@@ -184,7 +194,22 @@ class PacketDecoder:
                 yield frame
             else:
                 self._ledger.lost += 1
-        self._account()
+
+    def _with_repeats(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """The frame, behind those before it that are the same as the one before them."""
+        if frame.pts is not None:
+            yield from self._repeated(frame.pts)
+        self._newest = frame
+        yield frame
+
+    def _repeated(self, before: int | None) -> Iterator[av.VideoFrame]:
+        """The newest frame once more for each packet that said so; it is told by its timestamp alone."""
+        for pts in self._ledger.unchanged(before):
+            if self._newest is None:
+                self._ledger.lost += 1
+                continue
+            self._newest.pts, self._newest.dts = pts, None
+            yield self._newest
 
     def _account(self) -> None:
         if self._live and not self._started:
@@ -207,11 +232,14 @@ class PacketDecoder:
         except av.FFmpegError as error:
             logger.debug("%s: at the end: %s", self._name, error)
             decoded = []
-        frames = list(self._whole(decoded))
+        frames = list(self._received(decoded))
+        self._account()
         if self._ledger.waiting and self._tail.packets():
-            frames += self._whole(self._decoded_again(self._ledger.waiting))
+            frames += self._received(self._decoded_again(self._ledger.waiting))
             frames.sort(key=lambda frame: frame.pts or 0)
-        yield from frames
+        for frame in frames:
+            yield from self._with_repeats(frame)
+        yield from self._repeated(None)
 
     def _decoded_again(self, wanted: frozenset[int]) -> list[av.VideoFrame]:
         tail = self._tail.packets()

@@ -9,6 +9,8 @@ import av
 from av.packet import Packet
 
 _TAIL_BYTES = 64_000_000
+# A VOP that is not coded: type, time (seconds in unary, then up to 16 bits) and the marks between them.
+_MOST_NOT_CODED_BYTES = 8
 
 
 class PacketLedger:
@@ -22,13 +24,18 @@ class PacketLedger:
         pairs: False for codecs with packets that are never shown; then only errors count.
         believes_flags: whether a packet that the container calls corrupt makes a damaged frame.
         frame_ticks: nominal duration of a frame in the stream's ticks, to tell the second field of a frame.
+        mpeg4: MPEG-4 part 2, whose packets may say that nothing changed; decoders give no frame for those.
     """
 
-    def __init__(self, patience: int, *, pairs: bool, believes_flags: bool, frame_ticks: float) -> None:
+    def __init__(
+        self, patience: int, *, pairs: bool, believes_flags: bool, frame_ticks: float, mpeg4: bool = False
+    ) -> None:
         self._patience = patience
         self._pairs = pairs
         self._believes_flags = believes_flags
         self._frame_ticks = frame_ticks
+        self._mpeg4 = mpeg4
+        self._unchanged: set[int] = set()
         self._sent = 0
         self._waiting: dict[int, int] = {}
         self._damaged: set[int] = set()
@@ -43,6 +50,10 @@ class PacketLedger:
         """A packet goes into the decoder."""
         self._sent += 1
         if packet.pts is None or packet.is_discard:
+            return
+        if self._mpeg4 and is_not_coded(packet):
+            # It may also fill the place of a picture that came with the packet before ("packed"): then that comes out.
+            self._unchanged.add(packet.pts)
             return
         if self._pairs:
             self._waiting.setdefault(packet.pts, self._sent)
@@ -65,6 +76,7 @@ class PacketLedger:
         """A frame came out; returns whether it is whole."""
         if frame.pts is not None:
             self._waiting.pop(frame.pts, None)
+            self._unchanged.discard(frame.pts)
             if frame.interlaced_frame:
                 for pts in [pts for pts in self._waiting if 0 < pts - frame.pts < 0.75 * self._frame_ticks]:
                     del self._waiting[pts]
@@ -73,16 +85,42 @@ class PacketLedger:
             return False
         return not frame.is_corrupt
 
+    def unchanged(self, before: int | None = None) -> list[int]:
+        """Timestamps before that one (None: all) at which the picture stays, each once, in order."""
+        if not self._unchanged:
+            return []
+        due = sorted(pts for pts in self._unchanged if before is None or pts < before)
+        self._unchanged.difference_update(due)
+        return due
+
     def start_from(self, first: av.VideoFrame) -> None:
         """Forget what was lost before the first frame."""
         self.lost = 0
         if first.pts is not None:
             self._waiting = {pts: sent for pts, sent in self._waiting.items() if pts >= first.pts}
+            self._unchanged = {pts for pts in self._unchanged if pts > first.pts}
 
     def close(self) -> None:
         """The decoder is empty: what is still waiting is lost."""
         self.lost += len(self._waiting)
         self._waiting.clear()
+
+
+def is_not_coded(packet: Packet[av.VideoStream]) -> bool:
+    """Whether an MPEG-4 packet only says that the picture stays (ISO/IEC 14496-2, 6.2.5: ``vop_coded`` is 0).
+
+    After that bit comes nothing but the stuffing up to the next byte, a 0 and as many 1 as it takes, and perhaps whole
+    bytes of it.
+    """
+    if packet.size > 4 + _MOST_NOT_CODED_BYTES:
+        return False
+    _, start, picture = bytes(packet).rpartition(b"\0\0\1\xb6")
+    stuffed = picture.rstrip(b"\x7f")
+    if not start or not stuffed:
+        return False
+    bits = f"{int.from_bytes(stuffed, 'big'):0{8 * len(stuffed)}b}"
+    # The mark before ``vop_coded``, and that; before the stuffing, which may be a whole byte.
+    return bits.rstrip("1")[:-1].endswith("10") or (stuffed != picture and bits.endswith("10"))
 
 
 class PacketTail:
