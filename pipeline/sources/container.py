@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from types import MappingProxyType
 from typing import Self, TypeAlias
 
@@ -88,15 +89,15 @@ class ContainerSource:
             displays = DisplayReader(stream, crop_of(container, self._video), opaque=_is_opaque(container, self._video))
             self._converter = PictureConverter(reduce_to, displays)
             fps = None if self._by_arrival else frame_rate(self._video)
-            self._decoder = PacketDecoder(
-                container,
-                self._video,
+            self._make_decoder = partial(
+                PacketDecoder,
                 name=stream,
                 threads=threads,
                 live=live,
                 frame_s=float(1 / fps) if fps else None,
                 network=network,
             )
+            self._decoder = self._make_decoder(container, self._video)
             self._decoded = self._decoder.frames()
             self._first: av.VideoFrame | None = self._first_frame()
             self._info = self._describe(self._first, fps, live)
@@ -161,6 +162,10 @@ class ContainerSource:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def _following(self) -> av.container.InputContainer | None:
+        """Open the part of the source that begins where the one before it ended; None where there is none."""
+        return None
+
     def _at_end(self) -> None:
         """Called once when the container has been read to its end."""
 
@@ -187,10 +192,33 @@ class ContainerSource:
             first, self._first = self._first, None
             yield first, self._decoder.pixel_aspect
         try:
-            for picture in self._decoded:
-                yield picture, self._decoder.pixel_aspect
+            more = True
+            while more:
+                for picture in self._decoded:
+                    yield picture, self._decoder.pixel_aspect
+                more = self._go_on()
         except av.FFmpegError as error:
             problems.append(self._broken_off(error))
+
+    def _go_on(self) -> bool:
+        """Take up the next part of the source; False at its end, or where that part has no pictures."""
+        try:
+            container = self._following()
+            if container is None:
+                return False
+            self._decoded.close()
+            self._decoder.close()
+            self._container.close()
+            self._container = container
+            self._video = self._choose_stream()
+        except SourceError as error:
+            self._decoder.count_failed(1, f"can't go on where the stream changes: {error}")
+            return False
+        failed, self._decoder = self._decoder.failed, self._make_decoder(container, self._video)
+        self._decoder.failed = failed
+        self._decoded = self._decoder.frames()
+        logger.info("%s: goes on with %s", self._stream_name, self._video.codec_context.name)
+        return True
 
     def _live_time(self, timeline: Timeline, decoded: av.VideoFrame) -> float:
         if self._by_arrival:

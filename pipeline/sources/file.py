@@ -11,9 +11,11 @@ import av
 
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.transport import TransportPart, is_transport
 from pipeline.sources.uri import stream_name
 
 _OPEN_TIMEOUT_S = 60.0
+_HEAD_BYTES = 1024
 # Bytes of a packet: plain, with a time code (.m2ts), with error correction.
 _TRANSPORT_PACKETS = (188, 192, 204)
 
@@ -41,9 +43,29 @@ class VideoFile(ContainerSource):
     ) -> None:
         self._path = Path(path)
         shown = str(path)
-        self._size = _check(self._path, shown)
+        self._size, head = _check(self._path, shown)
+        self._file = self._path.open("rb", buffering=0) if is_transport(head) else None
+        self._part = TransportPart(self._file, seekable=True, name=shown) if self._file is not None else None
         name = stream or stream_name(shown)
-        super().__init__(_open(self._path, shown), stream=name, uri=shown, threads=threads, reduce_to=reduce_to)
+        try:
+            container = _open(self._path, shown, self._part)
+            super().__init__(container, stream=name, uri=shown, threads=threads, reduce_to=reduce_to)
+        except BaseException:
+            self._close_file()
+            raise
+
+    def close(self) -> None:
+        """Give back the decoder and the file."""
+        super().close()
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _following(self) -> av.container.InputContainer | None:
+        self._part = self._part.following() if self._part is not None else None
+        return _open(self._path, self._uri, self._part) if self._part is not None else None
 
     def _at_end(self) -> None:
         missing, cut = self._missing_frames()
@@ -72,14 +94,14 @@ class VideoFile(ContainerSource):
         return 1, f"the video ends after {got_s:.2f} s of the {promised_s:.2f} s that the file promises"
 
 
-def _check(path: Path, shown: str) -> int:
-    """The file's size in bytes; raises what is wrong with it in plain words."""
+def _check(path: Path, shown: str) -> tuple[int, bytes]:
+    """The file's size in bytes and its beginning; raises what is wrong with it in plain words."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise SourceError(f"{shown}: is a folder; give a video file, or a pattern such as {shown}/*.jpg for images")
         with path.open("rb") as file:
-            head = file.read(1)
+            head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
         raise SourceNotFoundError(f"{shown}: no such file; check the path") from None
     except PermissionError:
@@ -91,15 +113,15 @@ def _check(path: Path, shown: str) -> int:
         raise SourceError(f"{shown}: can't be read ({reason}); check the path and the disk") from error
     if not head:
         raise SourceError(f"{shown}: is empty (0 bytes); the copy or the recording did not finish")
-    return status.st_size
+    return status.st_size, head
 
 
-def _open(path: Path, shown: str) -> av.container.InputContainer:
+def _open(path: Path, shown: str, part: TransportPart | None) -> av.container.InputContainer:
     try:
         # "file:" keeps a name such as "a:b.mp4" from being taken for a protocol, and the whitelist keeps a playlist
         # that calls itself a video from reaching the network.
         return av.open(
-            f"file:{path}",
+            f"file:{path}" if part is None else part,
             "r",
             options=dict(OPEN_OPTIONS),
             container_options={"protocol_whitelist": "file"},

@@ -14,6 +14,7 @@ import av
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.transport import TransportPart
 from pipeline.sources.uri import stream_name
 from pipeline.upright import MAX_SIDE
 
@@ -88,6 +89,7 @@ class PipeSource(ContainerSource):
     ) -> None:
         shown = "standard input" if pipe == "-" else os.fspath(pipe) if not isinstance(pipe, int) else f"pipe {pipe}"
         self._reader = _PipeReader(pipe, shown, read_timeout_s)
+        self._part = TransportPart(self._reader)
         try:
             container = self._open(shown, raw)
             name = stream or ("stdin" if pipe == "-" else stream_name(shown))
@@ -106,7 +108,7 @@ class PipeSource(ContainerSource):
     def _open(self, shown: str, raw: RawVideo | None) -> av.container.InputContainer:
         try:
             return av.open(
-                self._reader,
+                self._part,
                 "r",
                 format="rawvideo" if raw else None,
                 options={**OPEN_OPTIONS, **(raw.options() if raw else {})},
@@ -120,6 +122,13 @@ class PipeSource(ContainerSource):
                 f"{shown}: what comes through it is not a video that can be read without seeking ({describe(error)}); "
                 "send MPEG-TS or Matroska"
             ) from error
+
+    def _following(self) -> av.container.InputContainer | None:
+        part = self._part.following()
+        if part is None:
+            return None
+        self._part = part
+        return self._open(self._uri, None)
 
     def _at_end(self) -> None:
         if self._reader.timed_out:
