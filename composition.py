@@ -27,12 +27,15 @@ from pipeline.motion_gate import MotionGate
 from pipeline.own_models import choose_model
 from pipeline.pace import EveryNth, LatencyPace, Pace
 from pipeline.predictive_pace import PredictivePace
+from pipeline.redaction import environment_variable
 from pipeline.region import Region
 from pipeline.reload import Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.sources import is_camera, open_source
+from pipeline.sources.live import connection_address
 from pipeline.sources.reconnect import ReconnectingSource
+from pipeline.sources.uri import has_scheme
 from pipeline.stream import Stream
 from pipeline.totals import LiveHistory
 from pipeline.track_classifier import TrackClassifier
@@ -212,6 +215,8 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) 
     )
     if not (settings.reconnect and is_camera(stream.source)):
         return connect()
+    if has_scheme(stream.source):
+        connection_address(stream.source, settings.username_env, settings.password_env)  # a mistake is told at once
     backoff = Backoff(cap_s=settings.longest_wait_s)
     return ReconnectingSource(connect, stream=stream.name, uri=stream.source, backoff=backoff)
 
@@ -299,7 +304,7 @@ def build_webhook(config: Config, url: str) -> WebhookSink:
     """The sink that posts events; its secret comes from the environment."""
     variable = config.webhook.secret_env
     if variable is not None and variable not in os.environ:
-        raise ConfigError(f"webhook.secret_env: the environment variable {variable} is not set")
+        raise ConfigError(f"webhook.secret_env: {environment_variable(variable)} is not set")
     return WebhookSink(
         url,
         secret=os.environ[variable] if variable is not None else None,

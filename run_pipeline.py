@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -20,11 +19,14 @@ import typer
 from rich.console import Console
 
 from composition import build_control, build_pipeline, build_reloader, detector_options, written_files
-from pipeline.config import Config, load_config, stream_name
+from pipeline.config import Config, load_config
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.own_models import choose_model
+from pipeline.plain_log import keep_tracebacks_plain, log_to_standard_error, print_error
 from pipeline.printable import readable
+from pipeline.redaction import redact
 from pipeline.signals import reloading_on_hangup, stopping_on_signals
+from pipeline.sources.uri import stream_name
 from sinks import (
     classify_command,
     detect_command,
@@ -257,12 +259,12 @@ def _usage(error: Exception) -> str:
     text: str = error.format_message() if hasattr(error, "format_message") else str(error)
     if text.startswith("Usage: "):
         return text
-    return f"error: {' '.join(text.split())} (--help tells more)"
+    return f"error: {redact(' '.join(text.split()))} (--help tells more)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_standard_error()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
@@ -274,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except CallbackError as error:
         if error.__cause__ is not None:
-            traceback.print_exception(error.__cause__)
+            print_error(error.__cause__)
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
     except PipelineError as error:
@@ -304,4 +306,5 @@ def _exit(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    keep_tracebacks_plain()
     _exit(main())

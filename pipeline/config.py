@@ -8,7 +8,6 @@ line. Later wins: the file, then ``key.path=value`` overrides, then the options 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -48,7 +47,8 @@ from pipeline.config_sections import (
 from pipeline.errors import ConfigError
 from pipeline.own_models import ModelFiles
 from pipeline.printable import encodable, readable
-from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name, plain_name
+from pipeline.sources.uri import stream_name
+from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name
 
 
 def _stream_name(value: str) -> str:
@@ -130,17 +130,6 @@ class Config(StreamSettings):
             resolved.append(ResolvedStream.model_construct(name=name, source=stream.source, **own))
         _refuse_shared_files(resolved)
         return tuple(resolved)
-
-
-def stream_name(source: str) -> str:
-    """A name for a stream that was given none: the file's name or the address, without what names may not hold.
-
-    >>> stream_name("clips/traffic mini.mp4")
-    'traffic-mini'
-    """
-    address = re.sub(r"^[a-z]+://([^/]*@)?", "", source)
-    stem = Path(address.split("?")[0]).stem
-    return plain_name(stem) or "stream"
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> Config:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import ConfigError
+from pipeline.redaction import redact_address, redact_data, redact_parameter
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
@@ -34,8 +35,6 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-# Greedy, since passwords may hold a / or an @; hiding a piece of a path in a message does no harm.
-_CREDENTIALS = re.compile(r"(?<=://)[^\s\"]*@")
 _STANDARD_TAG = re.compile(r"tag:yaml\.org,2002:(?:str|seq|map)")
 
 
@@ -124,15 +123,14 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = _UNPRINTABLE.sub("?", part).replace("\n", " ")
+            name = _UNPRINTABLE.sub("?", redact_address(part)).replace("\n", " ")
             text += f".{name}" if text else name
     return text
 
 
 def show(value: object) -> str:
     """A value as YAML would write it, on one line, cut to a readable length, without a URL's credentials."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    text = _CREDENTIALS.sub("***@", _UNPRINTABLE.sub("?", text))
+    text = _UNPRINTABLE.sub("?", json.dumps(redact_data(value), ensure_ascii=False, default=str))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -179,7 +177,7 @@ def apply_override(document: Document, text: str) -> None:
     """Put the value of ``key.path=value``, read as YAML, over the document's; what is wrong joins its problems."""
     key, separator, value = text.partition("=")
     path = tuple(part.strip() for part in key.split("."))
-    label = f"--set {show(text)[1:-1]}"
+    label = f"--set {show(key)[1:-1]}{separator}{show(redact_parameter(key, value))[1:-1]}"
     try:
         if not separator or not all(path):
             raise ConfigError(f"{label}: expected key.path=value, such as model.confidence=0.4")

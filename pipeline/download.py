@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError
+from pipeline.redaction import redact_address
 
 if TYPE_CHECKING:
     import requests
@@ -101,7 +102,7 @@ def _fetch(url: str, file: IO[bytes], size: int, sha256: str, progress: Progress
         except requests.RequestException:
             if file.tell() <= had or attempt == _MOST_ATTEMPTS - 1:
                 raise
-            logger.info("%s: broke off at %d of %d bytes; going on", url, file.tell(), size)
+            logger.info("%s: broke off at %d of %d bytes; going on", redact_address(url), file.tell(), size)
     if file.seek(0, os.SEEK_END) != size:
         raise _NotTheFileError  # it ends early, and not because a connection broke
     if _digest(file).startswith(sha256):

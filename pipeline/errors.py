@@ -9,7 +9,8 @@
     └── CallbackError (RuntimeError)       1   the user's own code raised
 
 Each is also a built-in kind, so that code which knows nothing of Sightline can catch it. Each message is one line that
-says what was wrong, where, and what to do. Anything else that escapes is a bug in Sightline.
+says what was wrong, where, and what to do, and holds no user name and no password. Anything else that escapes is a bug
+in Sightline.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.printable import readable_lines
+from pipeline.redaction import redact
 
 
 class PipelineError(Exception):
     """Base of all errors raised on purpose; ``exit_code`` is what the command line exits with."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redact(each) if isinstance(each, str) else each for each in args))
 
     def __str__(self) -> str:
         """The message as any terminal, log and event can take it, whatever the names in it are made of."""

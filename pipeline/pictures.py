@@ -30,6 +30,7 @@ from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.heif import open_heif
 from pipeline.picture_header import HEADER_BYTES, read_header
 from pipeline.printable import readable
+from pipeline.redaction import redact_missing_path
 from pipeline.types import Image
 from pipeline.upright import MAX_PIXELS, MAX_SIDE, UPRIGHT, too_large
 
@@ -184,7 +185,7 @@ def _read_file(path: Path) -> bytes:
     except FileNotFoundError as error:
         if path.is_symlink():
             raise SourceNotFoundError(f"{name}: is a link to what is not there; check where it leads") from error
-        raise SourceNotFoundError(f"{name}: no such file; check the path") from error
+        raise SourceNotFoundError(f"{redact_missing_path(name)}: no such file; check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = getattr(error, "strerror", None) or str(error)
         advice = _ADVICE.get(getattr(error, "errno", None) or 0, "check its permissions")

@@ -16,6 +16,7 @@ from pipeline.events import (
 from pipeline.events import Ledger as Counts
 from pipeline.ledger import Ledger
 from pipeline.printable import encodable
+from pipeline.redaction import redact
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason
 from pipeline.timing import Durations
@@ -112,7 +113,7 @@ class StreamEvents:
             stream=self._stream,
             pts_s=media_s,
             reason=reason,
-            error=encodable(str(error)) if error is not None else None,
+            error=redact(encodable(str(error))) if error is not None else None,
             ledger=counts,
         )
 

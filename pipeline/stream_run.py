@@ -17,6 +17,7 @@ from pipeline.look import Part
 from pipeline.pace import EveryNth
 from pipeline.printable import encodable
 from pipeline.producer import Producer
+from pipeline.redaction import redact
 from pipeline.report import ObjectCounts, StreamReport
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
@@ -274,7 +275,7 @@ class StreamRun:
             sinks=self._own.lost(),
             latency=self.latency.report() if self.live else None,
             sink_latency={name: latency.report() for name, latency in self._own.latency().items()} if self.live else {},
-            error=encodable(str(self._error)) if self._error is not None else None,
+            error=redact(encodable(str(self._error))) if self._error is not None else None,
         )
 
     @property

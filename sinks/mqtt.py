@@ -12,10 +12,11 @@ import threading
 from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
-from pipeline.errors import SinkError
+from pipeline.addresses import parse_address
+from pipeline.errors import ConfigError, SinkError
 from pipeline.events import Event, encode_json, event_type
+from pipeline.redaction import redact_address
 from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
@@ -248,21 +249,19 @@ class _Address:
     """Where the broker is. ``str()`` of it holds no user and no password."""
 
     def __init__(self, url: str) -> None:
-        expected = "expected mqtt://HOST:PORT, or mqtts://"
         try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise SinkError(f"mqtt: this is no URL; {expected}") from None
-        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise SinkError(f"mqtt: {expected}, got {parts.scheme or 'no scheme'}://{parts.hostname or ''}{parts.path}")
+            parts = parse_address(url)
+            host, port = parts.host_and_port()
+        except ConfigError as error:
+            raise SinkError(f"mqtt: {error}") from None
+        if parts.scheme not in {"mqtt", "mqtts"} or not host or parts.tail.strip("/"):
+            raise SinkError(f"mqtt: expected mqtt://HOST:PORT, or mqtts://, got {redact_address(url)}")
         self.secure = parts.scheme == "mqtts"
-        self.host = parts.hostname
+        self.host = host
         self.port = port or (8883 if self.secure else 1883)
-        self.user = unquote(parts.username) if parts.username else None
-        self.password = unquote(parts.password) if parts.password else None
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        self._shown = f"{parts.scheme}://{host}:{self.port}"
+        self.user = parts.user.decode(errors="replace") if parts.user else None
+        self.password = parts.password or None
+        self._shown = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def __str__(self) -> str:
         return self._shown

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
-import http.client
 import logging
 import os
 import random
-import socket
-import ssl
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import SinkError
 from pipeline.events import Event, encode_json
@@ -23,6 +17,7 @@ from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
 from sinks.spool import Batch, Spool
+from sinks.webhook_target import WebhookTarget
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +76,7 @@ class WebhookSink(Sink):
     ) -> None:
         if min(batch_s, batch_events, max_spool_mb, timeout_s, retry_most_s) <= 0 or linger_s < 0:
             raise ValueError("batch_s, batch_events, max_spool_mb, timeout_s, retry_most_s: expected more than 0")
-        self._target = _Target(url, headers or {}, secret, timeout_s)
+        self._target = WebhookTarget(url, headers or {}, secret, timeout_s)
         self._folder = Path(spool)
         self._kinds = event_kinds(types)
         self._batch_s = batch_s
@@ -218,81 +213,6 @@ class WebhookSink(Sink):
             return False
         spool.done(batch)
         return True
-
-
-class _Target:
-    """A server, and how to post to it. ``str()`` of it holds no password and no query."""
-
-    def __init__(self, url: str, headers: Mapping[str, str], secret: str | None, timeout_s: float) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise SinkError("webhook: this is no URL; expected https://HOST/PATH") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise SinkError(f"webhook: expected an http or https URL with a host, got {parts.scheme or 'no scheme'}")
-        if not f"{parts.path}{parts.query}".isascii() or " " in f"{parts.path}{parts.query}":
-            raise SinkError("webhook: the URL holds characters that must be written as %XX")
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, port
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self._shown = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
-        self._headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "Sightline",
-            "Connection": "close",
-            **headers,
-        }
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-            self._headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
-        for name, value in self._headers.items():
-            if not f"{name}{value}".isprintable() or not f"{name}{value}".isascii():
-                raise SinkError(f"webhook: the header {name!r} must be printable ASCII")
-        self._secret = secret.encode() if secret is not None else None
-        self._timeout_s = timeout_s
-        self._connection: http.client.HTTPConnection | None = None
-        self.trouble = ""
-
-    def __str__(self) -> str:
-        return self._shown
-
-    def post(self, body: bytes, name: str) -> int | None:
-        """Send a body; returns the status, or None when the server did not answer. ``trouble`` tells why it failed."""
-        headers = {**self._headers, "Idempotency-Key": f'"{name}"'}
-        if self._secret is not None:
-            digest = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
-            headers["X-Sightline-Signature"] = f"sha256={digest}"
-        connection = self._connect()
-        self._connection = connection
-        try:
-            connection.request("POST", self._path, body, headers)
-            status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
-            self.trouble = f"{str(error) or type(error).__name__}"
-            return None
-        finally:
-            self._connection = None
-            connection.close()
-        self.trouble = f"the server answers {status}"
-        return status
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._secure:
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=context)
-        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
-
-    def abort(self) -> None:
-        """Break off what ``post`` is doing in another thread."""
-        connection = self._connection
-        sock = connection.sock if connection is not None else None
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it has just come to its end by itself
 
 
 def _safe(run: str) -> str:

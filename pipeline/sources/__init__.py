@@ -10,6 +10,7 @@ from fractions import Fraction
 from urllib.parse import unquote
 
 from pipeline.errors import ConfigError
+from pipeline.redaction import redact_address
 from pipeline.sources.file import VideoFile
 from pipeline.sources.folder import ImageFolder, is_images
 from pipeline.sources.live import NETWORK_SCHEMES, NetworkStream, Transport
@@ -107,7 +108,7 @@ def open_source(
         )
     if scheme and scheme != "file":
         raise ConfigError(
-            f"{redact(uri)}: can't read {scheme}:// addresses; give a file, a folder, '-', webcam:0, rtsp:// or http://"
+            f"{redact_address(uri)}: can't read {scheme}:// addresses; give a file, a folder, '-', webcam:0, rtsp:// or http://"
         )
     path = unquote(uri.partition("://")[2]) if scheme else uri
     if path == "-" or is_pipe(path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from pipeline.errors import SourceError, SourceNotFoundError
+from pipeline.redaction import redact_missing_path
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
 from pipeline.sources.transport import TransportPart, is_transport
 from pipeline.sources.uri import stream_name
@@ -103,7 +104,7 @@ def _check(path: Path, shown: str) -> tuple[int, bytes]:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
-        raise SourceNotFoundError(f"{shown}: no such file; check the path") from None
+        raise SourceNotFoundError(f"{redact_missing_path(shown)}: no such file; check the path") from None
     except PermissionError:
         raise SourceError(f"{shown}: no permission to read it; change its permissions or run as its owner") from None
     except SourceError:

@@ -21,6 +21,7 @@ from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.picture_header import looks_like_picture
 from pipeline.pictures import RAW_SUFFIXES, read_picture
 from pipeline.printable import readable
+from pipeline.redaction import redact_missing_path
 from pipeline.sources.uri import clean_name
 from pipeline.types import Frame, Image, SourceInfo
 
@@ -168,10 +169,11 @@ def find_images(path: str) -> list[Path]:
         files = [found for found in map(Path, glob.glob(path, recursive=True)) if not _is_folder(found)]  # noqa: PTH207
         if not files:
             raise SourceNotFoundError(
-                f"{name}: no file matches this pattern; check the folder and quote the pattern in a shell"
+                f"{redact_missing_path(name)}: no file matches this pattern; check the folder and quote the pattern in "
+                "a shell"
             )
     else:
-        raise SourceNotFoundError(f"{name}: no such file or folder; check the path")
+        raise SourceNotFoundError(f"{redact_missing_path(name)}: no such file or folder; check the path")
     return sorted(files, key=_natural_key)
 
 

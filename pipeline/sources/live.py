@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from typing import Literal, get_args
-from urllib.parse import quote
 
 import av
 
+from pipeline.addresses import Address, parse_address
 from pipeline.errors import ConfigError, SourceError
+from pipeline.redaction import environment_variable, redact_address
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
-from pipeline.sources.uri import redact, stream_name
+from pipeline.sources.uri import stream_name
 
 Transport = Literal["tcp", "udp"]
 
@@ -19,6 +20,9 @@ NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https"})
 # What a stream may lead to: a playlist from the network must not open local files.
 _RTSP_PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls"
 _HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,data"
+# What FFmpeg keeps of "user:password" and of what follows the host; it would cut off the rest and be refused.
+_LONGEST_LOGIN = {"rtsp": 127, "rtsps": 127, "http": 1023, "https": 1023}
+_LONGEST_PATH = {"rtsp": 2047, "rtsps": 2047, "http": 4095, "https": 4095}
 
 
 class NetworkStream(ContainerSource):
@@ -41,7 +45,8 @@ class NetworkStream(ContainerSource):
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:
-        ConfigError: an environment variable is not set, or ``uri`` or ``transport`` is of an unknown kind.
+        ConfigError: an environment variable is not set, ``uri`` or ``transport`` is of an unknown kind, nobody can tell
+            where the password in ``uri`` ends, or it is longer than FFmpeg passes on.
         SourceError: no connection, no permission, no video, or nothing came in time. No message, ``info`` or log line
             holds user name or password.
     """
@@ -59,7 +64,7 @@ class NetworkStream(ContainerSource):
         threads: int = 0,
         reduce_to: int | None = None,
     ) -> None:
-        shown = redact(uri)
+        shown = redact_address(uri)
         scheme = uri.partition("://")[0].lower()
         if scheme not in NETWORK_SCHEMES:
             raise ConfigError(f"{shown}: expected one of {', '.join(sorted(NETWORK_SCHEMES))}")
@@ -67,7 +72,7 @@ class NetworkStream(ContainerSource):
             raise ConfigError(f"transport: expected tcp or udp, got {transport!r}")
         self._read_timeout_s = read_timeout_s
         container = _open(
-            _with_credentials(uri, username_env, password_env),
+            connection_address(uri, username_env, password_env).encoded,
             shown,
             _options(scheme, transport),
             (open_timeout_s, read_timeout_s),
@@ -108,24 +113,34 @@ def _options(scheme: str, transport: Transport) -> dict[str, str]:
     return {"protocol_whitelist": _HTTP_PROTOCOLS}
 
 
-def _with_credentials(uri: str, username_env: str | None, password_env: str | None) -> str:
-    if username_env is None and password_env is None:
-        return uri
-    username = _from_environment(username_env) if username_env is not None else ""
-    password = _from_environment(password_env) if password_env is not None else ""
-    scheme, _, rest = uri.partition("://")
-    authority, slash, path = rest.partition("/")
-    in_uri, _, host = authority.rpartition("@")
-    old_username, _, old_password = in_uri.partition(":")
-    user = quote(username, safe="") or old_username
-    secret = quote(password, safe="") or old_password
-    return f"{scheme}://{user}:{secret}@{host}{slash}{path}"
+def connection_address(uri: str, username_env: str | None = None, password_env: str | None = None) -> Address:
+    """What is connected to: the address, with user name and password from environment variables over its own.
+
+    Raises:
+        ConfigError: a variable is not set, nobody can tell where the address's password ends, or a part is longer than
+            FFmpeg can keep.
+    """
+    user, password = (None if name is None else _from_environment(name) for name in (username_env, password_env))
+    address = parse_address(uri).with_login(user, password)
+    path = len(address.tail.encode(errors="replace"))
+    if address.scheme in _LONGEST_PATH and path > _LONGEST_PATH[address.scheme]:
+        raise ConfigError(
+            f"{address.scheme}://{address.host}: path and parameters take {path} characters; FFmpeg passes on "
+            f"{_LONGEST_PATH[address.scheme]} in {address.scheme}; shorten them"
+        )
+    longest = _LONGEST_LOGIN.get(address.scheme)
+    if longest is not None and len(address.login) > longest:
+        raise ConfigError(
+            f"{redact_address(uri)}: user name and password take {len(address.login)} characters, with the colon and "
+            f"three for each that must be written as %XX; FFmpeg passes on {longest} in {address.scheme}; shorten them"
+        )
+    return address
 
 
-def _from_environment(name: str) -> str:
-    value = os.environ.get(name, "")
+def _from_environment(name: str) -> bytes:
+    value = os.environb.get(name.encode(errors="surrogateescape"), b"")
     if not value:
-        raise ConfigError(f"environment variable {name}: is not set; it should hold a camera's user name or password")
+        raise ConfigError(f"{environment_variable(name)}: is not set; it should hold a camera's user name or password")
     return value
 
 

@@ -20,7 +20,8 @@ from typing import Self
 
 from pipeline.backoff import Backoff
 from pipeline.errors import SourceError
-from pipeline.sources.uri import clean_name, redact
+from pipeline.redaction import redact, redact_address
+from pipeline.sources.uri import clean_name
 from pipeline.types import Frame, Source, SourceInfo
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class ReconnectingSource:
     ) -> None:
         self._open_source = open_source
         self._stream = clean_name(stream)
-        self._uri = redact(uri)
+        self._uri = redact_address(uri)
         self._backoff = backoff or Backoff()
         self._settled_s = settled_s
         self._generator = generator or random.Random()

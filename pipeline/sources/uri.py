@@ -1,42 +1,42 @@
-"""Addresses of sources: what may be shown of them, and the stream names made from them."""
+"""The stream names that are made from addresses and paths."""
 
 from __future__ import annotations
 
 import re
 from pathlib import PurePath
 
-# Credentials reach to the last "@": a password may hold "@", "/" and "?" where its owner did not encode them. That also
-# cuts an "@" in the path behind a port number, which no rule can tell from a password; cutting too much is the safer
-# mistake.
-_USER_INFO = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s:@]*:\S*@)(?:\S*@)?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SECRET_PARAMETERS = re.compile(
-    r"(?i)([?&;/_](?:[a-z_-]*(?:password|passwd|token|secret|signature|api_?key)|pwd|pass|auth|key|sig|user|username|usr)=)[^&;#/\s]*"
-)
+from pipeline.redaction import has_scheme, redact, redact_address
+from pipeline.stream_names import plain_name
+
+__all__ = ["clean_name", "has_scheme", "redact", "stream_name"]
 
 
-def redact(uri: str) -> str:
-    """``uri`` without user name, password and secret-looking query parameters; also for texts that contain URIs.
+def stream_name(source: str) -> str:
+    """A name for a stream that was given none: letters and digits of any script, "_" and "-", and no password.
 
-    >>> redact("rtsp://admin:secret@10.0.0.7/stream?token=abc&channel=1")
-    'rtsp://10.0.0.7/stream?token=***&channel=1'
+    Of a file it is the name without its ending; of an address the last part of the path, where that is a plain word, or
+    the host and what may be shown of the last part.
+
+    >>> stream_name("clips/traffic mini.mp4"), stream_name("rtsp://admin:secret@10.0.0.7:554/stream1?x=1")
+    ('traffic-mini', 'stream1')
+    >>> stream_name("rtsp://10.0.0.7/user=admin&password=secret&channel=2")
+    '10-0-0-7-channel-2'
     """
-    return _SECRET_PARAMETERS.sub(r"\1***", _USER_INFO.sub("", uri))
+    if not has_scheme(source):
+        return _name(PurePath(redact(source)).stem)
+    place = redact_address(source).partition("://")[2]
+    host, _, path = place.partition("/")
+    host = re.split(r"[?#]", re.sub(r":\d*$", "", host))[0]
+    path = path.rstrip("/")
+    if "=" in path.partition("?")[0]:
+        shown = [part for part in re.split(r"[/&;?]", path) if "=" in part and "***" not in part]
+        return _name("-".join([host, *shown]))
+    last = path.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return _name(PurePath(last).stem if last and "***" not in last else host)
 
 
-def has_scheme(uri: str) -> bool:
-    """Whether ``uri`` is of the form ``scheme://...``, not a path."""
-    return _SCHEME.match(uri) is not None
-
-
-def stream_name(uri: str) -> str:
-    """A name for the stream from its address: a file's stem, a URL's host and path; without "/" and white space."""
-    if has_scheme(uri):
-        shown = re.split(r"[?#]", redact(uri), maxsplit=1)[0]
-        text = _SCHEME.sub("", shown)
-    else:
-        text = PurePath(uri).stem
-    return clean_name(text) or "stream"
+def _name(text: str) -> str:
+    return plain_name(text) or "stream"
 
 
 def clean_name(text: str) -> str:

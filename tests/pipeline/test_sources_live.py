@@ -39,7 +39,7 @@ SECRET = "s3cr3t"
         ("rtsp://admin:1/s3cr3t?@host/a", "rtsp://host/a"),
         ("http://h/v.mjpg?user=admin&password=s3cr3t&x=1", "http://h/v.mjpg?user=***&password=***&x=1"),
         ("rtsp://h:554/user=admin_password=s3cr3t_channel=1_stream=0.sdp", "rtsp://h:554/user=***"),
-        ("https://h/a?access_token=s3cr3t#x", "https://h/a?access_token=***#x"),
+        ("https://h/a?access_token=s3cr3t#x", "https://h/a?access_token=***"),
         ("can't open rtsp://u:s3cr3t@h/a twice", "can't open rtsp://h/a twice"),
         ("clips/a@b:c.mp4", "clips/a@b:c.mp4"),
     ],
@@ -62,10 +62,10 @@ def test_no_password_shows_whatever_it_is_made_of(password: str, path: str) -> N
     ("uri", "name"),
     [
         ("clips/front door.mp4", "front-door"),
-        ("/a/b/.hidden", ".hidden"),
-        ("rtsp://admin:s3cr3t@10.0.0.7:554/Streaming/Channels/101", "10.0.0.7:554-Streaming-Channels-101"),
-        ("http://cam/video.mjpg?token=s3cr3t", "cam-video.mjpg"),
-        ("C:\\clips\\a b.mp4", "C:-clips-a-b"),
+        ("/a/b/.hidden", "hidden"),
+        ("rtsp://admin:s3cr3t@10.0.0.7:554/Streaming/Channels/101", "101"),
+        ("http://cam/video.mjpg?token=s3cr3t", "video"),
+        ("C:\\clips\\a b.mp4", "C-clips-a-b"),
     ],
 )
 def test_names_made_from_addresses(uri: str, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import os
@@ -11,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,74 +33,11 @@ from sinks.mqtt import MqttSink
 from sinks.mqtt_topics import Topics
 from tests.sinks.feed_parts import RUN, WALL, updated
 from tests.sinks.feed_runs import recorded_run
+from tests.sinks.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener, free_port
 
 paho: Any = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'sightline[mqtt]'")
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto: apt-get install mosquitto")
+needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason=NO_BROKER)
 INFO = SourceInfo(width=64, height=48)
-
-
-class Broker:
-    """mosquitto on a port of loopback."""
-
-    def __init__(self, folder: Path, port: int, *lines: str) -> None:
-        self.port = port
-        config = folder / "mosquitto.conf"
-        # Otherwise a broker that root starts becomes another user, who can't read the test's files.
-        user = getpass.getuser()
-        text = [f"user {user}", f"listener {port} 127.0.0.1", *(lines or ["allow_anonymous true"]), "persistence false"]
-        config.write_text("\n".join(text) + "\n")
-        assert MOSQUITTO is not None
-        self._process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except ConnectionRefusedError:
-                threading.Event().wait(0.05)
-        raise AssertionError("mosquitto did not start")
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-
-
-class Listener:
-    """Subscribes to everything and keeps the newest message of each topic."""
-
-    def __init__(self, port: int, login: tuple[str, str] | None = None) -> None:
-        self.values: dict[str, str] = {}
-        self.all: list[tuple[str, str, bool]] = []
-        self.changed = threading.Condition()
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        if login is not None:
-            self._client.username_pw_set(*login)
-        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
-        self._client.on_message = self._on_message
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def _on_message(self, client: Any, _: Any, message: Any) -> None:
-        with self.changed:
-            self.values[message.topic] = message.payload.decode()
-            self.all.append((message.topic, message.payload.decode(), message.retain))
-            self.changed.notify_all()
-
-    def wait_for(self, topic: str, value: str) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.values.get(topic) == value, 20), (topic, self.values)
-
-    def stop(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @pytest.fixture
