@@ -46,6 +46,7 @@ class PacketDecoder:
     Attributes:
         failed: frames that were there but could not be decoded whole, under ``"decode"``.
         packets: packets read so far.
+        first_packet: what the first of them holds.
         give_up_after: packets after which to end instead of looking further for a first frame, or None.
         start_tick: the earliest timestamp so far, also of a packet that could not be decoded, in the stream's ticks.
         end_tick: the latest end of a packet so far, in the stream's ticks.
@@ -90,6 +91,7 @@ class PacketDecoder:
         self._newest: av.VideoFrame | None = None
         self.failed: Counter[str] = Counter()
         self.packets = 0
+        self.first_packet = b""
         self.give_up_after: int | None = None
         self.start_tick: int | None = None
         self.end_tick: int | None = None
@@ -157,6 +159,8 @@ class PacketDecoder:
                         continue
                     errors = 0
                     self.packets += 1
+                    if self.packets == 1:
+                        self.first_packet = bytes(packet)
                     if self.give_up_after is not None and self.packets > self.give_up_after:
                         return
                     if packet.pts is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Literal, get_args
 
 import av
@@ -12,6 +13,7 @@ from pipeline.addresses import Address, parse_address
 from pipeline.errors import ConfigError, SourceError
 from pipeline.redaction import environment_variable, redact_address
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.mjpeg import MULTIPART, UnknownFormatError, is_whole, open_guessed, open_raw
 from pipeline.sources.uri import stream_name
 
 Transport = Literal["tcp", "udp"]
@@ -71,14 +73,14 @@ class NetworkStream(ContainerSource):
         if transport not in get_args(Transport):
             raise ConfigError(f"transport: expected tcp or udp, got {transport!r}")
         self._read_timeout_s = read_timeout_s
-        container = _open(
-            connection_address(uri, username_env, password_env).encoded,
-            shown,
-            _options(scheme, transport),
-            (open_timeout_s, read_timeout_s),
-        )
-        super().__init__(
-            container,
+        address = connection_address(uri, username_env, password_env).encoded
+        timeout_s = (open_timeout_s, read_timeout_s)
+
+        def open_as(form: str | None, options: dict[str, str]) -> av.container.InputContainer:
+            return _open(address, shown, {**_options(scheme, transport), **options}, timeout_s, form)
+
+        read = partial(
+            super().__init__,
             stream=stream or stream_name(uri),
             uri=shown,
             threads=threads,
@@ -86,6 +88,23 @@ class NetworkStream(ContainerSource):
             live=True if scheme.startswith("rtsp") else None,
             network=True,
         )
+        if scheme.startswith("rtsp"):
+            read(open_as(None, {}))
+            return
+        container = open_guessed(open_as)
+        if container.format.name != MULTIPART:
+            read(container)
+            return
+        try:
+            read(container)
+        except SourceError:
+            if self._decoder.packets:
+                raise
+            read(open_raw(open_as))
+        else:
+            if not is_whole(self._decoder.first_packet):
+                self.close()
+                read(open_raw(open_as))
 
     def _at_end(self) -> None:
         if self._info.live:
@@ -144,13 +163,16 @@ def _from_environment(name: str) -> bytes:
     return value
 
 
-def _open(uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float, float]) -> av.container.InputContainer:
+def _open(
+    uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float, float], form: str | None
+) -> av.container.InputContainer:
     began_s = time.monotonic()
     problems: list[SourceError] = []
     try:
         return av.open(
             uri,
             "r",
+            format=form,
             options={**OPEN_OPTIONS, **options},
             metadata_errors="replace",
             timeout=timeout_s,
@@ -159,7 +181,9 @@ def _open(uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float,
         # A protocol that is interrupted in the middle of an answer often calls it invalid.
         timed_out = isinstance(error, av.ExitError | av.TimeoutError) or time.monotonic() - began_s >= timeout_s[0]
         late = f"no video within {timeout_s[0]:g} s; check that the camera is on and reachable, or allow more time"
-        problems.append(SourceError(f"{shown}: {late if timed_out else _reason(error)}"))
+        unknown = isinstance(error, av.InvalidDataError | av.ArgumentError) and not timed_out
+        kind = UnknownFormatError if unknown else SourceError
+        problems.append(kind(f"{shown}: {late if timed_out else _reason(error)}"))
     # Raised outside the handler: FFmpeg's error holds the address with its password and must not come along.
     raise problems.pop()
 
@@ -171,6 +195,6 @@ def _reason(error: av.FFmpegError) -> str:
         return "the server has nothing at this path; check the path"
     if isinstance(error, av.ConnectionRefusedError):
         return "connection refused; check host and port, and that the camera is on"
-    if isinstance(error, av.InvalidDataError):
+    if isinstance(error, av.InvalidDataError | av.ArgumentError):
         return "what it sends is not a video; check the address"
     return f"can't be opened ({describe(error)}); check the address and the network"
