@@ -19,6 +19,7 @@ from pipeline.backoff import Backoff
 from pipeline.classifier import Classifier
 from pipeline.classifier_models import read_names
 from pipeline.config import Config, ResolvedStream
+from pipeline.configured_files import configured_files, stream_files
 from pipeline.detectors import create_detector, reduced_side
 from pipeline.errors import ConfigError
 from pipeline.homography import Homography
@@ -32,10 +33,11 @@ from pipeline.region import Region
 from pipeline.reload import Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
+from pipeline.run_files import RunFiles
 from pipeline.sources import is_camera, open_source
 from pipeline.sources.live import connection_address
 from pipeline.sources.reconnect import ReconnectingSource
-from pipeline.sources.uri import has_scheme
+from pipeline.sources.uri import has_scheme, local_path
 from pipeline.stream import Stream
 from pipeline.totals import LiveHistory
 from pipeline.track_classifier import TrackClassifier
@@ -48,7 +50,7 @@ from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
 from sinks.mqtt import MqttSink
-from sinks.outputs import check_output
+from sinks.outputs import check_output, written_file
 from sinks.overlays import CountOverlay
 from sinks.parquet_store import ParquetStore
 from sinks.segments import SegmentedMp4Sink
@@ -64,8 +66,13 @@ from trackers.filters import make_filters
 FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "streams", *ResolvedStream.model_fields))
 
 
-def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
+def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) -> Pipeline:
     """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
+
+    Args:
+        config: what to build.
+        progress: show a progress bar.
+        path: of the configuration, which is not to be written over.
 
     Raises:
         PipelineError: of the kind that describes what can't be used.
@@ -79,6 +86,9 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
         streams = [build_stream(config, stream, chosen, stack) for stream in described]
         progress = progress and not any(stream.source.info.live for stream in streams)
         shared = build_shared_sinks(config, progress=progress)
+        report = [written_file("the report", config.output.report)] if config.output.report is not None else []
+        files: dict[str, Any] = {"reads": configured_files(config, chosen, path), "writes": report}
+        RunFiles(shared, streams=streams, **files).check()
         if config.output.report is not None:
             check_output(config.output.report)
         if config.control is not None:
@@ -94,6 +104,7 @@ def build_pipeline(config: Config, *, progress: bool) -> Pipeline:
             streams,
             detector,
             sinks=shared,
+            **files,
             batch=model.batch,
             max_wait_s=model.max_wait_ms / 1000,
             queue=max(config.queues.frames, model.batch),
@@ -181,6 +192,7 @@ def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: Ex
             "live": live,
             "homography": Homography(**dict(stream.homography)) if stream.homography else None,
         },
+        reads=stream_files(stream),
     )
 
 
@@ -271,8 +283,8 @@ def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory,
             annotate=annotator,
             threads=threads,
         )
-    source = stream.source.removeprefix("file://")
-    audio_from = source if output.audio and Path(source).is_file() else None
+    source = local_path(stream.source)
+    audio_from = source if output.audio and source is not None and Path(source).is_file() else None
     return Mp4Sink(path, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=source, threads=threads)
 
 

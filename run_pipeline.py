@@ -175,13 +175,13 @@ def run(
         "events": {"endpoint": events},
         "callbacks": callbacks,
     }
-    _run(lambda: load_config(config, override or (), options), quiet=quiet)
+    _run(lambda: load_config(config, override or (), options), path=config, quiet=quiet)
 
 
-def _run(read: Callable[[], Config], *, quiet: bool) -> None:
+def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read()
-    pipeline = build_pipeline(config, progress=not quiet)
+    pipeline = build_pipeline(config, progress=not quiet, path=path)
     reloader = build_reloader(pipeline, config, read)
     try:
         with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:

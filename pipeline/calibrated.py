@@ -21,6 +21,7 @@ import numpy as np
 
 from pipeline.cache_files import read_limited, write_whole
 from pipeline.errors import ConfigError, ModelError
+from pipeline.files import FolderFiles, OutputFiles
 from pipeline.models import cache_folder
 from pipeline.openvino_core import openvino_core
 from pipeline.weights import ConvolutionParameters
@@ -78,6 +79,12 @@ def weights_digest(network: Network, parameters: Sequence[ConvolutionParameters]
 def record_path(network: Network, digest: str) -> Path:
     """Where the record of a network with those weights is, or would be."""
     return _folder() / f"{_stem(network.name, digest)}.json"
+
+
+def calibrated_files() -> OutputFiles:
+    """What ``save`` may write."""
+    part = FolderFiles(_folder(), re.compile(r".*\.(json|xml|bin)"), "model.xml")
+    return OutputFiles("the calibrated network", _folder(), (), (part,))
 
 
 def save(record: Record, description: bytes, numbers: bytes) -> Path:

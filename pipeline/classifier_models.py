@@ -131,6 +131,16 @@ def cached_classifier_weights(model: ClassifierModel) -> Path:
     return cache_folder() / model.url.rpartition("/")[2]
 
 
+def local_classifier_weights(name: str) -> Path | None:
+    """The published weights of a classifier, where this machine has them; looks nowhere else.
+
+    Raises:
+        ConfigError: no classifier of that name.
+    """
+    path = cached_classifier_weights(find_classifier(name))
+    return path if path.is_file() else None
+
+
 def is_published(model: ClassifierModel, path: Path) -> bool:
     """Whether the file is there and has the MD5 that Keras states; says so in the log where it is there but has not."""
     if not path.is_file():

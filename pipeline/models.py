@@ -199,6 +199,14 @@ def catalogue(own: Iterable[Model] = ()) -> list[ModelStatus]:
     return [_status(model) for model in (*_CATALOGUE.values(), *own)]
 
 
+def local_weights(model: Model) -> Path | None:
+    """The file of a model's weights, where this machine has it; looks nowhere else."""
+    if model.weights is None and model.file is None:
+        return None
+    status = _status(model)
+    return None if status.where == "missing" else status.path
+
+
 def find_weights(model: str | Model, path: str | Path | None = None) -> Path:
     """The file that holds a model's weights; downloads it where it has to.
 

@@ -42,6 +42,10 @@ class RunningPipeline(Protocol):
         """End a stream; nothing happens where it has ended."""
         ...
 
+    def check(self, streams: Sequence[Stream]) -> None:
+        """Raise ``ConfigError`` if a file that one of these writes is another file of the run."""
+        ...
+
     def replace(self, stream: Stream) -> None:
         """End the stream of that name, if it runs, and begin this one in its place."""
         ...
@@ -140,6 +144,7 @@ class Reloader(Generic[Description]):
                 built.append(stream)
                 for sink in stream.sinks:
                     sink.check()
+            self._pipeline.check(built)
         except BaseException:
             for stream in built:
                 stream.source.close()

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 
 from pipeline.engines import Engine
 from pipeline.errors import ConfigError
+from pipeline.files import InputFiles, OutputFiles
 from pipeline.intake import Arrival, Intake, StreamEnd
 from pipeline.look_ahead import Look, LookAhead
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
+from pipeline.run_files import RunFiles
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
@@ -39,6 +41,7 @@ class Pipeline:
         streams: one or several, each with a source, tracker, filters and sinks of its own.
         detector: finds objects in all of them; never closed here, so it can serve the next run too.
         sinks: outputs that all streams share. Like a stream's own, those that may stall get a thread each.
+        reads, writes: files of the run besides those of its streams and sinks; no output may be a file that is read.
         batch: most frames handed to the detector at once.
         max_wait_s: how long to wait for a batch to fill; 0 takes what is there.
         queue: decoded frames of a file that may wait for the detector.
@@ -56,6 +59,8 @@ class Pipeline:
         detector: Detector,
         *,
         sinks: Sequence[Sink] = (),
+        reads: Sequence[InputFiles] = (),
+        writes: Sequence[OutputFiles] = (),
         batch: int = 4,
         max_wait_s: float = 0.0,
         queue: int = 16,
@@ -79,6 +84,7 @@ class Pipeline:
         self._limit = batch if self.live else max(batch, queue)
         self._looks = LookAhead(detector, batch=batch, ahead=not self.live, timings=self._timings)
         self._shared = SinkGroup(sinks, live=self.live, capacity=sink_queue, timings=self._timings)
+        self._files = RunFiles(sinks, reads=reads, writes=writes)
         self._running: dict[str, StreamRun] = {}
         self._ended: dict[str, StreamReport] = {}
         self._errors: list[BaseException] = []
@@ -111,6 +117,17 @@ class Pipeline:
         if not self._intake.call(lambda: self._replace(stream)):
             stream.source.close()
 
+    def check(self, streams: Sequence[Stream] = ()) -> None:
+        """Look for outputs that would destroy a file of the run, or each other. For any thread.
+
+        Args:
+            streams: to be added to those of the run, or to take the place of those of their names.
+
+        Raises:
+            ConfigError: there are some; nothing has been written.
+        """
+        self._files.check(streams)
+
     def status(self) -> list[StreamStatus]:
         """How each running stream is doing; for any thread."""
         return [run.status() for run in list(self._running.values())]
@@ -126,6 +143,7 @@ class Pipeline:
         begun_s = time.monotonic()
         error: BaseException | None = None
         try:
+            self.check()
             self._shared.check()
             for run in self._running.values():
                 run.check()
@@ -153,6 +171,7 @@ class Pipeline:
         if run.name in self._running:
             raise ValueError(f"two streams are called {run.name}")
         self._running[run.name] = run
+        self._files.add(stream)
         return run
 
     def _replace(self, stream: Stream) -> None:

@@ -16,6 +16,7 @@ from time import monotonic
 from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
 from pipeline.errors import SinkError
 from pipeline.events import Event
+from pipeline.files import OutputFiles
 from pipeline.timing import Durations, Timings
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 
@@ -110,6 +111,10 @@ class SinkWorker(Sink):
     def check(self) -> None:
         """The sink's own check, in this thread."""
         self._sink.check()
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The sink's own files."""
+        return self._sink.files(stream)
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Queue the sink's ``open``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import events
+from pipeline.files import InputFiles
 from pipeline.ledger import Rates
 from pipeline.pace import Pace
 from pipeline.region import Region
@@ -32,6 +33,7 @@ class Stream:
         duration_s: stop after this much media time; None for all of it.
         classify: names each track once by a second network, which gives ``track.classified``.
         analytics: keyword arguments of ``StreamAnalytics``, such as ``zones`` and ``lines``.
+        reads: files it reads besides the one that its source names, so that no output takes their place.
     """
 
     source: Source
@@ -43,6 +45,7 @@ class Stream:
     duration_s: float | None = None
     classify: TrackClassifier | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
+    reads: Sequence[InputFiles] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pipeline.frame import Image as Image
 
 if TYPE_CHECKING:
     from pipeline.events import Event
+    from pipeline.files import OutputFiles
 
 Float32Array = NDArray[np.float32]
 Int32Array = NDArray[np.int32]
@@ -322,6 +323,13 @@ class Sink:
 
         Called for every sink, perhaps more than once, before the first frame is read and before anything is written.
         """
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """What it writes, replaces or deletes on behalf of a stream of that name; asked before ``open``.
+
+        Whatever is left out here may destroy a file that the run reads: see ``pipeline.files``.
+        """
+        return ()
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """A stream starts."""

@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from pipeline.classifier import Classifier
-from pipeline.classifier_models import classifier_names, read_names
+from pipeline.classifier_models import classifier_names, local_classifier_weights, read_names
 from pipeline.errors import SourceError
+from pipeline.files import read_files, refuse_conflicts
 from pipeline.picture_batches import BrokenPicture, classify_pictures
 from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
-from sinks.detect_command import check_results, count_of, find_pictures, warn
+from pipeline.sources.local_files import picture_files
+from sinks.detect_command import count_of, find_pictures, warn
 from sinks.options import EXIT_INTERRUPTED, BatchOption, JsonOption, QuietOption, StrictOption
 from sinks.picture_results import ClassifiedRecord, JsonResults, PictureClass, in_order
 from sinks.terminal import PictureProgress
@@ -48,7 +50,11 @@ def classify_command(
     files = find_pictures(pictures)
     class_names = read_names(names) if names is not None else None
     results = JsonResults(json, files=files, class_names=class_names or (), model=model) if json is not None else None
-    check_results([results] if results is not None else [], files)
+    if results is not None:
+        read = [("the weights of the classifier", path) for path in (weights, local_classifier_weights(model))]
+        read.append(("the file of class names", names))
+        refuse_conflicts((*picture_files(files, pictures), *read_files(read)), [results.files()])
+        results.check()
     classifier = Classifier(model, weights=weights, names=class_names, batch_size=batch)
     began_s, done, broken = time.monotonic(), 0, 0
     stop: list[bool] = []

@@ -16,14 +16,17 @@ import typer
 
 from pipeline.classes import class_ids
 from pipeline.config import load_config
+from pipeline.configured_files import configured_files
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, SourceError
+from pipeline.files import read_files, refuse_conflicts
 from pipeline.models import DEFAULT_MODEL
 from pipeline.own_models import choose_model
 from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.folder import find_images
+from pipeline.sources.local_files import picture_files
 from pipeline.types import Detections, Detector
 from sinks.options import (
     EXIT_INTERRUPTED,
@@ -92,7 +95,8 @@ def detect_command(
     if extract and output is None:
         raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
     files = find_pictures(pictures)
-    chosen = choose_model(model or DEFAULT_MODEL, load_config(config).own_models() if config is not None else None)
+    settings = load_config(config)
+    chosen = choose_model(model or DEFAULT_MODEL, settings.own_models())
     class_names = chosen.class_names
     wanted = class_ids(kept, class_names) if (kept := names(classes)) else None
     results: list[PictureResults] = [
@@ -100,14 +104,19 @@ def detect_command(
         for kind, path in ((JsonResults, json), (CsvResults, csv), (CocoResults, coco))
         if path is not None
     ]
-    check_results(results, files)
     copies = PictureOutput(output, files, class_names, extract=extract) if output is not None else None
-    detector = create_detector(
-        chosen, weights=weights, input_size=input_size, engine=engine, precision=precision, confidence=confidence,
-        iou=iou, batch_size=batch,
-    )  # fmt: skip
-    job = _Job(files, detector, class_names, wanted, copies, results, strict=strict, batch=batch, quiet=quiet)
-    job.run()
+    read = read_files([("the weights of the model", weights)])
+    read = (*picture_files(files, pictures), *configured_files(settings, chosen, config), *read)
+    refuse_conflicts(read, [*([copies.files()] if copies is not None else []), *(result.files() for result in results)])
+    for result in results:
+        result.check()
+    with copies or nullcontext():
+        detector = create_detector(
+            chosen, weights=weights, input_size=input_size, engine=engine, precision=precision, confidence=confidence,
+            iou=iou, batch_size=batch,
+        )  # fmt: skip
+        job = _Job(files, detector, class_names, wanted, copies, results, strict=strict, batch=batch, quiet=quiet)
+        job.run()
 
 
 def find_pictures(named: Sequence[str]) -> list[Path]:
@@ -121,25 +130,6 @@ def find_pictures(named: Sequence[str]) -> list[Path]:
     for path in (path for name in named for path in find_images(name)):
         files.setdefault(path.resolve(), path)
     return list(files.values())
-
-
-def check_results(results: Sequence[PictureResults], files: Sequence[Path]) -> None:
-    """Find out before anything is read whether the files of results can be written.
-
-    Raises:
-        SinkError: one can't be written.
-        ConfigError: two are the same, or one is among the pictures.
-    """
-    inputs = {file.resolve() for file in files}
-    seen: set[Path] = set()
-    for result in results:
-        result.check()
-        path = result.path.resolve()
-        if path in inputs:
-            raise ConfigError(f"{result.path}: is one of the pictures given and is not written over; name another file")
-        if path in seen:
-            raise ConfigError(f"{result.path}: is named for two kinds of results; name two files")
-        seen.add(path)
 
 
 @dataclass(slots=True)

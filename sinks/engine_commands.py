@@ -36,13 +36,19 @@ def calibrate_command(
     It is calibrated with frames spread over the video, compared with float32 on others of it, and kept in the cache
     folder for these weights.
     """
+    from pipeline.calibrated import calibrated_files
     from pipeline.calibration import calibrate
     from pipeline.config import load_config
+    from pipeline.configured_files import configured_files
+    from pipeline.files import refuse_conflicts
     from pipeline.own_models import choose_model
     from pipeline.sources import open_source
+    from pipeline.sources.local_files import source_files
 
     settings = load_config(config, (), {"model": {"name": model, "weights": weights, "input_size": input_size}})
     chosen = choose_model(settings.model.name, settings.own_models())
+    read = (*source_files(video, "VIDEO"), *configured_files(settings, chosen, config))
+    refuse_conflicts(read, [calibrated_files()])
     with open_source(video) as source:
         done = calibrate(
             (frame.image for frame in _beginning(source, seconds)),

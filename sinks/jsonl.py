@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 
 from pipeline.errors import ConfigError
 from pipeline.events import EVENT_TYPES, Event, encode_json
+from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo
-from sinks.outputs import OutputFile, check_output, is_stream
+from sinks.outputs import OutputFile, check_output, is_stream, written_file
 
 _TYPE_NAMES = {str(kind.__struct_config__.tag): kind for kind in EVENT_TYPES}
 
@@ -38,6 +39,10 @@ class JsonlSink(Sink):
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written."""
         check_output(self.path)
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The file, and its partial name."""
+        return [written_file("the events", self.path)]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Start the file with the first stream."""

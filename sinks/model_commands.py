@@ -15,14 +15,16 @@ from pipeline.classifier_models import (
     is_published,
 )
 from pipeline.config import load_config
+from pipeline.configured_files import configured_files
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import Model, catalogue, fetch, find_model
+from pipeline.files import read_files, refuse_conflicts
+from pipeline.models import DEFAULT_MODEL, Model, catalogue, fetch, find_model
 from pipeline.own_models import ModelFiles, choose_model, own_model
 from pipeline.weights.formats import format_to_write, read_weights, weights_format, write_weights
 from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
 from sinks.options import OwnModelsOption
-from sinks.outputs import check_output, commit, partial_path, write_error
+from sinks.outputs import check_output, commit, partial_path, write_error, written_file
 
 
 def list_command(config: OwnModelsOption = None) -> None:
@@ -68,8 +70,9 @@ def convert_command(
     check_output(output)
     if not source.is_file():
         raise ConfigError(f"{source}: there is no such file; check the path given as IN.")
-    if output.exists() and output.samefile(source):
-        raise ConfigError(f"{output}: is the file to read as well; give another name.")
+    read = read_files([("the file to read", source)])
+    named = configured_files(load_config(config), find_model(DEFAULT_MODEL), config)
+    refuse_conflicts((*read, *named), [written_file("the weights", output)])
     kind = weights_format(source)
     candidates = [choose_model(model, _own(config))] if model is not None else _convertible()
     chosen, network, parameters = _read(source, candidates)

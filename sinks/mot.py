@@ -12,8 +12,9 @@ import os
 from collections.abc import Sequence
 
 from pipeline.errors import SinkError
+from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
-from sinks.outputs import OutputFile, check_output, is_stream
+from sinks.outputs import OutputFile, check_output, is_stream, written_file
 
 
 class MotSink(Sink):
@@ -36,6 +37,10 @@ class MotSink(Sink):
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written."""
         check_output(self.path)
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The file, and its partial name, if it is the stream's."""
+        return [written_file("the tracks", self.path)] if self._stream in (None, stream) else []
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Start the file with its stream.

@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SinkError
+from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
-from sinks.outputs import check_output, partial_path
+from sinks.outputs import check_output, partial_path, written_file
 from sinks.picture_track import PictureTrack
-from sinks.recording import Recording
+from sinks.recording import Recording, finishing_path
 from sinks.resample import limited
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,12 @@ class Mp4Sink(Sink):
             for name in (self.path, unfinished):
                 if source is not None and name.exists() and Path(source).exists() and name.samefile(source):
                     raise SinkError(f"cannot write {self.path}: {name} is the input; choose another name")
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The file, and the names it has until it is complete, if it is the stream's."""
+        if self._stream not in (None, stream):
+            return []
+        return [written_file("the video", self.path, finishing_path(self.path))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """A stream starts; it is recorded if it is the chosen one. The file is made with its first frame.

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.errors import SinkError
+from pipeline.files import OutputFiles
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,20 @@ def partial_path(path: str | os.PathLike[str]) -> Path:
     if _special(_mode(path)):
         return Path(path)
     return target.with_name(f"{target.stem}.partial{target.suffix}")
+
+
+def written_file(what: str, path: str | os.PathLike[str], *also: Path) -> OutputFiles:
+    """What ``Sink.files`` says of a file that is written by the rules of this module.
+
+    Args:
+        what: it is, to end a sentence that begins with "cannot write".
+        path: the final name.
+        also: further names on the way to it.
+    """
+    try:
+        return OutputFiles(what, Path(path), (Path(path), partial_path(path), *also))
+    except SinkError:
+        return OutputFiles(what, Path(path))  # nothing can be written there, which check_output tells
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:

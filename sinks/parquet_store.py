@@ -21,6 +21,7 @@ import msgspec
 
 from pipeline.errors import SinkError
 from pipeline.events import Event, encode_json
+from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
@@ -91,6 +92,12 @@ class ParquetStore(Sink):
             raise SinkError(f"cannot keep events in {self.folder}: {folder} is no folder; create it first")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise SinkError(f"cannot keep events in {self.folder}: no permission to write; choose another place")
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The journals and Parquet files of the folder: old ones are deleted."""
+        names = re.compile(r"events-\d{8}T\d{12}Z-\d+(\.journal|(\.partial)?\.parquet)")
+        part = FolderFiles(self.folder, names, "events-20260101T000000000000Z-1.parquet")
+        return [OutputFiles("the store of events", self.folder, (self.folder,), (part,))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Make the folder, and complete what a killed run left."""

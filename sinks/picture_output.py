@@ -2,7 +2,7 @@
 
 ``DIR/NAME.jpg`` is the copy of a picture called ``NAME.jpg``; ``DIR/NAME-objects/person-1.jpg`` is the person found in
 it with the best score. Of two pictures whose names differ in nothing but folder or ending, the second is called
-``NAME-2``. A picture that was given is never written over.
+``NAME-2``. What `PictureOutput.files` says is written must not be among the pictures given.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
 
-from pipeline.errors import ConfigError, SinkError
+from pipeline.errors import SinkError
+from pipeline.files import FolderFiles, OutputFiles
 from pipeline.printable import encodable
 from pipeline.stream_names import cut as cut_text
 from pipeline.types import Detections, Image
@@ -27,20 +29,18 @@ from sinks.outputs import OutputFile, partial_path, write_error
 _LONGEST_BYTES = 180
 # Endings whose format OpenCV writes in colour; a copy of any other is PNG.
 _SUFFIXES = frozenset({".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# An object's file name ends in its number; the name of its class comes before that.
+_CUT_OUT = re.compile(r".+-\d+(\.partial)?\.jpg")
 
 
 class PictureOutput:
-    """Writes what belongs to one picture after another. One thread at a time may use it.
+    """Writes what belongs to one picture after another, as a context manager. One thread at a time may use it.
 
     Args:
-        folder: where; made if it is not there.
+        folder: where; made when the work begins, if it is not there.
         files: the pictures, in order.
         class_names: of the detector.
         extract: cut out the objects, too.
-
-    Raises:
-        ConfigError: a copy would take the place of one of the pictures.
-        SinkError: the folder can't be made.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], class_names: Sequence[str], *, extract: bool) -> None:
@@ -49,10 +49,26 @@ class PictureOutput:
         self._extract = extract
         self._annotator = Annotator(class_names, show_ids=False, trail_s=0)
         self._names = copy_names(files)
-        self._inputs = {file.resolve() for file in files}
-        for name in self._names:
-            self._check(folder / name)
-        _make_folder(folder)
+
+    def files(self) -> OutputFiles:
+        """The copies, and whatever is called like an object that was cut out of one of them."""
+        copies = [self.folder / name for name in self._names]
+        copies += [partial_path(copy) for copy in copies]
+        folders = (self.folder / f"{Path(name).stem}-objects" for name in self._names if self._extract)
+        cut_outs = tuple(FolderFiles(folder, _CUT_OUT, "person-1.jpg") for folder in folders)
+        return OutputFiles("the copies", self.folder, (self.folder, *copies), cut_outs)
+
+    def __enter__(self) -> Self:
+        """Make the folder.
+
+        Raises:
+            SinkError: it can't be made.
+        """
+        _make_folder(self.folder)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Nothing is left to do."""
 
     def save(self, index: int, image: Image, detections: Detections) -> tuple[str, list[str | None]]:
         """Write the copy of a picture, and its objects; the names of both, relative to the folder.
@@ -87,14 +103,8 @@ class PictureOutput:
             names.append(f"{stem}-objects/{label}-{numbers[label]}.jpg")
         return names
 
-    def _check(self, path: Path) -> None:
-        if path.resolve() in self._inputs or partial_path(path) in self._inputs:
-            raise ConfigError(f"{path}: is one of the pictures given and is not written over; name another folder")
-
     def _write(self, name: str, image: Image) -> None:
-        path = self.folder / name
-        self._check(path)
-        write_picture(path, image)
+        write_picture(self.folder / name, image)
 
 
 def write_picture(path: Path, image: Image) -> None:

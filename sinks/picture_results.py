@@ -16,9 +16,10 @@ from typing import TypeVar
 
 import msgspec
 
+from pipeline.files import OutputFiles
 from pipeline.models import COCO_CLASS_NAMES
 from sinks.csv_text import csv_text
-from sinks.outputs import OutputFile, check_output
+from sinks.outputs import OutputFile, check_output, written_file
 
 _T = TypeVar("_T")
 
@@ -90,7 +91,7 @@ class PictureResults:
         model: its name.
     """
 
-    suffixes: tuple[str, ...] = ()
+    what = "the results"
 
     def __init__(
         self, path: str | os.PathLike[str], *, files: Sequence[Path], class_names: Sequence[str], model: str
@@ -105,6 +106,10 @@ class PictureResults:
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written."""
         check_output(self.path)
+
+    def files(self) -> OutputFiles:
+        """The file, and its partial name."""
+        return written_file(self.what, self.path)
 
     def open(self) -> None:
         """Begin the file."""
@@ -147,6 +152,8 @@ class JsonResults(PictureResults):
     """``{"model": ..., "pictures": [{"file", "width", "height", "objects": [{"class", "score", "xyxy"}]}]}``; a picture
     that could not be read has ``error`` instead."""
 
+    what = "the results in JSON"
+
     def _head(self) -> bytes:
         return b'{"model": ' + msgspec.json.encode(self._model) + b', "pictures": ['
 
@@ -173,6 +180,8 @@ class CsvResults(PictureResults):
     """A row for each object: file, width, height, class, score, left, top, right, bottom. Pictures in which nothing was
     found, and those that could not be read, have none. Texts are written as ``sinks.csv_text`` says."""
 
+    what = "the results in CSV"
+
     _COLUMNS = ("file", "width", "height", "class", "score", "left", "top", "right", "bottom")
 
     def _head(self) -> bytes:
@@ -194,6 +203,8 @@ class CocoResults(PictureResults):
     a number of its own, and otherwise the place of the file among those given, from 1. A picture that could not be read
     is left out.
     """
+
+    what = "the results in COCO's format"
 
     def open(self) -> None:
         """Begin the file."""

@@ -43,6 +43,12 @@ _BT601_MATRIX = 6
 _BT709 = 1
 
 
+def finishing_path(path: str | os.PathLike[str]) -> Path:
+    """Where the final file is made, before it takes its name: ``demo.partial.finishing.mp4``."""
+    partial = partial_path(path)
+    return partial.with_name(f"{partial.stem}.finishing.mp4")
+
+
 class Recording:
     """Encodes pictures of one size at whole ticks of ``1 / fps`` seconds.
 
@@ -138,7 +144,7 @@ class Recording:
             SinkError: the disk is full, or another failure. The partial file is kept, and the message names it.
         """
         self._complete()
-        finished = self.partial.with_name(f"{self.partial.stem}.finishing.mp4")
+        finished = finishing_path(self.path)
         try:
             _remux(self.partial, finished, audio_from, self.duration_s)
             commit(finished, self.path)

@@ -19,12 +19,14 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ConfigError, SourceError
+from pipeline.files import InputFiles, refuse_conflicts
 from pipeline.pictures import read_picture
 from pipeline.types import Image
-from sinks.outputs import OutputFile, check_output
+from sinks.outputs import OutputFile, check_output, written_file
 from sinks.report_charts import crossings, curves, duration_text, histogram
 from sinks.report_data import StreamData, read_run
 from sinks.store_query import connect, find_run
+from sinks.store_schema import store_files
 
 _TEMPLATE = Path(__file__).with_name("report_template.html")
 _COLOURS = 8
@@ -50,10 +52,14 @@ def report_html(
         picture: an image to draw the heat map over, instead of the stream's first frame that the store kept.
 
     Raises:
-        ConfigError: there is no such run or stream.
+        ConfigError: there is no such run or stream, or the page would replace the store or the picture.
         SourceError: the store or the picture can't be read.
         SinkError: the page can't be written.
     """
+    reads = [InputFiles("the store", store_files(Path(path)))]
+    if picture is not None:
+        reads.append(InputFiles("the picture to draw on", (Path(picture),)))
+    refuse_conflicts(reads, [written_file("the page", output)])
     check_output(output)
     background = None if picture is None else read_picture(picture)
     with connect(path) as connection:

@@ -25,6 +25,14 @@ def segment_path(folder: Path, prefix: str, start_s: float) -> Path:
     return folder / f"{prefix}-{datetime.fromtimestamp(start_s, UTC):{_TIME}}.mp4"
 
 
+def segment_names(prefix: str) -> re.Pattern[str]:
+    """What files are named by that hold segments, whole or in the making. Those that were set aside count as well."""
+    return re.compile(
+        re.escape(prefix)
+        + r"-(?P<start>\d{8}T\d{6}Z)(?P<partial>\.partial(?P<copy>\.finishing)?(-\d{8}T\d{6}Z(-\d+)?)?)?\.mp4"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentFile:
     """A segment, or what a crash left of one.
@@ -69,9 +77,7 @@ class Retention:
     ) -> None:
         self._folder = folder
         self._prefix = prefix
-        self._name = re.compile(
-            re.escape(prefix) + r"-(?P<start>\d{8}T\d{6}Z)(?P<partial>\.partial(?P<copy>\.finishing)?)?\.mp4"
-        )
+        self._name = segment_names(prefix)
         self._keep_s = keep_s
         self._keep_bytes = keep_bytes
         self._now_s = now_s

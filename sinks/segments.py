@@ -24,6 +24,7 @@ from pathlib import Path
 
 from pipeline.errors import SinkError
 from pipeline.events import Event, StreamOffline
+from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.mp4 import PRESETS
@@ -31,7 +32,7 @@ from sinks.outputs import check_output
 from sinks.picture_track import PictureTrack
 from sinks.recording import Recording
 from sinks.resample import limited
-from sinks.retention import Retention, segment_path
+from sinks.retention import Retention, segment_names, segment_path
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,14 @@ class SegmentedMp4Sink(Sink):
     def check(self) -> None:
         """Raise ``SinkError`` if no segment can be written: see ``check_output``."""
         check_output(segment_path(self._folder, self._prefix or "segment", self._now_s()))
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """All that is named like segments of the stream: old ones are deleted."""
+        if self._stream not in (None, stream):
+            return []
+        names = segment_names(self._prefix or stream)
+        example = segment_path(self._folder, self._prefix or stream, 0).name
+        return [OutputFiles("the video", self.path, folders=(FolderFiles(self._folder, names, example),))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """A stream starts; it is recorded if it is the chosen one. Segments that are too old go now.

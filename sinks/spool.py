@@ -15,6 +15,8 @@ from sinks.outputs import write_error
 
 logger = logging.getLogger(__name__)
 
+# What the files of a spool are called.
+SPOOL_NAMES = re.compile(r"lock|\d{12}-[0-9A-Za-z_-]+\.(json|partial)")
 _NAME = re.compile(r"(\d{12})-([0-9A-Za-z_-]+)\.json")
 
 

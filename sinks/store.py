@@ -7,10 +7,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.events import Event
+from pipeline.files import OutputFiles
 from pipeline.types import Frame, Sink, SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
 from sinks.outputs import check_output
+from sinks.store_schema import store_files
 from sinks.store_writer import StoreWriter, check_store
 
 _MB = 1_000_000
@@ -71,6 +73,10 @@ class SqliteStore(Sink):
         check_output(self.path)
         if self.path.exists() and self.path.stat().st_size:
             check_store(self.path)
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The file, and those that SQLite keeps beside it."""
+        return [OutputFiles("the store of events", self.path, store_files(self.path))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Open the file with the first stream."""

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from pipeline.files import InputFiles, refuse_conflicts
 from sinks.csv_text import csv_text
 from sinks.event_kinds import event_kinds
-from sinks.outputs import OutputFile, check_output
+from sinks.outputs import OutputFile, check_output, written_file
 from sinks.parquet import ParquetFile
 from sinks.store_query import connect, find_run, select_events
-from sinks.store_schema import COLUMN_NAMES
+from sinks.store_schema import COLUMN_NAMES, store_files
 
 Format = Literal["csv", "parquet", "jsonl"]
 _ROWS_AT_A_TIME = 5000
@@ -41,11 +42,12 @@ def export(
         types: only these event types.
 
     Raises:
-        ConfigError: there is no such run or event type.
+        ConfigError: there is no such run or event type, or the output is the store itself.
         SourceError: the store can't be read.
         SinkError: the file can't be written, or Parquet's library is not installed.
     """
     event_kinds(types)  # names what is unknown
+    refuse_conflicts([InputFiles("the store", store_files(Path(path)))], [written_file("the events", output)])
     check_output(output)
     with connect(path) as connection:
         chosen = None if run is None else find_run(connection, run)

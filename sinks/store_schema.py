@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.events import Event, encode_json, event_type
+
+_BESIDE = ("-wal", "-shm", "-journal")
 
 # "SLev": marks an SQLite file as one of ours, in its header.
 APPLICATION_ID = 0x534C6576
@@ -140,3 +144,12 @@ def row_of(event: Event, run_id: int) -> Row:
         getattr(event, "track_id", None),
         encode_json(event).decode(),
     )
+
+
+def store_files(path: Path) -> tuple[Path, ...]:
+    """A store and the files that SQLite keeps beside it, where the links of ``path`` lead."""
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return (path,)
+    return (path, *(target.with_name(target.name + suffix) for suffix in _BESIDE))

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pipeline.errors import SinkError
 from pipeline.events import Event, encode_json
+from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
-from sinks.spool import Batch, Spool
+from sinks.spool import SPOOL_NAMES, Batch, Spool
 from sinks.webhook_target import WebhookTarget
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,11 @@ class WebhookSink(Sink):
             raise SinkError(f"cannot use {self._folder}: {folder} is no folder; create it first")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise SinkError(f"cannot use {self._folder}: no permission to write; choose another place")
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The batches that wait in the spool's folder."""
+        part = FolderFiles(self._folder, SPOOL_NAMES, "lock")
+        return [OutputFiles("the webhook's spool", self._folder, (self._folder,), (part,))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Begin with what an earlier run left."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.files import InputFiles, read_files
 from pipeline.imageai.model import DetectionModel
 from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.pictures import ObjectDetection
@@ -52,6 +53,9 @@ class _OwnModel(DetectionModel):
             raise ConfigError(f"setJsonPath: there is no file {os.fspath(configuration_json)!r}")
         self._json = Path(configuration_json)
         self._loaded = None
+
+    def _reads(self) -> tuple[InputFiles, ...]:
+        return (*super()._reads(), *read_files([("the JSON file of the model", self._json)]))
 
     def _described(self, model: str) -> Model:
         if self._path is None or self._json is None:

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
+from pipeline.files import InputFiles, read_files
 from pipeline.imageai.model_file import ModelFileUser
 from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
-from pipeline.models import COCO_CLASS_NAMES, Model
+from pipeline.models import COCO_CLASS_NAMES, Model, find_model, local_weights
 from pipeline.types import Detections, Detector, Image, ReducedDetector
 
 # Sizes of the network's input in pixels: the long side for YOLO, the short one for RetinaNet. They are ImageAI 2's, but
@@ -150,6 +151,13 @@ class DetectionModel(ModelFileUser[SharedDetector]):
             self._loaded = SharedReducedDetector(detector)
         else:
             self._loaded = SharedDetector(detector)
+
+    def _reads(self) -> tuple[InputFiles, ...]:
+        """The files of the model: what no output may be."""
+        path = self._path
+        if path is None and self._model is not None:
+            path = local_weights(find_model(self._model))
+        return read_files([("the model", path)])
 
     def _described(self, model: str) -> str | Model:
         """What is to be loaded for a model type."""

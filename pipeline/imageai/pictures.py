@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from pipeline.errors import ConfigError, SinkError
+from pipeline.files import FolderFiles, InputFiles, OutputFiles, refuse_conflicts
 from pipeline.imageai.drawing import Display
 from pipeline.imageai.model import DetectionModel
 from pipeline.imageai.model_file import PathLike
@@ -16,7 +18,7 @@ from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.imageai.results import ObjectList, above, object_list
 from pipeline.pictures import read_picture
 from pipeline.types import Frame, Image
-from sinks.outputs import check_output, write_error
+from sinks.outputs import check_output, partial_path, write_error
 from sinks.picture_output import cut, write_picture
 from trackers.filters import make_filters
 
@@ -67,7 +69,7 @@ class ObjectDetection(DetectionModel):
             or the paths of their files, after them.
 
         Raises:
-            ConfigError: a parameter that can't be used, or no model is loaded.
+            ConfigError: a parameter that can't be used, no model is loaded, or the output would replace the input.
             SourceError, SinkError: the picture can't be read, or the output not written.
         """
         detector = self._detector(minimum_percentage_probability)
@@ -75,6 +77,7 @@ class ObjectDetection(DetectionModel):
         _check("output_type", output_type, OUTPUT_TYPES)
         output = Path(output_image_path) if output_image_path and output_type == "file" else None
         if output is not None:
+            self._refuse_conflicts(input_image, output, extract=extract_detected_objects)
             check_output(output)
             if not cv2.haveImageWriter(str(output)):
                 raise SinkError(f"cannot write {output}: no picture format has that ending; choose .jpg or .png")
@@ -109,10 +112,22 @@ class ObjectDetection(DetectionModel):
     # ImageAI 2's name for the same with ``custom_objects``.
     detectCustomObjectsFromImage = detectObjectsFromImage  # noqa: N815
 
+    def _refuse_conflicts(self, image: Any, output: Path, *, extract: bool) -> None:
+        """Raise ``ConfigError`` if a file that is written is the picture that is read, or the model."""
+        names = [image, getattr(image, "name", None), getattr(image, "filename", None)]  # a path, a file, PIL's
+        paths = [Path(name) for name in names if isinstance(name, str | os.PathLike)]
+        cut_outs = FolderFiles(self._folder(output), re.compile(r".+-\d+(\.partial)?\.jpg"), "person-1.jpg")
+        written = OutputFiles("the picture", output, (output, partial_path(output)), (cut_outs,) if extract else ())
+        refuse_conflicts([*self._reads(), InputFiles("the picture to read", tuple(paths))], [written])
+
+    def _folder(self, output: Path) -> Path:
+        """Where the script's generation of ImageAI puts the cut-out objects."""
+        return Path(f"{output}-objects") if self._generation == 2 else output.with_name(f"{output.stem}-extracted")
+
     def _write_all(self, output: Path, objects: ObjectList, pictures: list[Image]) -> list[str]:
-        """Write the cut-out objects where the script's generation of ImageAI puts them; returns the paths."""
+        """Write the cut-out objects; returns the paths."""
         second = self._generation == 2
-        folder = Path(f"{output}-objects") if second else output.with_name(f"{output.stem}-extracted")
+        folder = self._folder(output)
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:

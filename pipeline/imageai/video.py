@@ -17,6 +17,7 @@ from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
+from pipeline.sources.uri import local_path
 from pipeline.stream import Stream
 from pipeline.types import Frame, ReducedDetector, Sink, Source, TrackedFrame
 from sinks.mp4 import Mp4Sink
@@ -110,7 +111,7 @@ class VideoObjectDetection(DetectionModel):
             The path of the video, or None if none was written.
 
         Raises:
-            ConfigError: a parameter that can't be used, or no model is loaded.
+            ConfigError: a parameter that can't be used, no model is loaded, or the output would replace the input.
             SourceError, SinkError: the input can't be read, or the output not written.
             CallbackError: a function of the script raised; what it raised is the cause.
         """
@@ -151,7 +152,7 @@ class VideoObjectDetection(DetectionModel):
             detect_every=pace,
             duration_s=duration_s,
         )
-        pipeline = Pipeline(stream, detector)
+        pipeline = Pipeline(stream, detector, reads=self._reads())
         try:
             pipeline.run()
         finally:
@@ -179,8 +180,8 @@ class VideoObjectDetection(DetectionModel):
         return FramesAtRate(source, fps) if self._strict else source
 
     def _video(self, output: Path, fps: Fraction, display: Display, input_path: PathLike) -> Mp4Sink:
-        source = os.fspath(input_path).removeprefix("file://")
-        is_file = bool(source) and Path(source).is_file()
+        source = local_path(os.fspath(input_path))
+        is_file = source is not None and Path(source).is_file()
         return Mp4Sink(
             output,
             fps=fps,

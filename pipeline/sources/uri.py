@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
+from urllib.parse import unquote
 
 from pipeline.redaction import has_scheme, redact, redact_address
 from pipeline.stream_names import plain_name
 
-__all__ = ["clean_name", "has_scheme", "redact", "stream_name"]
+__all__ = ["clean_name", "has_scheme", "local_path", "redact", "stream_name"]
+
+_CAMERA = re.compile(r"webcam:\d+|/dev/video\d+")
 
 
 def stream_name(source: str) -> str:
@@ -37,6 +40,20 @@ def stream_name(source: str) -> str:
 
 def _name(text: str) -> str:
     return plain_name(text) or "stream"
+
+
+def local_path(uri: str) -> str | None:
+    """The path that a source's address means on this machine; None for cameras and the network.
+
+    >>> local_path("file:///clips/two%20bikes.mp4")
+    '/clips/two bikes.mp4'
+    """
+    if _CAMERA.fullmatch(uri):
+        return None
+    if not has_scheme(uri):
+        return uri
+    scheme, _, path = uri.partition("://")
+    return unquote(path) if scheme.lower() == "file" else None
 
 
 def clean_name(text: str) -> str:

@@ -133,9 +133,13 @@ def test_names_of_copies() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["{folder}", "--output", "{folder}"], 2, "is one of the pictures given and is not written over"),
-        (["{folder}", "--json", "{folder}/sign 2.png"], 2, "is one of the pictures given"),
-        (["{folder}", "--json", "{folder}/../a", "--csv", "{folder}/../a"], 2, "named for two kinds of results"),
+        (["{folder}", "--output", "{folder}"], 2, "it is one of the images given; choose another name"),
+        (["{folder}", "--json", "{folder}/sign 2.png"], 2, "it is one of the images given"),
+        (
+            ["{folder}", "--json", "{folder}/../a", "--csv", "{folder}/../a"],
+            2,
+            "the results in JSON would be written there too",
+        ),
         (["{folder}", "--extract"], 2, "--extract: the cut-out objects need a folder; add --output DIR"),
         (["{folder}", "--classes", "persn"], 2, "no class 'persn' in this model; did you mean 'person'"),
         (["{folder}", "--json", "{folder}/none/a.json"], 1, "none does not exist; create it first"),
