@@ -26,6 +26,7 @@ from pipeline.events import (
     ZoneEntered,
     ZoneLeft,
 )
+from pipeline.frame_interval import FrameInterval
 from pipeline.geometry import anchor_index, anchor_points
 from pipeline.homography import Homography, SpeedMeter
 from pipeline.stamp import EventStamper
@@ -40,16 +41,19 @@ EventKind = TypeVar("EventKind", bound=Event)
 _DIRECTIONS: tuple[Literal["in", "out"], ...] = ("in", "out")
 # Media times are sums of floats: an update that is due may look early by less than this.
 _TIME_ROUNDING_S = 1e-6
+# How many frames' time one may stand for on slow sources.
+_FRAMES_HELD = 3
 
 
 def hold_for(info: SourceInfo) -> float:
     """A ``hold_s`` that suits a source: how long in seconds one of its frames may stand for what is seen.
 
     A file loses nothing, so a frame stays true until the next, for up to a second; on a live source the next frame is
-    late because some were lost, so a quarter of a second is the limit. Slower sources get three frames' time.
+    late because some were lost, so a quarter of a second is the limit. Slower sources get three frames' time, by what
+    they say of themselves; what a camera really sends is measured (``measures_interval``).
     """
     shortest = 0.25 if info.live else 1.0
-    return max(shortest, float(3 / info.fps)) if info.fps else shortest
+    return max(shortest, float(_FRAMES_HELD / info.fps)) if info.fps else shortest
 
 
 class StreamAnalytics:
@@ -69,6 +73,8 @@ class StreamAnalytics:
         hold_s: longest time in seconds that one frame stands for; beyond it nothing counts as observed. See
             ``hold_for``.
         frame_s: seconds a frame stands for where there is no other to tell the distance between frames.
+        measures_interval: let a frame stand for three of the usual intervals between frames where that is longer than
+            ``hold_s``: for cameras, which may send fewer frames than they say.
 
     Raises:
         ConfigError: two zones or lines of one name, an unknown class, or a number out of its range.
@@ -87,12 +93,15 @@ class StreamAnalytics:
         live: LiveHistory | None = None,
         hold_s: float = 0.5,
         frame_s: float = 0.04,
+        measures_interval: bool = False,
     ) -> None:
         if update_hz < 0:
             raise ConfigError(f"update_hz: expected 0 or more events per second, got {update_hz}")
         if hold_s <= 0 or frame_s <= 0:
             raise ConfigError(f"hold_s and frame_s: expected more than 0 seconds, got {hold_s} and {frame_s}")
         self.stream = stream
+        self._hold_s = hold_s
+        self._interval = FrameInterval() if measures_interval else None
         self._names = tuple(class_names)
         self._stamper = stamper
         self._update_period_s = 1 / update_hz if update_hz else float("inf")
@@ -130,6 +139,9 @@ class StreamAnalytics:
         frame, tracks = tracked.frame, tracked.tracks
         if self._frame is not None and frame.pts_s <= self._frame.pts_s:
             raise ValueError(f"frame at {frame.pts_s} s: expected one later than {self._frame.pts_s} s")
+        if self._interval is not None:
+            self._interval.add(frame.index, frame.pts_s)
+            self._counters.hold(max(self._hold_s, _FRAMES_HELD * (self._interval.seconds or 0.0)))
         events = self._window_events(self._counters.advance(frame.pts_s))
         self._frame = frame
         self._fit(frame)
@@ -162,6 +174,8 @@ class StreamAnalytics:
         The tracker must be reset as well, so that its ids are not used again.
         """
         self._counters.interrupt()
+        if self._interval is not None:
+            self._interval.interrupt()
         return self._end_tracks(self._table.all(), "gap")
 
     def finish(self) -> list[Event]:

@@ -50,6 +50,11 @@ class Counters:
         """Go on to the frame at that time; returns kind and fields of the events of windows that are over by then."""
         return self._told([window.advance(pts_s) for window in self._windows])
 
+    def hold(self, hold_s: float) -> None:
+        """From the newest frame on, one frame stands for so long at most."""
+        for window in self._windows:
+            window.hold(hold_s)
+
     def interrupt(self) -> None:
         """A gap follows the newest frame."""
         for window in self._windows:

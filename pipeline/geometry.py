@@ -101,6 +101,34 @@ def check_length(length: float, where: str) -> None:
         raise ConfigError(f"{where}: expected a distance of 0 or more, got {length!r}")
 
 
+class Placement:
+    """Where shapes lie that were drawn in pixels, when the picture's size changes under them.
+
+    What is in pixels was drawn in pictures of the size that came first. In a picture of another size it keeps its place
+    in the picture: x and y are scaled with the sides, lengths with the side that shrank more.
+    """
+
+    def __init__(self) -> None:
+        self._drawn: tuple[int, int] | None = None
+        self._scale = np.ones(2)
+
+    def fit(self, width: int, height: int) -> tuple[int, int] | None:
+        """Go on to pictures of that size; returns the size drawn in where it is another one."""
+        drawn = self._drawn = self._drawn or (width, height)
+        self._scale = np.array([width / drawn[0], height / drawn[1]])
+        return None if drawn == (width, height) else drawn
+
+    def points(self, points: Float64Array, units: str, width: int, height: int) -> Float64Array:
+        """Points ``(N, 2)`` in pixels of a picture of that size, which was the last one given to ``fit``."""
+        return points_to_pixels(points, units, width, height) * (1.0 if units == "fraction" else self._scale)
+
+    def length(self, length: float, units: str, width: int, height: int) -> float:
+        """A distance in such pixels."""
+        return length_to_pixels(length, units, width, height) * (
+            1.0 if units == "fraction" else float(self._scale.min())
+        )
+
+
 def points_to_pixels(points: Float64Array, units: str, width: int, height: int) -> Float64Array:
     """Points ``(N, 2)`` in pixels of a frame of that size."""
     return points * np.array([width, height], np.float64) if units == "fraction" else points

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.geometry import Float64Array, Point, Units, check_points, points_to_pixels
+from pipeline.geometry import Float64Array, Placement, Point, Units, check_points
 from pipeline.track_table import IndexArray, TrackTable
 
 # Motion is averaged with weights that fall by a factor e in this many seconds ...
@@ -52,9 +52,11 @@ class Homography:
         if np.isnan(ground.to_metres(image)).any():
             raise ConfigError("homography: the four points are not in the same order around in image and in metres")
 
-    def fit(self, width: int, height: int) -> GroundMap:
-        """The map for frames of that size in pixels."""
-        image = points_to_pixels(np.asarray(self.image, np.float64), self.units, width, height)
+    def fit(self, width: int, height: int, placement: Placement | None = None) -> GroundMap:
+        """The map for frames of that size in pixels; ``placement`` knows the size of those that came first."""
+        placement = placement or Placement()
+        placement.fit(width, height)
+        image = placement.points(np.asarray(self.image, np.float64), self.units, width, height)
         return GroundMap.solve(image, np.asarray(self.metres, np.float64))
 
 
@@ -114,6 +116,7 @@ class SpeedMeter:
 
     def __init__(self, homography: Homography, table: TrackTable) -> None:
         self._homography = homography
+        self._placement = Placement()
         self._ground: GroundMap | None = None
         self._place = table.column(np.float64, (2,), fill=float("nan"))
         self._pts_s = table.column(np.float64)
@@ -123,7 +126,7 @@ class SpeedMeter:
 
     def fit(self, width: int, height: int) -> None:
         """Place the map in frames of that size in pixels."""
-        self._ground = self._homography.fit(width, height)
+        self._ground = self._homography.fit(width, height, self._placement)
 
     def update(self, rows: IndexArray, points: Float64Array, pts_s: float) -> None:
         """Take in where tracks are now.

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.geometry import Point, Units, check_points, points_to_pixels
+from pipeline.geometry import Placement, Point, Units, check_points
 from pipeline.look import Part
 
 # A part that saves less than this of the picture is not worth a cut edge.
@@ -37,6 +37,7 @@ class Region:
             raise ConfigError(f"detect_region: the margin is {margin}; expected from 0 to less than 1")
         self._shapes = [(check_points(corners, units, "detect_region"), units) for corners, units in shapes]
         self._margin = margin
+        self._placement = Placement()
         self.part = lru_cache(maxsize=4)(self._part)
 
     def _part(self, height: int, width: int) -> Part | None:
@@ -45,7 +46,10 @@ class Region:
         Raises:
             ConfigError: it lies outside a frame of that size.
         """
-        points = np.concatenate([points_to_pixels(corners, units, width, height) for corners, units in self._shapes])
+        self._placement.fit(width, height)
+        points = np.concatenate(
+            [self._placement.points(corners, units, width, height) for corners, units in self._shapes]
+        )
         left, top = points.min(axis=0) - np.array([width, height]) * self._margin
         right, bottom = points.max(axis=0) + np.array([width, height]) * self._margin
         part = Part(

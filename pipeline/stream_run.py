@@ -95,6 +95,7 @@ class StreamRun:
             stamper=stamper,
             hold_s=hold_for(info),
             frame_s=self._frame_s or 0.04,
+            measures_interval=info.live,
             **dict(stream.analytics),
         )
         self._opened = self._finished = False

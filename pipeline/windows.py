@@ -150,6 +150,10 @@ class WindowCounter:
         self.speed_sum = np.zeros(self._line_shape)
         self.speed_count: Int64Array = np.zeros(self._line_shape, np.int64)
 
+    def hold(self, hold_s: float) -> None:
+        """From the newest frame on, one frame stands for so long at most."""
+        self._hold_s = hold_s
+
     def advance(self, pts_s: float) -> list[WindowCounts]:
         """Go on to a frame at that time; returns the windows that ended at or before it, in order."""
         index = math.floor(pts_s / self.length_s)

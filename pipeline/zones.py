@@ -21,6 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.geometry import (
     Anchor,
     Float64Array,
+    Placement,
     Point,
     Polygons,
     Segments,
@@ -31,7 +32,6 @@ from pipeline.geometry import (
     check_points,
     check_polygon,
     length_to_pixels,
-    points_to_pixels,
 )
 from pipeline.track_table import IndexArray, TrackTable
 from pipeline.types import BoolArray
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # A line's hysteresis where none is given, as a part of the frame's shorter side.
 DEFAULT_HYSTERESIS = 0.01
+# How far the proportions of two pictures may be apart that show the same.
+_SAME_SHAPE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,11 @@ class Line:
         if self.hysteresis is not None:
             check_length(self.hysteresis, where)
 
-    def hysteresis_px(self, width: int, height: int) -> float:
-        """The hysteresis in pixels of a frame of that size."""
+    def hysteresis_px(self, width: int, height: int, placement: Placement | None = None) -> float:
+        """The hysteresis in pixels of a frame of that size; ``placement`` knows the size of those that came first."""
         if self.hysteresis is None:
             return length_to_pixels(DEFAULT_HYSTERESIS, "fraction", width, height)
-        return length_to_pixels(self.hysteresis, self.units, width, height)
+        return (placement or Placement()).length(self.hysteresis, self.units, width, height)
 
 
 def check_names(kind: str, names: Sequence[str]) -> None:
@@ -135,6 +137,24 @@ def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str]
         wanted = slice(None) if names is None else list(class_ids(names, class_names, where=where[position]))
         allowed[wanted, position] = True
     return allowed
+
+
+def _tell_if_scaled(
+    kind: str, shapes: Sequence[Zone] | Sequence[Line], drawn: tuple[int, int] | None, size: tuple[int, int]
+) -> None:
+    """Warn where shapes in pixels were drawn in pictures of another size."""
+    names = ", ".join(repr(shape.name) for shape in shapes if shape.units == "pixels")
+    if drawn is None or not names:
+        return
+    same_shape = abs(drawn[0] * size[1] / (drawn[1] * size[0]) - 1) < _SAME_SHAPE
+    log.warning(
+        "%s %s: in pixels of a picture of %d x %d, which is %d x %d now; scaled with it%s",
+        kind,
+        names,
+        *drawn,
+        *size,
+        "" if same_shape else ", but its shape is another one: check that they are in place",
+    )
 
 
 def _outside(points: Float64Array, width: int, height: int) -> bool:
@@ -157,6 +177,7 @@ class ZoneMonitor:
     def __init__(self, zones: Sequence[Zone], class_names: Sequence[str], table: TrackTable) -> None:
         check_names("zone", [zone.name for zone in zones])
         self.zones = tuple(zones)
+        self._placement = Placement()
         self._allowed = _allowed([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
         self._anchor = np.array([anchor_index(zone.anchor) for zone in zones], np.intp)
         self._inside = table.column(np.bool_, (len(zones),))
@@ -166,14 +187,16 @@ class ZoneMonitor:
 
     def fit(self, width: int, height: int) -> None:
         """Place the zones in frames of that size in pixels."""
+        _tell_if_scaled("zone", self.zones, self._placement.fit(width, height), (width, height))
         corners = [
-            points_to_pixels(np.asarray(zone.polygon, np.float64), zone.units, width, height) for zone in self.zones
+            self._placement.points(np.asarray(zone.polygon, np.float64), zone.units, width, height)
+            for zone in self.zones
         ]
         for zone, polygon in zip(self.zones, corners, strict=True):
             if _outside(polygon, width, height):
                 log.warning("zone %r lies outside the picture of %d x %d pixels", zone.name, width, height)
         self._polygons = Polygons(corners)
-        self._hysteresis = np.array([length_to_pixels(z.hysteresis, z.units, width, height) for z in self.zones])
+        self._hysteresis = np.array([self._placement.length(z.hysteresis, z.units, width, height) for z in self.zones])
 
     def inside(self, rows: IndexArray) -> BoolArray:
         """bool ``(N, Z)``: in which zones the tracks in those rows are."""
@@ -235,6 +258,7 @@ class LineMonitor:
         check_names("line", [line.name for line in lines])
         count = len(lines)
         self.lines = tuple(lines)
+        self._placement = Placement()
         self._allowed = _allowed([n.classes for n in lines], class_names, [f"line {n.name!r}" for n in lines])
         self._anchor = np.array([anchor_index(line.anchor) for line in lines], np.intp)
         self._segments = Segments(np.zeros((0, 2)), np.zeros((0, 2)))
@@ -246,8 +270,9 @@ class LineMonitor:
 
     def fit(self, width: int, height: int) -> None:
         """Place the lines in frames of that size in pixels; tracks seen before are on no side yet."""
+        _tell_if_scaled("line", self.lines, self._placement.fit(width, height), (width, height))
         ends = [
-            points_to_pixels(np.array([line.start, line.end], np.float64), line.units, width, height)
+            self._placement.points(np.array([line.start, line.end], np.float64), line.units, width, height)
             for line in self.lines
         ]
         for line, pair in zip(self.lines, ends, strict=True):
@@ -255,7 +280,7 @@ class LineMonitor:
                 log.warning("line %r lies outside the picture of %d x %d pixels", line.name, width, height)
         stacked = np.array(ends, np.float64).reshape(-1, 2, 2)
         self._segments = Segments(stacked[:, 0], stacked[:, 1])
-        self._hysteresis = np.array([line.hysteresis_px(width, height) for line in self.lines])
+        self._hysteresis = np.array([line.hysteresis_px(width, height, self._placement) for line in self.lines])
         self._side.values[:] = 0
 
     def update(self, rows: IndexArray, anchors: Float64Array, class_id: NDArray[np.integer]) -> NDArray[np.int8]:

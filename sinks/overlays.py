@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry import points_to_pixels
+from pipeline.geometry import Placement
 from pipeline.totals import LiveCounts
 from pipeline.types import Frame, Image, TrackedFrame
 from pipeline.zones import Line, Zone
@@ -61,6 +61,7 @@ class CountOverlay:
         self._zones, self._lines = tuple(zones), tuple(lines)
         self._counts = counts
         self._scale = scale
+        self._placement = Placement()
         self._size = (0, 0)
         self._areas: list[_Area] = []
         self._arrows: list[_Arrow] = []
@@ -86,11 +87,12 @@ class CountOverlay:
 
     def _fit(self, width: int, height: int) -> None:
         self._size = (width, height)
+        self._placement.fit(width, height)
         self._unit = self._scale * max(1.0, min(width, height) / 480)
         thickness = max(1, round(2 * self._unit))
         self._areas = [
             _Area.of(
-                _pixels(zone.polygon, zone.units, width, height),
+                _pixels(zone.polygon, zone.units, width, height, self._placement),
                 _PALETTE[n % len(_PALETTE)],
                 thickness,
                 (width, height),
@@ -99,7 +101,7 @@ class CountOverlay:
         ]
         self._arrows = [
             _Arrow.of(
-                _pixels([line.start, line.end], line.units, width, height),
+                _pixels([line.start, line.end], line.units, width, height, self._placement),
                 _PALETTE[(n + len(self._zones)) % len(_PALETTE)],
                 thickness,
                 14 * self._unit,
@@ -211,9 +213,11 @@ class _Arrow:
         _put(picture, label, *(centre - size / 2).tolist())
 
 
-def _pixels(points: Sequence[tuple[float, float]], units: str, width: int, height: int) -> NDArray[np.float64]:
+def _pixels(
+    points: Sequence[tuple[float, float]], units: str, width: int, height: int, placement: Placement
+) -> NDArray[np.float64]:
     """Points as the positions of pixels to draw: what lies on the right or lower edge is drawn on the last pixel."""
-    placed = points_to_pixels(np.asarray(points, np.float64), units, width, height)
+    placed = placement.points(np.asarray(points, np.float64), units, width, height)
     return np.where(placed == (width, height), placed - 1, placed)
 
 

@@ -18,6 +18,7 @@ from pipeline.classes import class_ids
 from pipeline.errors import CallbackError, ConfigError
 from pipeline.geometry import (
     Anchor,
+    Placement,
     Point,
     Polygons,
     Units,
@@ -27,7 +28,6 @@ from pipeline.geometry import (
     check_length,
     check_polygon,
     check_units,
-    points_to_pixels,
 )
 from pipeline.types import BoolArray, DetectionFilter, Detections, Frame
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
@@ -115,12 +115,18 @@ class SizeFilter:
         self._low = np.array([low for low, _ in pairs.values()])
         self._high = np.array([np.inf if high is None else high for _, high in pairs.values()])
         self._units = units
+        self._drawn: tuple[int, int] | None = None
 
     def __call__(self, detections: Detections, frame: Frame) -> BoolArray:
         width, height = (detections.xyxy[:, 2:].astype(np.float64) - detections.xyxy[:, :2]).T
         sizes = np.stack([width, height, width * height], axis=1)
         if self._units == "fraction":
             sizes /= (frame.width, frame.height, frame.width * frame.height)
+        else:
+            # Pixels of the picture that came first.
+            drawn = self._drawn = self._drawn or (frame.width, frame.height)
+            x, y = drawn[0] / frame.width, drawn[1] / frame.height
+            sizes *= (x, y, x * y)
         fits: BoolArray = (sizes >= self._low) & (sizes <= self._high)
         keep: BoolArray = np.logical_and.reduce(fits, axis=1)
         return keep
@@ -150,12 +156,13 @@ class RegionFilter:
         self._corners = check_polygon(polygon, units, "filters.region")
         check_anchor(anchor, "filters.region")
         self._units, self._anchor, self._inside = units, anchor_index(anchor), inside
-        self._polygons, self._size = Polygons([]), (0, 0)
+        self._polygons, self._size, self._placement = Polygons([]), (0, 0), Placement()
 
     def __call__(self, detections: Detections, frame: Frame) -> BoolArray:
         size = (frame.width, frame.height)
         if size != self._size:
-            self._polygons = Polygons([points_to_pixels(self._corners, self._units, *size)])
+            self._placement.fit(*size)
+            self._polygons = Polygons([self._placement.points(self._corners, self._units, *size)])
             self._size = size
         found = self._polygons.contains(anchor_points(detections.xyxy)[:, [self._anchor]])[:, 0]
         return found if self._inside else ~found

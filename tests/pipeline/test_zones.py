@@ -141,7 +141,8 @@ def test_when_the_frames_change_their_size_sides_are_taken_anew() -> None:
     sizes = [(640, 480), (640, 480), (640, 480), (320, 240), (320, 240), (320, 240)]
     found = []
     for index, (y, size) in enumerate(zip(sides, sizes, strict=True)):
-        found += counter.update(tracked_frame(index, index / 10, {1: standing_at(300, y)}, size=size))
+        scale = size[0] / 640  # what is in pixels keeps its place in the picture
+        found += counter.update(tracked_frame(index, index / 10, {1: standing_at(300 * scale, y * scale)}, size=size))
     assert [(event.pts_s, event.direction) for event in found if isinstance(event, LineCrossed)] == [
         (0.1, "in"),
         (0.5, "in"),
