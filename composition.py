@@ -185,6 +185,7 @@ def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: Ex
         region=build_region(stream),
         classify=build_track_classifier(config, model.class_names),
         duration_s=stream.duration_s,
+        frozen_after_s=stream.input.frozen_after_s,
         analytics={
             "update_hz": config.events.update_hz,
             "zones": zones,
@@ -223,7 +224,7 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) 
         stream=stream.name,
         threads=config.threads.decode,
         reduce_to=reduce_to,
-        **settings.model_dump(exclude={"reconnect", "longest_wait_s"}),
+        **settings.model_dump(exclude={"reconnect", "longest_wait_s", "frozen_after_s"}),
     )
     if not (settings.reconnect and is_camera(stream.source)):
         return connect()

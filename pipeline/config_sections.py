@@ -147,6 +147,7 @@ class InputSection(Section):
     password_env: Text | None = None
     reconnect: bool = True
     longest_wait_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0
+    frozen_after_s: Positive | None = 120.0
 
 
 class FilterSection(Section):

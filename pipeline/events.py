@@ -66,9 +66,19 @@ class StreamOffline(Event, frozen=True, kw_only=True, tag="stream.offline"):
 
 
 class StreamOnline(Event, frozen=True, kw_only=True, tag="stream.online"):
-    """A live source delivers frames again."""
+    """A live source delivers frames again, of that size and rate; they may be others than before."""
 
     offline_s: float
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+
+
+class StreamFrozen(Event, frozen=True, kw_only=True, tag="stream.frozen"):
+    """A live picture has been exactly the same for ``still_s`` though frames come; ``frozen`` false: it moves again."""
+
+    frozen: bool
+    still_s: float
 
 
 class StreamEnded(Event, frozen=True, kw_only=True, tag="stream.ended"):
@@ -243,6 +253,7 @@ AnyEvent = (
     StreamStarted
     | StreamOffline
     | StreamOnline
+    | StreamFrozen
     | StreamEnded
     | TrackStarted
     | TrackUpdated

@@ -32,6 +32,7 @@ class Stream:
         region: the part of each frame that the detector looks at; None for all of it.
         duration_s: stop after this much media time; None for all of it.
         classify: names each track once by a second network, which gives ``track.classified``.
+        frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
         analytics: keyword arguments of ``StreamAnalytics``, such as ``zones`` and ``lines``.
         reads: files it reads besides the one that its source names, so that no output takes their place.
     """
@@ -44,6 +45,7 @@ class Stream:
     region: Region | None = None
     duration_s: float | None = None
     classify: TrackClassifier | None = None
+    frozen_after_s: float | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
     reads: Sequence[InputFiles] = ()
 

@@ -8,12 +8,14 @@ from pipeline.events import (
     Latency,
     Stats,
     StreamEnded,
+    StreamFrozen,
     StreamOffline,
     StreamOnline,
     StreamStarted,
     TrackClassified,
 )
 from pipeline.events import Ledger as Counts
+from pipeline.frozen import StillPicture
 from pipeline.ledger import Ledger
 from pipeline.printable import encodable
 from pipeline.redaction import redact
@@ -59,9 +61,28 @@ class StreamEvents:
         """The source went away."""
         return self._stamper(StreamOffline, stream=self._stream, pts_s=media_s, reason=reason)
 
-    def online(self, media_s: float, offline_s: float) -> StreamOnline:
-        """The source is back after ``offline_s`` seconds."""
-        return self._stamper(StreamOnline, stream=self._stream, pts_s=media_s, offline_s=round(offline_s, 3))
+    def online(self, media_s: float, offline_s: float, info: SourceInfo) -> StreamOnline:
+        """The source is back after ``offline_s`` seconds, and such a one now."""
+        return self._stamper(
+            StreamOnline,
+            stream=self._stream,
+            pts_s=media_s,
+            offline_s=round(offline_s, 3),
+            width=info.width,
+            height=info.height,
+            fps=float(info.fps) if info.fps else None,
+        )
+
+    def still(self, news: StillPicture, frame: Frame) -> StreamFrozen:
+        """The picture has been the same for long, or moves again."""
+        return self._stamper(
+            StreamFrozen,
+            stream=self._stream,
+            pts_s=frame.pts_s,
+            captured_s=frame.captured_s,
+            frozen=news.frozen,
+            still_s=round(news.still_s, 3),
+        )
 
     def classified(self, track: ClassifiedTrack, pts_s: float, frame: Frame | None) -> TrackClassified:
         """A second network named a track, in this frame or at the end of all tracks."""

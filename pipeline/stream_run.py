@@ -10,6 +10,7 @@ from typing import Literal
 from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.events import Event
 from pipeline.filling import TrackFiller
+from pipeline.frozen import FrozenWatch
 from pipeline.gathering import Gathering
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
@@ -80,6 +81,7 @@ class StreamRun:
         self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
         self._groups = (self._own, shared)
         self._events = StreamEvents(self.name, class_names, stamper)
+        self._frozen = None if stream.frozen_after_s is None else FrozenWatch(stream.frozen_after_s)
         self._timings = timings
         self.inlet = intake.add(
             capacity=_LIVE_QUEUE if info.live else queue,
@@ -159,6 +161,7 @@ class StreamRun:
         now_s = time.monotonic()
         self.latency.add(now_s - frame.captured_s)
         if self.live:
+            self._tell_if_frozen(frame)
             self._tell_stats(now_s)
 
     def _classify(self, tracked: TrackedFrame | None) -> list[Event]:
@@ -171,6 +174,11 @@ class StreamRun:
         frame = None if tracked is None else tracked.frame
         pts_s = (self._last_pts_s or 0.0) if frame is None else frame.pts_s
         return [self._events.classified(track, pts_s, frame) for track in named]
+
+    def _tell_if_frozen(self, frame: Frame) -> None:
+        news = None if self._frozen is None else self._frozen.look(frame)
+        if news is not None:
+            self._send(self._events.still(news, frame))
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
@@ -198,7 +206,7 @@ class StreamRun:
         if self._finished:
             return
         self._state = "online"
-        self._send(self._events.online(self.media_s, offline_s))
+        self._send(self._events.online(self.media_s, offline_s, self.info))
 
     def stop_reading(self, reason: EndReason) -> None:
         """Have the source come to its end, without waiting for it."""

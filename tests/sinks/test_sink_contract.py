@@ -27,6 +27,7 @@ from pipeline.events import (
     LineCrossed,
     Stats,
     StreamEnded,
+    StreamFrozen,
     StreamOffline,
     StreamOnline,
     StreamStarted,
@@ -131,7 +132,8 @@ def events() -> list[Event]:
     kinds: list[tuple[type[Event], dict[str, object]]] = [
         (StreamStarted, {"source": "memory", "width": 64, "height": 48, "live": False}),
         (StreamOffline, {"reason": "timeout"}),
-        (StreamOnline, {"offline_s": 1.0}),
+        (StreamOnline, {"offline_s": 1.0, "width": 64, "height": 48}),
+        (StreamFrozen, {"frozen": True, "still_s": 120.0}),
         (TrackStarted, track),
         (TrackUpdated, {**track, "age_s": 0.5, "unseen_s": 0.0}),
         (ZoneEntered, {"zone": "door", **crossing}),
