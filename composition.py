@@ -26,7 +26,7 @@ from pipeline.homography import Homography
 from pipeline.models import Model
 from pipeline.motion_gate import MotionGate
 from pipeline.own_models import choose_model
-from pipeline.pace import EveryNth, LatencyPace, Pace
+from pipeline.pace import EveryNth, LatencyPace, Pace, PaceBySource
 from pipeline.predictive_pace import PredictivePace
 from pipeline.redaction import environment_variable
 from pipeline.region import Region
@@ -34,7 +34,7 @@ from pipeline.reload import Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.run_files import RunFiles
-from pipeline.sources import is_camera, open_source
+from pipeline.sources import is_camera, is_network, open_source
 from pipeline.sources.live import connection_address
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme, local_path
@@ -181,7 +181,7 @@ def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: Ex
         tracker=tracker,
         sinks=build_sinks(config, stream, annotator),
         filters=make_filters(model.class_names, **dict(stream.filters)),
-        detect_every=build_pace(stream, tracker.start_score, live=source.info.live),
+        detect_every=PaceBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
         classify=build_track_classifier(config, model.class_names),
         duration_s=stream.duration_s,
@@ -216,7 +216,10 @@ def load_classifier(model: str, weights: Path | None, names: Path | None) -> Cla
 
 
 def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) -> Source:
-    """Where a stream's frames come from. A camera is not opened yet: it may be off, and is looked for again."""
+    """Where a stream's frames come from.
+
+    What is on the network is not opened yet: a camera may be off, and is looked for again.
+    """
     settings = stream.input
     connect = partial(
         open_source,
@@ -226,12 +229,15 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) 
         reduce_to=reduce_to,
         **settings.model_dump(exclude={"reconnect", "longest_wait_s", "frozen_after_s"}),
     )
-    if not (settings.reconnect and is_camera(stream.source)):
+    camera = is_camera(stream.source)
+    if not (settings.reconnect and (camera or is_network(stream.source))):
         return connect()
     if has_scheme(stream.source):
         connection_address(stream.source, settings.username_env, settings.password_env)  # a mistake is told at once
     backoff = Backoff(cap_s=settings.longest_wait_s)
-    return ReconnectingSource(connect, stream=stream.name, uri=stream.source, backoff=backoff)
+    return ReconnectingSource(
+        connect, stream=stream.name, uri=stream.source, backoff=backoff, live=True if camera else None
+    )
 
 
 def build_pace(stream: ResolvedStream, start_score: float, *, live: bool) -> Pace:

@@ -3,7 +3,8 @@
     PipelineError                  exit code 1
     ├── ConfigError   (ValueError)         2   a config file, option, class or model name that can't be used
     ├── SourceError   (OSError)            1   a video or camera that can't be opened or decoded
-    │   └── SourceNotFoundError            2   there is nothing at that path
+    │   ├── SourceNotFoundError            2   there is nothing at that path
+    │   └── SourceRefusedError             1   asking again would bring nothing else
     ├── ModelError    (ValueError)         1   weights that are missing, damaged or of another network
     ├── SinkError     (OSError)            1   an output that can't be written
     └── CallbackError (RuntimeError)       1   the user's own code raised
@@ -48,6 +49,10 @@ class SourceNotFoundError(SourceError):
     """There is no input at the given path."""
 
     exit_code = 2
+
+
+class SourceRefusedError(SourceError):
+    """A server has no video there, or none for us; asking again would bring nothing else."""
 
 
 class ModelError(PipelineError, ValueError):

@@ -77,6 +77,10 @@ class Inlet:
         self._lane = lane
         self._on_drop = on_drop
 
+    def settle(self, *, capacity: int, when_full: WhenFull) -> None:
+        """What ``Intake.add`` was told, anew. For the thread that puts, before the first frame."""
+        self._lane = Lane(self._lane.key, capacity, when_full)
+
     def put(self, item: Frame) -> bool:
         """As ``Channel.put``."""
         try:

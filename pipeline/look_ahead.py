@@ -38,10 +38,13 @@ class _Batch:
 class LookAhead:
     """Takes frames through a detector. One thread uses it.
 
+    Attributes:
+        ahead: whether batches may be begun before those put earlier were taken; needed where frames may wait.
+
     Args:
         detector: called from one thread at a time, or from as many as a ``ParallelDetector`` allows.
         batch: most frames in one call.
-        ahead: whether batches may be begun before those put earlier were taken; needed where frames may wait.
+        ahead: as the attribute.
         timings: ``detect`` is what a batch took, shared by its frames.
     """
 
@@ -49,16 +52,17 @@ class LookAhead:
         self._looker = Looker(detector)
         self._detector = detector
         self._batch = batch
-        self._ahead = ahead
+        self.ahead = ahead
         self._timings = timings
         self._pool: ThreadPoolExecutor | None = None
+        self._threads = 0
         self._waiting: deque[_Batch] = deque()
 
     def put(self, looks: Sequence[Look]) -> None:
         """Begin with these frames, which follow those put before."""
         for number, batch in enumerate(self._in_batches(looks)):
             # Where batches are waited for, the thread that waits looks at the first one itself.
-            workers = self._workers() if self._ahead or number else None
+            workers = self._workers() if self.ahead or number else None
             if workers is None or not any(look.wanted for look in batch):
                 self._waiting.append(_Batch(batch, None))
             else:
@@ -72,7 +76,7 @@ class LookAhead:
     @property
     def room(self) -> int:
         """Batches that may wait, so that the detector has work while those before them are taken on."""
-        return self._calls + 1 if self._ahead else 0
+        return self._calls + 1 if self.ahead else 0
 
     def take(self, leave: int = 0) -> Iterator[tuple[Frame, Detections | None]]:
         """The frames that were put first, each with what was found in it: None where the detector was not to look.
@@ -100,15 +104,17 @@ class LookAhead:
 
     def _workers(self) -> ThreadPoolExecutor | None:
         """The threads beside the one that takes, which looks too where nothing goes ahead."""
-        count = self._calls if self._ahead else self._calls - 1
-        if self._pool is None and count:
-            self._pool = ThreadPoolExecutor(count, "detect")
+        count = self._calls if self.ahead else self._calls - 1
+        if count > self._threads:
+            if self._pool is not None:  # whether to go ahead has changed; what it has begun it finishes
+                self._pool.shutdown(wait=False)
+            self._pool, self._threads = ThreadPoolExecutor(count, "detect"), count
         return self._pool
 
     def _in_batches(self, looks: Sequence[Look]) -> Iterator[Sequence[Look]]:
         """Parts that hold at most a batch of wanted ones; so many that no thread is idle where all are waited for."""
         wanted = sum(look.wanted for look in looks)
-        most = self._batch if self._ahead else min(self._batch, max(1, -(-wanted // self._calls)))
+        most = self._batch if self.ahead else min(self._batch, max(1, -(-wanted // self._calls)))
         part: list[Look] = []
         count = 0
         for look in looks:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
@@ -31,6 +33,17 @@ class Pace(Protocol):
     def observe(self, tracked: TrackedFrame, latency_s: float) -> None:
         """What came of a frame, ``latency_s`` seconds after its capture; called once per frame that was processed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PaceBySource:
+    """A pace that is made once it is known what the source is.
+
+    Attributes:
+        make: gives the pace for a source that is live, or is not.
+    """
+
+    make: Callable[[bool], Pace]
 
 
 class EveryNth:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from pipeline.engines import Engine
 from pipeline.errors import ConfigError
@@ -26,7 +27,7 @@ from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_run import STOP_S, StreamRun
 from pipeline.timing import Timings
-from pipeline.types import Detector, Frame, Sink
+from pipeline.types import Detector, Frame, Sink, SourceInfo
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Pipeline:
         started_s: ``time.monotonic()`` when the user's command began, for ``Report.start_s``; default: ``run()``.
 
     Attributes:
-        live: whether one of the streams it began with is live.
+        live: whether one of the streams it began with is live, or may be for all that is known yet.
         report: what happened, also after a failure; None before the end of ``run``.
     """
 
@@ -78,12 +79,11 @@ class Pipeline:
         self._intake = Intake()
         self._stamper = EventStamper()
         given = [streams] if isinstance(streams, Stream) else list(streams)
-        self.live = any(stream.source.info.live for stream in given)
-        # Of a camera no more than goes through the detector at once, so that what follows is fresh. Of a file all there
-        # is: where some frames are skipped, the others then still make whole batches.
-        self._limit = batch if self.live else max(batch, queue)
-        self._looks = LookAhead(detector, batch=batch, ahead=not self.live, timings=self._timings)
-        self._shared = SinkGroup(sinks, live=self.live, capacity=sink_queue, timings=self._timings)
+        live = any(stream.source.info.live for stream in given)
+        self._limits = {True: batch, False: max(batch, queue)}
+        self._looks = LookAhead(detector, batch=batch, ahead=not live, timings=self._timings)
+        self._shared = SinkGroup(sinks, live=live, capacity=sink_queue, timings=self._timings)
+        self._suit(live=live)
         self._files = RunFiles(sinks, reads=reads, writes=writes)
         self._running: dict[str, StreamRun] = {}
         self._ended: dict[str, StreamReport] = {}
@@ -158,6 +158,16 @@ class Pipeline:
             raise error
         return self.report
 
+    def _suit(self, *, live: bool) -> None:
+        """Have all that the streams share keep up with cameras, or wait for all of the files."""
+        self.live = live
+        # Of a camera no more than goes through the detector at once, so that what follows is fresh. Of a file all there
+        # is: where some frames are skipped, the others then still make whole batches.
+        self._limit = self._limits[live]
+        self._looks.ahead = not live
+        if not live:
+            self._shared.wait_for_all()
+
     def _take(self, stream: Stream) -> StreamRun:
         run = StreamRun(
             stream,
@@ -188,13 +198,20 @@ class Pipeline:
         self._start(self._take(stream))
 
     def _start(self, run: StreamRun) -> None:
+        run.start(partial(self._begin, run))
+
+    def _begin(self, run: StreamRun, info: SourceInfo) -> None:
+        """A stream whose source is known begins."""
+        if self._running.get(run.name) is not run:
+            return  # it was ended meanwhile
         try:
-            run.start()
-            info = run.info
+            run.begin(info)
             if info.width and info.height:
                 self._input_shape = self._detector.warm_up(info.height, info.width)
         except Exception as error:  # noqa: BLE001 - raised later, or logged and reported when other streams go on
             self._fail(run, error)
+        if self.live and not any(other.live for other in self._running.values()):
+            self._suit(live=False)
 
     def _loop(self) -> None:
         while self._running and self._stop_reason is None:

@@ -46,6 +46,12 @@ class SinkGroup:
             for sink in sinks
         ]
 
+    def wait_for_all(self) -> None:
+        """From now on nothing is dropped: the streams were taken to be live and are not."""
+        for sink in self._sinks:
+            if isinstance(sink, SinkWorker):
+                sink.wait_for_all()
+
     def check(self) -> None:
         """``Sink.check`` of each."""
         for sink in self._sinks:

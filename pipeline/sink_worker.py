@@ -96,6 +96,10 @@ class SinkWorker(Sink):
         self._closed = False
         self._close_error: BaseException | None = None
 
+    def wait_for_all(self) -> None:
+        """From now on let the caller wait instead of dropping anything, and let ``close`` take as long as it takes."""
+        self._when_full, self._timeout_s = "wait", None
+
     @property
     def dropped_frames(self) -> dict[str, int]:
         """Frames that the sink did not see, by reason."""

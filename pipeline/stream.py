@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline import events
 from pipeline.files import InputFiles
 from pipeline.ledger import Rates
-from pipeline.pace import Pace
+from pipeline.pace import Pace, PaceBySource
 from pipeline.region import Region
 from pipeline.types import DetectionFilter, Sink, Source, Tracker
 
@@ -41,7 +41,7 @@ class Stream:
     tracker: Tracker
     sinks: Sequence[Sink] = ()
     filters: Sequence[DetectionFilter] = ()
-    detect_every: int | Pace = 1
+    detect_every: int | Pace | PaceBySource = 1
     region: Region | None = None
     duration_s: float | None = None
     classify: TrackClassifier | None = None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
-from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.events import Event
 from pipeline.filling import TrackFiller
 from pipeline.frozen import FrozenWatch
@@ -15,7 +14,7 @@ from pipeline.gathering import Gathering
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
 from pipeline.look import Part
-from pipeline.pace import EveryNth
+from pipeline.manner import Manner, room
 from pipeline.printable import encodable
 from pipeline.producer import Producer
 from pipeline.redaction import redact
@@ -29,8 +28,6 @@ from pipeline.types import Detections, Frame, ReconnectingSource, SourceInfo, Tr
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
 STOP_S = 0.5
-# A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
-_LIVE_QUEUE = 1
 
 
 class StreamRun:
@@ -38,9 +35,7 @@ class StreamRun:
 
     Attributes:
         name: of the stream.
-        live: whether it is.
         latency: of its frames, from capture to the sinks.
-        gathering: takes its frames before the detector does.
         inlet: where its source's frames come in.
 
     Args:
@@ -66,59 +61,72 @@ class StreamRun:
         queue: int,
         sink_queue: int,
     ) -> None:
-        info = stream.source.info
+        live = stream.source.info.live
         self.name = stream.source.stream
-        self.live = info.live
         self.latency = Durations()
         self._stream = stream
         self._class_names = class_names
-        pace = EveryNth(stream.detect_every) if isinstance(stream.detect_every, int) else stream.detect_every
-        self.gathering = Gathering(pace, live=info.live)
-        looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
-        # A file's frames can wait until what is between two looks is known; a camera's can't.
-        self._filler = None if info.live or looks_at_all else TrackFiller()
+        self._queue = queue
         self._ledger = Ledger()
-        self._own = SinkGroup(stream.sinks, live=info.live, capacity=sink_queue, timings=timings)
+        self._own = SinkGroup(stream.sinks, live=live, capacity=sink_queue, timings=timings)
         self._groups = (self._own, shared)
+        self._stamper = stamper
         self._events = StreamEvents(self.name, class_names, stamper)
         self._frozen = None if stream.frozen_after_s is None else FrozenWatch(stream.frozen_after_s)
         self._timings = timings
-        self.inlet = intake.add(
-            capacity=_LIVE_QUEUE if info.live else queue,
-            when_full="drop_oldest" if info.live else "wait",
-            on_drop=lambda _: self._ledger.dropped("stale"),
-        )
+        capacity, when_full = room(live, queue)
+        self.inlet = intake.add(capacity=capacity, when_full=when_full, on_drop=lambda _: self._ledger.dropped("stale"))
         self._call = intake.call
         self._state: Literal["waiting", "online", "offline"] = "waiting"
         self._producer = Producer(stream.source, self.inlet, self._ledger, timings)
-        self._analytics = StreamAnalytics(
-            self.name,
-            class_names,
-            stamper=stamper,
-            hold_s=hold_for(info),
-            frame_s=self._frame_s or 0.04,
-            measures_interval=info.live,
-            **dict(stream.analytics),
-        )
+        self._manner = Manner.of(stream, stream.source.info, class_names, stamper)
         self._opened = self._finished = False
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self._last_pts_s: float | None = None
         self._error: BaseException | None = None
 
+    @property
+    def live(self) -> bool:
+        """Whether it is live; True until that is known."""
+        return self._manner.live
+
+    @property
+    def gathering(self) -> Gathering:
+        """Takes its frames before the detector does."""
+        return self._manner.gathering
+
     def check(self) -> None:
         """Raise ``SinkError`` if one of its own outputs can't work."""
         self._own.check()
 
-    def start(self) -> None:
-        """Announce the stream to its sinks and begin to decode. A camera that is off yet has no size at this point."""
+    def start(self, begin: Callable[[SourceInfo], None]) -> None:
+        """Begin to decode.
+
+        Args:
+            begin: is to call ``begin``; called at once, or by the thread that runs the pipeline, before the first frame
+                comes, where what the source is shows only when it is open.
+        """
         source = self._stream.source
         if isinstance(source, ReconnectingSource):
             source.listen(
                 on_offline=lambda reason: self._call(partial(self._offline, reason)),
                 on_online=lambda offline_s: self._call(partial(self._online, offline_s)),
+                on_known=partial(self._known, begin),
             )
-        self._open()
+            if not source.known:
+                self._producer.start()
+                return
+        begin(source.info)
         self._producer.start()
+
+    def begin(self, info: SourceInfo) -> None:
+        """Announce the stream to its sinks. A camera that is off yet has no size at this point."""
+        if info.live != self.live:
+            self._manner = Manner.of(self._stream, info, self._class_names, self._stamper)
+        if not info.live:
+            self._own.wait_for_all()
+        if not self._opened:
+            self._open(info)
 
     def part(self, frame: Frame) -> Part | None:
         """The part of the frame that the detector is to look at; None for all of it."""
@@ -138,9 +146,9 @@ class StreamRun:
             # A picture that nobody needs is not made.
             tracks = tracker.update(detections, frame.pts_s, frame.image if tracker.needs_image else None)
         tracked = TrackedFrame(frame, detections, tracks, tracker.ended)
-        for final in (tracked,) if self._filler is None else self._filler.add(tracked):
+        for final in (tracked,) if self._manner.filler is None else self._manner.filler.add(tracked):
             self._deliver(final)
-        self.gathering.observe(tracked, time.monotonic() - frame.captured_s)
+        self._manner.gathering.observe(tracked, time.monotonic() - frame.captured_s)
 
     def _deliver(self, tracked: TrackedFrame) -> None:
         """Take a frame whose tracks are final to the sinks."""
@@ -149,7 +157,7 @@ class StreamRun:
         # Before a track that ends now is told to have ended.
         named = self._classify(tracked)
         with self._timings.stage("analytics"):
-            found = [*named, *self._analytics.update(tracked)]
+            found = [*named, *self._manner.analytics.update(tracked)]
         with self._timings.stage("sinks"):
             for group in self._groups:
                 group.on_frame(tracked)
@@ -198,7 +206,7 @@ class StreamRun:
             return  # it was told while the stream was being ended
         self._state = "offline"
         self._stream.tracker.reset()
-        events = [*self._classify(None), *self._analytics.gap()]
+        events = [*self._classify(None), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
 
     def _online(self, offline_s: float) -> None:
@@ -226,10 +234,12 @@ class StreamRun:
             The error that ended the stream, or that it met in ending; None if all went well.
         """
         self._producer.stop(reason, within_s if self.live else None)
+        if error is None and not self._opened and reason != "error":
+            error = self._open_late()
         self._finished = True
         # Behind a frame that did not reach all sinks none follows: they would see a gap, and tracks that never started.
-        if self._filler is not None and not self._halfway:
-            rest = self._deliver_rest(self._filler)
+        if self._manner.filler is not None and not self._halfway:
+            rest = self._deliver_rest(self._manner.filler)
             error = error or rest
         named: list[Event] = []
         if self._opened:
@@ -242,13 +252,21 @@ class StreamRun:
         self._settle(reason)
         if self._opened:
             try:
-                last = [*named, *self._analytics.finish()]
+                last = [*named, *self._manner.analytics.finish()]
                 self._send(*last, self._events.ended(self.media_s, reason, error, self._ledger.snapshot()))
             except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
                 error = error or raised
         failure = self._own.close(error)
         self._error = error or failure
         return self._error
+
+    def _open_late(self) -> BaseException | None:
+        """Announce a stream that ends before it was known what it is; returns what went wrong."""
+        try:
+            self._open(self.info)
+        except Exception as error:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
+            return error
+        return None
 
     def _deliver_rest(self, filler: TrackFiller) -> BaseException | None:
         """Take the frames that still wait to the sinks; returns what went wrong."""
@@ -278,9 +296,9 @@ class StreamRun:
             dropped=ledger.dropped,
             failed=ledger.failed,
             media_s=round(self.media_s, 3),
-            objects={name: ObjectCounts(**counts) for name, counts in self._analytics.objects().items()},
-            zones=self._analytics.zone_totals(),
-            lines=self._analytics.line_totals(),
+            objects={name: ObjectCounts(**counts) for name, counts in self._manner.analytics.objects().items()},
+            zones=self._manner.analytics.zone_totals(),
+            lines=self._manner.analytics.line_totals(),
             sinks=self._own.lost(),
             latency=self.latency.report() if self.live else None,
             sink_latency={name: latency.report() for name, latency in self._own.latency().items()} if self.live else {},
@@ -292,8 +310,13 @@ class StreamRun:
         fps = self._stream.source.info.fps
         return float(1 / fps) if fps else 0.0
 
-    def _open(self) -> None:
-        info = self._stream.source.info
+    def _known(self, begin: Callable[[SourceInfo], None], info: SourceInfo) -> None:
+        """It shows what the source is; called by the thread that reads it."""
+        capacity, when_full = room(info.live, self._queue)
+        self.inlet.settle(capacity=capacity, when_full=when_full)
+        self._call(partial(begin, info))
+
+    def _open(self, info: SourceInfo) -> None:
         self._opened = True
         for group in self._groups:
             group.open(self.name, info, self._class_names)

@@ -38,7 +38,7 @@ class SourceInfo:
         width, height: pixels as displayed (after rotation); 0 for a camera that has not been reached yet.
         fps: nominal frames per second, or None where the source does not say.
         frame_count: frames the container promises, or None; a hint for progress bars, never relied on.
-        live: True for cameras and network streams, which can't wait for a slow reader.
+        live: True for cameras and live streams, which can't wait for a slow reader.
         duration_s: seconds the container promises, or None; a hint likewise.
         uri: where the frames come from, with any credentials removed.
     """
@@ -198,11 +198,26 @@ class Source(Protocol):
 
 @runtime_checkable
 class ReconnectingSource(Source, Protocol):
-    """A live source that outlives its connection."""
+    """A source that outlives its connection. What it is may show only once it is open; until then it counts as live."""
 
-    def listen(self, on_offline: Callable[[str], object], on_online: Callable[[float], object]) -> None:
-        """Have the reading thread call these between frames: with the reason of each outage when it begins, and with
-        its length in seconds when it is over. Call before iterating."""
+    @property
+    def known(self) -> bool:
+        """Whether ``info.live`` is known, and not only supposed."""
+        ...
+
+    def listen(
+        self,
+        on_offline: Callable[[str], object],
+        on_online: Callable[[float], object],
+        on_known: Callable[[SourceInfo], object] | None = None,
+    ) -> None:
+        """Have the reading thread call these between frames. Call before iterating.
+
+        Args:
+            on_offline: called with the reason of each outage when it begins.
+            on_online: called with its length in seconds when it is over.
+            on_known: called when it shows what the source is, before anything else is told and before the first frame.
+        """
         ...
 
     def request_stop(self) -> None:

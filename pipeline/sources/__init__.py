@@ -19,8 +19,6 @@ from pipeline.sources.uri import clean_name, has_scheme, redact, stream_name
 from pipeline.sources.webcam import Webcam
 from pipeline.types import Source
 
-_FILE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv")
-
 __all__ = [
     "ImageFolder",
     "NetworkStream",
@@ -30,6 +28,7 @@ __all__ = [
     "Webcam",
     "clean_name",
     "is_camera",
+    "is_network",
     "open_source",
     "redact",
     "stream_name",
@@ -37,15 +36,15 @@ __all__ = [
 
 
 def is_camera(uri: str) -> bool:
-    """Whether the address is that of a camera, which never ends and may come back after it was lost.
-
-    RTSP and webcams always are; what HTTP serves is, unless it is named like a video file.
-    """
+    """Whether the address says that it is a camera: RTSP and webcams. What HTTP serves shows when it is open."""
     if re.fullmatch(r"webcam:\d+|/dev/video\d+", uri):
         return True
-    scheme = uri.partition("://")[0].lower() if has_scheme(uri) else ""
-    path = uri.partition("?")[0].lower()
-    return scheme in NETWORK_SCHEMES and (scheme.startswith("rtsp") or not path.endswith(_FILE_SUFFIXES))
+    return is_network(uri) and uri.lower().startswith("rtsp")
+
+
+def is_network(uri: str) -> bool:
+    """Whether the address is read over the network."""
+    return has_scheme(uri) and uri.partition("://")[0].lower() in NETWORK_SCHEMES
 
 
 def open_source(

@@ -18,8 +18,10 @@ from pipeline.sources.crop import crop_of
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.display import DisplayReader
 from pipeline.sources.file_timeline import FileTimeline, Stamps
+from pipeline.sources.live_time import LiveTime
 from pipeline.sources.picture import PictureConverter
-from pipeline.sources.timeline import Timeline
+from pipeline.sources.played import Played
+from pipeline.sources.timeline import FALLBACK_FRAME_S
 from pipeline.types import Frame, SourceInfo
 from pipeline.upright import MAX_PIXELS, MAX_SIDE, too_large
 
@@ -33,6 +35,8 @@ _LARGEST_BROADCAST_GAP_S = 10.0
 _LARGEST_GAP_S = 3600.0
 # Motion JPEG as cameras send it over HTTP. FFmpeg makes up 25 frames per second; the time of arrival is the truth.
 _WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
+# Lists of pieces: what they hold is not theirs, and of a live one the pictures come in bursts.
+PLAYLISTS = frozenset({"hls", "dash"})
 
 # A picture, and the width of its pixels divided by their height.
 _Decoded: TypeAlias = tuple[av.VideoFrame, Fraction | None]
@@ -56,7 +60,8 @@ class ContainerSource:
         stream: the stream's name.
         uri: the address without credentials, for ``info`` and messages.
         threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
-        live: a camera, which does not wait; None decides by whether the container knows an end.
+        live: a camera, which does not wait; None decides by whether the container knows an end. What then is live may
+            come in bursts, and is handed out at the pace of its timestamps.
         network: read errors are raised as ``SourceError``, and so is the end of a live stream.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
@@ -82,7 +87,9 @@ class ContainerSource:
         self._container = container
         self._closed = False
         self._index = 0
+        self._repeats = False
         try:
+            unknown = live is None
             live = not has_end(container) if live is None else live
             self._by_arrival = live and container.format.name in _WITHOUT_TIMESTAMPS
             self._video = self._choose_stream()
@@ -99,26 +106,48 @@ class ContainerSource:
             )
             self._decoder = self._make_decoder(container, self._video)
             self._decoded = self._decoder.frames()
+            # What is not known to come as a camera sends it may come in bursts, and again from its beginning.
+            bursts = unknown and live and not self._by_arrival
+            self._played = Played(live=bursts)
             self._first: av.VideoFrame | None = self._first_frame()
             self._info = self._describe(self._first, fps, live)
-            self._timeline = self._make_timeline(fps, live)
+            self._first_came_s = time.monotonic()
+            self._frame_s = float(1 / fps) if fps else FALLBACK_FRAME_S
+            self._resumed: Played | None = None
+            self._live_time = LiveTime(stream, self._frame_s, bursts=bursts) if live else None
+            self._timeline = FileTimeline(
+                stream,
+                self._video.time_base or Fraction(1, 90_000),
+                float(1 / fps) if fps else None,
+                start=self._decoder.start_tick,
+                largest_gap_s=_LARGEST_BROADCAST_GAP_S if is_broadcast(container) else _LARGEST_GAP_S,
+            )
         except BaseException:
             container.close()
             raise
         self._frames = self._read()
 
-    def _make_timeline(self, fps: Fraction | None, live: bool) -> Timeline | FileTimeline:
-        """A file's can look ahead; a camera's must not wait for its next frames."""
-        if self._by_arrival:
-            return Timeline(self._stream_name, Fraction(1, 1_000_000), None)
-        largest_gap_s = _LARGEST_BROADCAST_GAP_S if is_broadcast(self._container) and not live else _LARGEST_GAP_S
-        return (Timeline if live else FileTimeline)(
-            self._stream_name,
-            self._video.time_base or Fraction(1, 90_000),
-            float(1 / fps) if fps else None,
-            start=self._decoder.start_tick,
-            largest_gap_s=largest_gap_s,
-        )
+    @property
+    def played(self) -> Played:
+        """What this connection, and those before it, have handed out."""
+        return self._played
+
+    def resume(self, played: Played) -> None:
+        """Go on behind what another connection to the same place has handed out; to be called before iterating.
+
+        A camera shows what is now; of it nothing comes again.
+        """
+        if self._info.live and not self._played.live:
+            return
+        if played.live and not self._played.live:
+            # The list has ended meanwhile; what is left of it is as live as before.
+            self._live_time = LiveTime(self._stream_name, self._frame_s, bursts=True)
+        self._resumed = self._played = played
+
+    def request_stop(self) -> None:
+        """Wait no longer before frames are handed out. For any thread."""
+        if self._live_time is not None:
+            self._live_time.request_stop()
 
     @property
     def stream(self) -> str:
@@ -169,18 +198,21 @@ class ContainerSource:
     def _at_end(self) -> None:
         """Called once when the container has been read to its end."""
 
+    def _is_over(self, error: av.FFmpegError) -> bool:
+        """Whether an error in reading is the end after all."""
+        return False
+
     def _broken_off(self, error: av.FFmpegError) -> SourceError:
         return SourceError(f"{self._uri}: the stream broke off ({describe(error)}); check the source and the network")
 
     def _read(self) -> Generator[Frame, None, None]:
         problems: list[SourceError] = []
         decoded = self._decoded_until_broken(problems)
-        if isinstance(self._timeline, FileTimeline):
+        if self._live_time is None:
             for timed in self._timeline.place(decoded, _stamps):
                 yield from self._pictures(*timed.item, timed.pts_s)
         else:
-            for picture, pixel_aspect in decoded:
-                yield from self._pictures(picture, pixel_aspect, self._live_time(self._timeline, picture))
+            yield from self._live_pictures(decoded, self._live_time)
         if problems:
             # Raised here, so that FFmpeg's error, which may hold an address with a password, does not come along.
             raise problems.pop()
@@ -198,7 +230,8 @@ class ContainerSource:
                     yield picture, self._decoder.pixel_aspect
                 more = self._go_on()
         except av.FFmpegError as error:
-            problems.append(self._broken_off(error))
+            if not self._is_over(error):
+                problems.append(self._broken_off(error))
 
     def _go_on(self) -> bool:
         """Take up the next part of the source; False at its end, or where that part has no pictures."""
@@ -220,13 +253,21 @@ class ContainerSource:
         logger.info("%s: goes on with %s", self._stream_name, self._video.codec_context.name)
         return True
 
-    def _live_time(self, timeline: Timeline, decoded: av.VideoFrame) -> float:
-        if self._by_arrival:
-            return timeline.next(round(time.monotonic() / float(timeline.time_base)))
-        return timeline.next(decoded.pts, decoded.dts)
+    def _live_pictures(self, decoded: Iterator[_Decoded], live_time: LiveTime) -> Iterator[Frame]:
+        """The frames, each when it is due, without those that were played already."""
+        asked_s = self._first_came_s
+        for number, (picture, pixel_aspect) in enumerate(decoded):
+            came_s = time.monotonic() if number else self._first_came_s
+            if self._resumed is not None and self._resumed.holds(picture, ended=not self._info.live):
+                self._repeats = True
+            else:
+                tick = None if self._by_arrival else picture.pts
+                stamp_s = None if tick is None else float(tick * (self._video.time_base or 0))
+                yield from self._pictures(picture, pixel_aspect, live_time.next(stamp_s, asked_s, came_s))
+            asked_s = time.monotonic()
 
     def _pictures(self, decoded: av.VideoFrame, pixel_aspect: Fraction | None, pts_s: float) -> Iterator[Frame]:
-        """The frame; nothing where the picture can't be converted, which is counted."""
+        """The frame; nothing where it was played already, or can't be converted, which is counted."""
         if too_large(decoded.width, decoded.height):
             self._decoder.count_failed(1, f"a frame of {decoded.width}x{decoded.height} px is refused; going on")
             return
@@ -239,6 +280,9 @@ class ContainerSource:
             self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
             return
         self._index += 1
+        if not self._played.live and self._index <= self._played.count:
+            return
+        self._played.add(decoded)
         yield frame
 
     def _choose_stream(self) -> av.VideoStream:
@@ -304,8 +348,12 @@ def _stamps(decoded: _Decoded) -> Stamps:
 
 
 def has_end(container: av.container.InputContainer) -> bool:
-    """Whether its duration or its size is known. A playlist's own size says nothing of the stream."""
-    return bool(container.duration) or (container.format.name not in ("hls", "dash") and container.size > 0)
+    """Whether its duration or its size is known.
+
+    The size of a playlist says nothing of the stream. Motion JPEG in parts is a camera's, whatever length it claims.
+    """
+    name = container.format.name
+    return name != "mpjpeg" and (bool(container.duration) or (name not in PLAYLISTS and container.size > 0))
 
 
 def _is_opaque(container: av.container.InputContainer, video: av.VideoStream) -> bool:

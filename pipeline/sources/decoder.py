@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 
 import av
@@ -24,6 +25,8 @@ _HIDDEN_FRAME_CODECS = frozenset({"vp8"})
 # Reorder buffers hold at most 16 frames in any codec.
 _MOST_REORDERED = 16
 _MOST_READ_ERRORS = 100
+# FFmpeg's number for it.
+_EOF = -541478725
 
 
 def is_broadcast(container: av.container.InputContainer) -> bool:
@@ -50,6 +53,10 @@ class PacketDecoder:
         give_up_after: packets after which to end instead of looking further for a first frame, or None.
         start_tick: the earliest timestamp so far, also of a packet that could not be decoded, in the stream's ticks.
         end_tick: the latest end of a packet so far, in the stream's ticks.
+        last_dts: decoding timestamp of the last packet that has one.
+        waited_s: how long the last read took, behind which was the end.
+        is_whole: asked at the end of a network file, with whether reading failed there: is that its end? If not, what
+            the decoder holds is left in it, as it comes again when the file is read on, and reading has failed.
     """
 
     def __init__(
@@ -82,8 +89,9 @@ class PacketDecoder:
         self._ledger = PacketLedger(
             self._held_back,
             pairs=context.codec.canonical_name not in _HIDDEN_FRAME_CODECS,
-            # An MPEG-TS flags whole packets too, next to a gap in its counters, as where two recordings were joined.
-            believes_flags=not is_broadcast(container),
+            # An MPEG-TS flags whole packets too, next to a gap in its counters, as where two recordings were joined or
+            # where the next piece of a playlist begins.
+            believes_flags=not is_broadcast(container) and container.format.name != "hls",
             frame_ticks=(frame_s or 0.0) / tick_s,
             mpeg4=context.codec.canonical_name == "mpeg4",
         )
@@ -95,6 +103,9 @@ class PacketDecoder:
         self.give_up_after: int | None = None
         self.start_tick: int | None = None
         self.end_tick: int | None = None
+        self.last_dts: int | None = None
+        self.waited_s = 0.0
+        self.is_whole: Callable[[bool], bool] | None = None
 
     def frames(self) -> Generator[av.VideoFrame, None, None]:
         """The frames, once, in display order.
@@ -116,6 +127,10 @@ class PacketDecoder:
             yield from self._whole(decoded)
             if self._live and not decoded:
                 yield from self._repeated(None)
+        if self.is_whole is not None:
+            if not self.is_whole(bool(broken)):
+                raise broken.pop() if broken else av.EOFError(_EOF, "the connection was closed")
+            broken.clear()
         yield from self._flushed()
         self._ledger.close()
         self._account()
@@ -152,6 +167,7 @@ class PacketDecoder:
         """Packets that hold data. Reading goes on behind damage; what ends a network stream is left in ``broken``."""
         errors = 0
         while True:
+            asked_s = time.monotonic()
             try:
                 for packet in self._container.demux(self._stream):
                     # An empty packet would tell the decoder that the stream is over.
@@ -161,6 +177,7 @@ class PacketDecoder:
                     self.packets += 1
                     if self.packets == 1:
                         self.first_packet = bytes(packet)
+                    self.last_dts = self.last_dts if packet.dts is None else packet.dts
                     if self.give_up_after is not None and self.packets > self.give_up_after:
                         return
                     if packet.pts is not None:
@@ -170,6 +187,8 @@ class PacketDecoder:
                             )
                         self.end_tick = max(self.end_tick or 0, packet.pts + (packet.duration or 0))
                     yield packet
+                    asked_s = time.monotonic()
+                self.waited_s = time.monotonic() - asked_s
                 return
             except av.FFmpegError as error:
                 if self._network and not isinstance(error, av.InvalidDataError):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Literal, get_args
 
 import av
 
 from pipeline.addresses import Address, parse_address
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError, SourceError, SourceRefusedError
 from pipeline.redaction import environment_variable, redact_address
-from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
-from pipeline.sources.mjpeg import MULTIPART, UnknownFormatError, is_whole, open_guessed, open_raw
+from pipeline.sources.container import OPEN_OPTIONS, PLAYLISTS, ContainerSource, describe
+from pipeline.sources.mjpeg import MULTIPART, Opener, UnknownFormatError, is_whole, open_guessed, open_raw
 from pipeline.sources.uri import stream_name
 
 Transport = Literal["tcp", "udp"]
@@ -25,15 +27,26 @@ _HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,data"
 # What FFmpeg keeps of "user:password" and of what follows the host; it would cut off the rest and be refused.
 _LONGEST_LOGIN = {"rtsp": 127, "rtsps": 127, "http": 1023, "https": 1023}
 _LONGEST_PATH = {"rtsp": 2047, "rtsps": 2047, "http": 4095, "https": 4095}
+# The longest that other streams of a file, its sound say, may go on behind the video.
+_END_TOLERANCE_S = 1.0
 
 
 class NetworkStream(ContainerSource):
     """The frames of an RTSP camera, or of MJPEG, HLS or a video file over HTTP.
 
-    RTSP is live, and so is what HTTP gives without a length; such a source never ends by itself: when the connection
-    breaks, ends, or brings no data for ``read_timeout_s``, iterating raises ``SourceError``. Open a new one to go on.
-    Video over HTTP with a length is read like a file, to its end. Pictures with small damage are handed out as the
-    decoder patched them up; frames that never came out are counted in ``failed["decode"]``.
+    What it is, shows when it is open. RTSP and Motion JPEG are live, and so is what HTTP gives without a duration and
+    without a length; such a source never ends by itself: when the connection breaks, ends, or brings no data for
+    ``read_timeout_s``, iterating raises ``SourceError``. Open a new one to go on. Pictures with small damage are handed
+    out as the decoder patched them up; frames that never came out are counted in ``failed["decode"]``.
+
+    What has a duration or a length is read like a file, to its end, and so is a playlist that says that it is complete.
+    A connection that breaks is taken up where it was, if the server can; else iterating raises ``SourceError``. A
+    further ``NetworkStream`` that is given ``played`` of this one by ``resume`` then goes on behind the last frame.
+
+    A playlist that still grows (HLS, DASH) is live and grows by pieces; frames are handed out at the pace of their
+    timestamps, from three pieces before its end on. It ends when the list says so. What else HTTP gives without a
+    duration and a length is handed out at that pace too; it is over when a further connection brings only what was
+    there before, and ends.
 
     Args:
         uri: ``rtsp://``, ``rtsps://``, ``http://`` or ``https://``; it may hold ``user:password@``.
@@ -49,8 +62,9 @@ class NetworkStream(ContainerSource):
     Raises:
         ConfigError: an environment variable is not set, ``uri`` or ``transport`` is of an unknown kind, nobody can tell
             where the password in ``uri`` ends, or it is longer than FFmpeg passes on.
-        SourceError: no connection, no permission, no video, or nothing came in time. No message, ``info`` or log line
-            holds user name or password.
+        SourceRefusedError: the server has nothing there, or not for us, or it is no video.
+        SourceError: no connection, or nothing came in time. No message, ``info`` or log line holds user name or
+            password.
     """
 
     def __init__(
@@ -90,8 +104,14 @@ class NetworkStream(ContainerSource):
         )
         if scheme.startswith("rtsp"):
             read(open_as(None, {}))
-            return
-        container = open_guessed(open_as)
+        else:
+            self._read_http(open_as, read)
+        if not self._info.live:
+            self._decoder.is_whole = self._is_whole
+
+    def _read_http(self, open_as: Opener, read: Callable[[av.container.InputContainer], None]) -> None:
+        """Open what is there, whatever it is, and begin to read it."""
+        container = _open_any(open_as)
         if container.format.name != MULTIPART:
             read(container)
             return
@@ -107,15 +127,50 @@ class NetworkStream(ContainerSource):
                 read(open_raw(open_as))
 
     def _at_end(self) -> None:
-        if self._info.live:
-            raise SourceError(f"{self._uri}: the stream ended; the camera or server closed it")
+        if not self._info.live:
+            return
+        if self._timed_out:
+            raise self._silent()
+        if self._container.format.name in PLAYLISTS or self._all_repeated:
+            self._info = replace(self._info, live=False)  # this was all
+            return
+        raise SourceError(f"{self._uri}: the stream ended; the camera or server closed it")
+
+    @property
+    def _all_repeated(self) -> bool:
+        """Whether this connection gave only what earlier ones had given: it is a file that does not tell its length."""
+        return self._repeats and not self._index
+
+    def _is_over(self, error: av.FFmpegError) -> bool:
+        return self._all_repeated and not isinstance(error, av.ExitError | av.TimeoutError)
+
+    def _is_whole(self, broken: bool) -> bool:
+        """Whether a file was read to its end, where the connection ended or, if ``broken``, failed."""
+        if self._timed_out:
+            return False
+        entries, last = self._video.index_entries, self._decoder.last_dts
+        if len(entries) and last is not None and entries[-1].timestamp > last:
+            return False
+        if not broken:
+            return True
+        # Without a length, a server that closes the connection at the end and one that fails look the same.
+        start, end = self._decoder.start_tick, self._decoder.end_tick
+        if self._container.size > 0 or self._info.duration_s is None or start is None or end is None:
+            return False
+        return float((end - start) * (self._video.time_base or 0)) >= self._info.duration_s - _END_TOLERANCE_S
 
     def _broken_off(self, error: av.FFmpegError) -> SourceError:
-        if isinstance(error, av.ExitError | av.TimeoutError):
-            return SourceError(
-                f"{self._uri}: no data for {self._read_timeout_s:g} s; check the camera, or allow more time"
-            )
+        if isinstance(error, av.ExitError | av.TimeoutError) or self._timed_out:
+            return self._silent()
         return super()._broken_off(error)
+
+    @property
+    def _timed_out(self) -> bool:
+        """Whether what looks like the end of a playlist is that of FFmpeg's patience."""
+        return self._container.format.name in PLAYLISTS and self._decoder.waited_s >= 0.9 * self._read_timeout_s
+
+    def _silent(self) -> SourceError:
+        return SourceError(f"{self._uri}: no data for {self._read_timeout_s:g} s; check the camera, or allow more time")
 
 
 def _options(scheme: str, transport: Transport) -> dict[str, str]:
@@ -129,7 +184,27 @@ def _options(scheme: str, transport: Transport) -> dict[str, str]:
             "allowed_media_types": "video",
             "protocol_whitelist": _RTSP_PROTOCOLS,
         }
-    return {"protocol_whitelist": _HTTP_PROTOCOLS}
+    return {
+        "protocol_whitelist": _HTTP_PROTOCOLS,
+        # A file whose connection breaks is read on from there, where the server can give it from there.
+        "reconnect": "1",
+        # Pieces may be called as they like; the protocols say where they may come from.
+        "extension_picky": "0",
+        "allowed_extensions": "ALL",
+        "allowed_segment_extensions": "ALL",
+        "seg_max_retry": "3",
+    }
+
+
+def _open_any(open_as: Opener) -> av.container.InputContainer:
+    """Open what HTTP gives. FFmpeg knows a playlist by its name or the server's word for its type, which may be any."""
+    problems: list[SourceError] = []
+    for attempt in (open_guessed, lambda open_as: open_as("hls", {})):
+        try:
+            return attempt(open_as)
+        except UnknownFormatError as error:
+            problems.append(error.with_traceback(None))
+    raise problems[0]
 
 
 def connection_address(uri: str, username_env: str | None = None, password_env: str | None = None) -> Address:
@@ -181,8 +256,11 @@ def _open(
         # A protocol that is interrupted in the middle of an answer often calls it invalid.
         timed_out = isinstance(error, av.ExitError | av.TimeoutError) or time.monotonic() - began_s >= timeout_s[0]
         late = f"no video within {timeout_s[0]:g} s; check that the camera is on and reachable, or allow more time"
-        unknown = isinstance(error, av.InvalidDataError | av.ArgumentError) and not timed_out
-        kind = UnknownFormatError if unknown else SourceError
+        kind = SourceError
+        if isinstance(error, av.InvalidDataError | av.ArgumentError) and not timed_out:
+            kind = UnknownFormatError
+        elif isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError | av.HTTPNotFoundError):
+            kind = SourceRefusedError
         problems.append(kind(f"{shown}: {late if timed_out else _reason(error)}"))
     # Raised outside the handler: FFmpeg's error holds the address with its password and must not come along.
     raise problems.pop()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import av
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceRefusedError
 
 Opener = Callable[[str | None, dict[str, str]], av.container.InputContainer]
 """Opens an address as a format (None: FFmpeg's guess) with these options, or raises ``SourceError``."""
@@ -34,7 +34,7 @@ _RAW_OPTIONS = {"analyzeduration": "1", "fpsprobesize": "0"}
 _LONGEST_FILLING = 256
 
 
-class UnknownFormatError(SourceError):
+class UnknownFormatError(SourceRefusedError):
     """What an address gives is in no format that FFmpeg knows."""
 
 

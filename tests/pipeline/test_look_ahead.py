@@ -96,6 +96,20 @@ def test_every_frame_comes_out_once_in_order_with_what_was_found_in_it(
     looks.close()
 
 
+def test_it_may_begin_to_go_ahead() -> None:
+    detector = Parallel(2)
+    looks = look_ahead(detector, batch=1, ahead=False)
+    out: list[Frame] = []
+    for ahead in (False, True, False):
+        looks.ahead = ahead
+        for _ in range(10):
+            looks.put([Look(frame(len(out) + number)) for number in range(4)])
+            out += [taken for taken, _ in looks.take()]
+    assert [taken.index for taken in out] == list(range(120))
+    assert detector.most_inside <= 2
+    looks.close()
+
+
 @pytest.mark.parametrize("ahead", [True, False])
 def test_two_batches_are_under_way_at_once(ahead: bool) -> None:
     detector = Meeting()

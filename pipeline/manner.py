@@ -1,0 +1,66 @@
+"""How a stream is treated: what depends on whether its source waits for a slow reader, as a file does, or goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from pipeline.analytics import StreamAnalytics, hold_for
+from pipeline.channel import WhenFull
+from pipeline.filling import TrackFiller
+from pipeline.gathering import Gathering
+from pipeline.pace import EveryNth, PaceBySource
+from pipeline.stamp import EventStamper
+from pipeline.stream import Stream
+from pipeline.types import SourceInfo
+
+# A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
+_LIVE_QUEUE = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Manner:
+    """Made anew when it shows that a source is of another kind than supposed, before its first frame.
+
+    Attributes:
+        live: whether the source goes on whatever its reader does.
+        gathering: takes the stream's frames before the detector does.
+        filler: says where tracks were between two looks; None where nothing waits for that.
+        analytics: counts.
+    """
+
+    live: bool
+    gathering: Gathering
+    filler: TrackFiller | None
+    analytics: StreamAnalytics
+
+    @classmethod
+    def of(cls, stream: Stream, info: SourceInfo, class_names: Sequence[str], stamper: EventStamper) -> Self:
+        """The manner that suits what is known of a stream's source."""
+        chosen = stream.detect_every
+        if isinstance(chosen, PaceBySource):
+            pace = chosen.make(info.live)
+        else:
+            pace = EveryNth(chosen) if isinstance(chosen, int) else chosen
+        looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
+        return cls(
+            live=info.live,
+            gathering=Gathering(pace, live=info.live),
+            # A file's frames can wait until what is between two looks is known; a camera's can't.
+            filler=None if info.live or looks_at_all else TrackFiller(),
+            analytics=StreamAnalytics(
+                stream.source.stream,
+                class_names,
+                stamper=stamper,
+                hold_s=hold_for(info),
+                frame_s=float(1 / info.fps) if info.fps else 0.04,
+                measures_interval=info.live,
+                **dict(stream.analytics),
+            ),
+        )
+
+
+def room(live: bool, queue: int) -> tuple[int, WhenFull]:
+    """How many frames may wait, and what happens when there are more; ``queue`` is the number for files."""
+    return (_LIVE_QUEUE, "drop_oldest") if live else (queue, "wait")
