@@ -11,6 +11,9 @@ from pipeline.events import Event
 
 EventKind = TypeVar("EventKind", bound=Event)
 
+# The two clocks are read one after the other. Times that lie no further apart than this are the same but for that.
+_SAME_S = 0.005
+
 
 class EventStamper:
     """Numbers the events of one run, whatever streams they come from.
@@ -18,6 +21,8 @@ class EventStamper:
     One per run, shared by all its streams and used from one thread. Every event it makes has the next ``seq``, so each
     must reach the sinks, in the order they were made: a ``seq`` that is missing tells a subscriber that it lost
     something.
+
+    Wall times follow the system's clock when it is set, so they may jump, also back; ``seq`` is the order.
 
     Args:
         run: the run's UUID; a random one by default.
@@ -30,17 +35,24 @@ class EventStamper:
     def __init__(self, run: str | None = None) -> None:
         self.run = run if run is not None else str(uuid.uuid4())
         self.last_seq = 0
-        # Taken once, so that wall times never run backwards within a run even when the system clock is set.
         self._utc_offset_s = time.time() - time.monotonic()
         self._newest_wall: tuple[float, str] = (float("nan"), "")
 
     def wall(self, captured_s: float | None = None) -> str:
         """A monotonic time (default: now) as UTC, ISO 8601 with milliseconds and ``Z``."""
+        self._follow_clock()
         moment = time.monotonic() if captured_s is None else captured_s
-        if self._newest_wall[0] != moment:
-            utc = datetime.fromtimestamp(moment + self._utc_offset_s, UTC)
-            self._newest_wall = (moment, utc.isoformat(timespec="milliseconds")[:-6] + "Z")
+        utc_s = moment + self._utc_offset_s
+        if self._newest_wall[0] != utc_s:
+            self._newest_wall = (utc_s, datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z")
         return self._newest_wall[1]
+
+    def _follow_clock(self) -> None:
+        """Take over what the system's clock was set to: a machine may begin in 1970 and learn the time later."""
+        before_s, utc_s, after_s = time.monotonic(), time.time(), time.monotonic()
+        # Where the thread was held up between two readings, the next event tells.
+        if after_s - before_s < _SAME_S and abs(utc_s - before_s - self._utc_offset_s) > _SAME_S:
+            self._utc_offset_s = utc_s - before_s
 
     def __call__(
         self, kind: type[EventKind], *, stream: str, pts_s: float, captured_s: float | None = None, **fields: Any
