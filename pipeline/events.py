@@ -220,6 +220,30 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
 
 
+class OutputCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the frames or events that an output was given.
+
+    Attributes:
+        given: how many.
+        written: that it has taken, to its file or to the other side.
+        retried: attempts that were made again after one that failed.
+        lost: that it will never have. What is in none of these still waits.
+    """
+
+    given: int = 0
+    written: int = 0
+    retried: int = 0
+    lost: int = 0
+
+    def __add__(self, other: OutputCounts) -> OutputCounts:
+        return OutputCounts(
+            given=self.given + other.given,
+            written=self.written + other.written,
+            retried=self.retried + other.retried,
+            lost=self.lost + other.lost,
+        )
+
+
 class Stats(Event, frozen=True, kw_only=True, tag="stats"):
     """State of a stream: where its frames went and how fast it runs.
 
@@ -227,12 +251,14 @@ class Stats(Event, frozen=True, kw_only=True, tag="stats"):
         fps: frames processed per second since the last one.
         latency: from capture to the frame's events, so far.
         sink_latency: from capture until an output was done with the frame, so far, per output that works on its own.
+        outputs: so far, per output that keeps count, those that all streams share included.
     """
 
     ledger: Ledger
     fps: float
     latency: Latency | None = None
     sink_latency: dict[str, Latency] = {}
+    outputs: dict[str, OutputCounts] = {}
 
 
 class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):

@@ -11,7 +11,7 @@ from importlib import metadata
 import msgspec
 import psutil
 
-from pipeline.events import Ledger
+from pipeline.events import Ledger, OutputCounts
 from pipeline.timing import StageReport
 
 _LIBRARIES = ("sightline", "av", "numpy", "opencv-python", "tensorflow", "openvino")
@@ -33,6 +33,7 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
         zones: per zone and class name, ``unique`` tracks, ``max`` at once, ``dwell_s`` of those that left.
         lines: per line and class name, crossings ``in`` and ``out``.
         sinks: per output of its own that did not see every frame, how many it missed by reason.
+        outputs: per output of its own that keeps count, what became of what it was given.
         latency: of a live stream, from capture to its events.
         sink_latency: of a live stream, from capture until a sink of its own was done with the frame, per sink.
         error: what ended the stream early, or None.
@@ -43,6 +44,7 @@ class StreamReport(Ledger, frozen=True, kw_only=True):
     zones: dict[str, dict[str, dict[str, float]]] = {}
     lines: dict[str, dict[str, dict[str, int]]] = {}
     sinks: dict[str, dict[str, int]] = {}
+    outputs: dict[str, OutputCounts] = {}
     latency: StageReport | None = None
     sink_latency: dict[str, StageReport] = {}
     error: str | None = None
@@ -62,6 +64,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         precision: numeric type the detector computed in.
         engine: what ran the detector's network, or None where the detector doesn't tell.
         sinks: per shared output that did not see every frame, how many it missed by reason.
+        outputs: per shared output that keeps count, what became of what it was given.
         versions: of Sightline, Python and the libraries that matter.
     """
 
@@ -75,6 +78,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     precision: str
     engine: str | None = None
     sinks: dict[str, dict[str, int]] = {}
+    outputs: dict[str, OutputCounts] = {}
     versions: dict[str, str]
 
     def to_json(self) -> bytes:

@@ -366,5 +366,6 @@ class Pipeline:
             precision=self._detector.precision,
             engine=engine.name if isinstance(engine, Engine) else None,
             sinks=self._shared.lost(),
+            outputs=self._shared.counts(),
             versions=versions(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from pipeline.events import Event
+from pipeline.events import Event, OutputCounts
 from pipeline.sink_worker import SinkWorker
 from pipeline.timing import Durations, Timings
 from pipeline.types import Sink, SourceInfo, TrackedFrame
@@ -90,6 +90,11 @@ class SinkGroup:
         return {
             name: sink.dropped_frames for name, sink in workers if isinstance(sink, SinkWorker) and sink.dropped_frames
         }
+
+    def counts(self) -> dict[str, OutputCounts]:
+        """Per sink that keeps count, what became of what it was given so far."""
+        found = ((name, sink.counts()) for name, sink in zip(self._names, self._sinks, strict=True))
+        return {name: counts for name, counts in found if counts is not None}
 
     def latency(self) -> dict[str, Durations]:
         """Per sink that has a thread, the time from a frame's capture until the sink was done with it."""

@@ -15,7 +15,7 @@ from time import monotonic
 
 from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
 from pipeline.errors import SinkError
-from pipeline.events import Event
+from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.timing import Durations, Timings
 from pipeline.types import Sink, SourceInfo, TrackedFrame
@@ -44,7 +44,7 @@ class SinkWorker(Sink):
     the caller's next call, or at ``close`` if there was none. ``check`` runs in the caller's thread.
 
     Args:
-        sink: the sink to run; nobody else may touch it once ``open`` was called.
+        sink: the sink to run; nobody else may touch it once ``open`` was called, but for ``counts``.
         capacity: frames queued per stream, at least 1; each holds on to its picture.
         event_capacity: events queued per stream, at least 1.
         when_full: ``"wait"`` for files, ``"drop_oldest"`` for live streams.
@@ -119,6 +119,10 @@ class SinkWorker(Sink):
     def files(self, stream: str) -> Sequence[OutputFiles]:
         """The sink's own files."""
         return self._sink.files(stream)
+
+    def counts(self) -> OutputCounts | None:
+        """The sink's own counts; what it did not get to see is in ``dropped_frames`` and ``dropped_events``."""
+        return self._sink.counts()
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Queue the sink's ``open``."""

@@ -44,7 +44,10 @@ class EventStamper:
         moment = time.monotonic() if captured_s is None else captured_s
         utc_s = moment + self._utc_offset_s
         if self._newest_wall[0] != utc_s:
-            self._newest_wall = (utc_s, datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z")
+            self._newest_wall = (
+                utc_s,
+                datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            )
         return self._newest_wall[1]
 
     def _follow_clock(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.events import (
     Latency,
@@ -19,6 +19,7 @@ from pipeline.frozen import StillPicture
 from pipeline.ledger import Ledger
 from pipeline.printable import encodable
 from pipeline.redaction import redact
+from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason
 from pipeline.timing import Durations
@@ -107,9 +108,10 @@ class StreamEvents:
         media_s: float,
         ledger: Ledger,
         latency: Durations,
-        sinks: Callable[[], Mapping[str, Durations]],
+        sinks: tuple[SinkGroup, SinkGroup],
     ) -> Stats | None:
-        """How the stream does, where it is time to say so again; nothing the first time. ``now_s`` is monotonic."""
+        """How the stream does, where it is time to say so again; nothing the first time. ``now_s`` is monotonic; the
+        sinks are its own and those that it shares."""
         if self._stats_sent is None:
             self._stats_sent = (now_s, ledger.snapshot().processed)
         then_s, processed = self._stats_sent
@@ -124,7 +126,8 @@ class StreamEvents:
             ledger=counts,
             fps=round((counts.processed - processed) / (now_s - then_s), 2),
             latency=_percentiles(latency),
-            sink_latency={name: _percentiles(durations) for name, durations in sinks().items()},
+            sink_latency={name: _percentiles(durations) for name, durations in sinks[0].latency().items()},
+            outputs={**sinks[1].counts(), **sinks[0].counts()},
         )
 
     def ended(self, media_s: float, reason: EndReason, error: BaseException | None, counts: Counts) -> StreamEnded:

@@ -190,7 +190,7 @@ class StreamRun:
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
-        stats = self._events.stats(now_s, self.media_s, self._ledger, self.latency, self._own.latency)
+        stats = self._events.stats(now_s, self.media_s, self._ledger, self.latency, self._groups)
         if stats is not None:
             self._send(stats)
 
@@ -300,6 +300,7 @@ class StreamRun:
             zones=self._manner.analytics.zone_totals(),
             lines=self._manner.analytics.line_totals(),
             sinks=self._own.lost(),
+            outputs=self._own.counts(),
             latency=self.latency.report() if self.live else None,
             sink_latency={name: latency.report() for name, latency in self._own.latency().items()} if self.live else {},
             error=redact(encodable(str(self._error))) if self._error is not None else None,

@@ -21,7 +21,7 @@ from pipeline.frame import Frame as Frame
 from pipeline.frame import Image as Image
 
 if TYPE_CHECKING:
-    from pipeline.events import Event
+    from pipeline.events import Event, OutputCounts
     from pipeline.files import OutputFiles
 
 Float32Array = NDArray[np.float32]
@@ -354,6 +354,10 @@ class Sink:
 
     def on_event(self, event: Event) -> None:
         """Something happened."""
+
+    def counts(self) -> OutputCounts | None:
+        """What became of what it was given, for any thread; None for a sink that keeps no count."""
+        return None
 
     def close(self, error: BaseException | None = None) -> None:
         """The run is over; with ``error`` when it failed. What was processed must be kept, under the final name when

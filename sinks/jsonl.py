@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 
 from pipeline.errors import ConfigError
-from pipeline.events import EVENT_TYPES, Event, encode_json
+from pipeline.events import EVENT_TYPES, Event, OutputCounts, encode_json
 from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo
 from sinks.outputs import OutputFile, check_output, is_stream, written_file
@@ -20,7 +20,8 @@ class JsonlSink(Sink):
 
     The file has its final name once it is complete, which is when the run ended or was interrupted; until then, and
     after an error, the lines are in the partial file beside it (see ``sinks.outputs``). Each line goes to the operating
-    system at once, so a killed program loses none. Nothing is written before the first stream opens.
+    system at once, so a killed program loses none. Nothing is written before the first stream opens. In a run with a
+    camera short trouble is waited out: see ``sinks.steady_file``.
 
     Args:
         path: the file; a pipe or ``/dev/stdout`` is written to directly.
@@ -47,7 +48,12 @@ class JsonlSink(Sink):
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Start the file with the first stream."""
         if self._file is None:
-            self._file = OutputFile(self.path)
+            self._file = OutputFile(self.path, patient=info.live)
+        self._file.be_patient(info.live)
+
+    def counts(self) -> OutputCounts | None:
+        """Events so far; None before the file is open."""
+        return None if self._file is None else self._file.counts
 
     def on_event(self, event: Event) -> None:
         """Write one line."""

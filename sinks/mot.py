@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 
 from pipeline.errors import SinkError
+from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.outputs import OutputFile, check_output, is_stream, written_file
@@ -49,13 +50,17 @@ class MotSink(Sink):
             SinkError: a second stream, where none was chosen.
         """
         if self._file is None and self._stream in (None, stream):
-            self._file = OutputFile(self.path)
+            self._file = OutputFile(self.path, patient=info.live)
             self._chosen = stream
         elif self._stream is None and stream != self._chosen:
             raise SinkError(
                 f"cannot write {os.fspath(self.path)}: MOT text holds one stream, and there are {self._chosen!r} and "
                 f"{stream!r}; choose one for it"
             )
+
+    def counts(self) -> OutputCounts | None:
+        """Frames with tracks so far; None before the file is open."""
+        return None if self._file is None else self._file.counts
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Write the rows of a frame."""

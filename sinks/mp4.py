@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SinkError
+from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
@@ -21,6 +22,7 @@ from sinks.outputs import check_output, partial_path, written_file
 from sinks.picture_track import PictureTrack
 from sinks.recording import Recording, finishing_path
 from sinks.resample import limited
+from sinks.steady_file import mount_point
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ class Mp4Sink(Sink):
 
     ``superfast`` without B-frames is the default: half the size of ultrafast, for half of what veryfast costs. The
     other presets run without B-frames too.
+
+    A camera's recording waits short trouble out: a full disk, say, or one that is away. What there is no room for then
+    is lost and counted, and the picture before it stands still in the video. A file's ends the run.
 
     A frame that differs in size from the first is scaled into it, with black bars where its shape differs. Odd widths
     and heights lose their last column or row.
@@ -94,6 +99,7 @@ class Mp4Sink(Sink):
         self._stream = self._chosen = stream
         self._record = partial(Recording, self.path, preset=preset, crf=crf, threads=threads)
         self._video: PictureTrack | None = None
+        self._recording: Recording | None = None  # when it has ended
         self._failed = False
 
     def check(self) -> None:
@@ -128,7 +134,13 @@ class Mp4Sink(Sink):
             )
         self._chosen = stream
         annotator = None if self._annotate is None else self._annotate(class_names)
-        self._video = PictureTrack(info, self._fps, annotator, self._record)
+        record = partial(self._record, patient=info.live, mount=mount_point(partial_path(self.path)))
+        self._video = PictureTrack(info, self._fps, annotator, record)
+
+    def counts(self) -> OutputCounts | None:
+        """Pictures of the video so far; None before the first."""
+        recording = self._recording if self._video is None else self._video.recording
+        return None if recording is None else recording.counts
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Take a frame; it is drawn and encoded when the next one says how long it was on screen.
@@ -158,7 +170,7 @@ class Mp4Sink(Sink):
             return
         completed = error is None or isinstance(error, KeyboardInterrupt)
         try:
-            recording = video.recording if self._failed else video.end()
+            self._recording = recording = video.recording if self._failed else video.end()
             if recording is None:
                 return
             if completed and not self._failed:
@@ -166,6 +178,8 @@ class Mp4Sink(Sink):
             else:
                 recording.keep()
         except SinkError as failure:
+            if self._recording is not None:
+                self._recording.give_up()
             if completed:
                 raise
             logger.warning("%s", failure)

@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.errors import SinkError
+from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
+from sinks.steady_file import SteadyFile
 
 logger = logging.getLogger(__name__)
 
@@ -154,21 +156,30 @@ class OutputFile:
 
     Each record goes straight to the operating system, so a crash of the program loses none that was written. When a
     write fails half-way (a full disk), the file is cut back to its last whole record.
+
+    Args:
+        path: the final name.
+        patient: wait short trouble out (see ``sinks.steady_file``) instead of raising it; pipes and devices never do.
+
+    Raises:
+        SinkError: it can't be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open the partial file for writing.
-
-        Raises:
-            SinkError: it can't be opened.
-        """
+    def __init__(self, path: str | os.PathLike[str], *, patient: bool = False) -> None:
         self.path = Path(path)
         self.partial = partial_path(path)
-        self._complete = 0
-        try:
-            self._file = self.partial.open("wb", buffering=0)
-        except OSError as error:
-            raise write_error(path, error) from error
+        self._regular = self.partial != self.path
+        self._file = SteadyFile(self.partial, lambda error: write_error(path, error), patient=False)
+        self.be_patient(patient)
+
+    def be_patient(self, patient: bool = True) -> None:
+        """From now on wait short trouble out, if it is to; what is patient stays so."""
+        self._file.patient |= patient and self._regular
+
+    @property
+    def counts(self) -> OutputCounts:
+        """Records so far; for any thread."""
+        return self._file.counts
 
     def write(self, record: bytes) -> None:
         """Append one record.
@@ -176,37 +187,23 @@ class OutputFile:
         Raises:
             SinkError: the disk is full, or another failure.
         """
-        rest = memoryview(record)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self._cut_back()
-            raise write_error(self.path, error) from error
-        self._complete += len(record)
+        self._file.write(record)
 
     def finish(self, error: BaseException | None = None) -> None:
         """Close the file, and give it its final name unless the run failed (an interrupt is no failure).
 
         Raises:
-            SinkError: it can't be closed or renamed.
+            SinkError: it can't be closed or renamed, or something is lost that waited to be written.
         """
         try:
             self._file.close()
-        except OSError as failure:
-            raise write_error(self.path, failure) from failure
+        except SinkError:
+            keep_partial(self.partial, self.path)
+            raise
         if error is None or isinstance(error, KeyboardInterrupt):
             commit(self.partial, self.path)
         else:
             keep_partial(self.partial, self.path)
-
-    def _cut_back(self) -> None:
-        if self.partial != self.path:
-            try:
-                self._file.truncate(self._complete)
-                self._file.seek(self._complete)
-            except OSError as error:
-                logger.warning("%s may end in a torn line: %s", self.partial, error.strerror)
 
     def __enter__(self) -> Self:
         return self

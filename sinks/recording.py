@@ -26,9 +26,12 @@ from av.packet import Packet
 
 from pipeline.cpu_budget import CpuBudget
 from pipeline.errors import SinkError
+from pipeline.events import OutputCounts
 from pipeline.types import Image
 from sinks.audio import SourceAudio
+from sinks.fragments import FragmentWriter
 from sinks.outputs import commit, keep_partial, partial_path, write_error
+from sinks.steady_file import SteadyFile
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Recording:
         fps: ticks per second.
         preset, crf: of libx264; see ``Mp4Sink``.
         threads: of libx264; None takes what ``pipeline.cpu_budget`` gives it.
+        patient: wait out what keeps the partial file from being written: see ``sinks.steady_file``.
+        mount: where a disk must be mounted for that; None for where one is now.
 
     Raises:
         SinkError: the partial file can't be made, or the size or settings can't be encoded.
@@ -73,9 +78,14 @@ class Recording:
         preset: str,
         crf: float,
         threads: int | None,
+        patient: bool = False,
+        mount: Path | None = None,
     ) -> None:
         self.path = Path(path)
         self.partial = partial_path(path)
+        self._steady: SteadyFile | None = None
+        if patient:
+            self._steady = SteadyFile(self.partial, lambda error: write_error(path, error), patient=True, mount=mount)
         self.fps = fps
         self.width, self.height = width & ~1, height & ~1
         if min(self.width, self.height) < 2:
@@ -83,10 +93,10 @@ class Recording:
         self.source_shape = (height, width)
         self._yuv = np.empty((self.height * 3 // 2, self.width), np.uint8)
         self._ticks = 0
-        self._broken = False
+        self._broken = self._completed = False
         try:
             self._container = av.open(
-                str(self.partial),
+                str(self.partial) if self._steady is None else FragmentWriter(self._steady),
                 "w",
                 format="mp4",
                 options={
@@ -115,6 +125,13 @@ class Recording:
         codec.color_primaries = codec.color_trc = _BT709
 
     @property
+    def counts(self) -> OutputCounts:
+        """Pictures so far; for any thread."""
+        if self._steady is not None:
+            return self._steady.counts
+        return OutputCounts(given=self._ticks, written=self._ticks, retried=0, lost=0)
+
+    @property
     def duration_s(self) -> float:
         """What has been written, in seconds."""
         return float(self._ticks / self.fps)
@@ -141,7 +158,8 @@ class Recording:
         """Make the final file of what was written, with the sound of ``audio_from``.
 
         Raises:
-            SinkError: the disk is full, or another failure. The partial file is kept, and the message names it.
+            SinkError: the disk is full, or another failure. The partial file is kept, and the message names it. It may
+                be tried again.
         """
         self._complete()
         finished = finishing_path(self.path)
@@ -174,13 +192,32 @@ class Recording:
             self._abandon()
             raise _failure(self.path, error) from error
 
+    @property
+    def waits(self) -> bool:
+        """Whether something of it could not be written yet."""
+        return self._steady is not None and self._steady.waits
+
+    def give_up(self) -> None:
+        """Wait no longer: what could not be written is lost, the rest stays under the partial name."""
+        if self._steady is not None:
+            try:
+                self._steady.close()
+            except SinkError as error:
+                logger.debug("%s", error)  # it has been told when it began
+            keep_partial(self.partial, self.path)
+
     def _complete(self) -> None:
-        self._encode(None)
-        try:
-            self._container.close()
-        except av.FFmpegError as error:
-            self._abandon()
-            raise _failure(self.path, error) from error
+        if not self._completed:
+            self._encode(None)
+            try:
+                self._container.close()
+            except av.FFmpegError as error:
+                self._abandon()
+                raise _failure(self.path, error) from error
+            self._completed = True
+        if self._steady is not None:
+            self._steady.flush()
+            self._steady.close()
 
     def _abandon(self) -> None:
         """After a failed write: leave what can be played under the partial name."""
@@ -188,7 +225,9 @@ class Recording:
         # The write that failed is what the caller hears of; what fails now is its consequence.
         try:
             self._container.close()
-        except av.FFmpegError as error:
+            if self._steady is not None:
+                self._steady.close()
+        except (av.FFmpegError, SinkError) as error:
             logger.debug("closing %s after a failed write: %s", self.partial, error)
         try:
             _cut_to_whole_fragments(self.partial)

@@ -7,12 +7,13 @@ import logging
 import os
 import random
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, encode_json
+from pipeline.events import Event, OutputCounts, encode_json
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
@@ -34,7 +35,8 @@ class WebhookSink(Sink):
     A batch is kept on the disk until the server answered with a 2xx status, so each arrives at least once, also after
     a restart; its ``Idempotency-Key`` header is the same every time, for a receiver that wants it only once. Anything
     else is tried again, ever more slowly, except for 400, 413, 415 and 422: those batches are dropped and counted.
-    Redirects are not followed. The pipeline never waits for the server.
+    Redirects are not followed. The pipeline never waits for the server. In a run with a camera, a spool that can't be
+    written to for a while is tried again while events wait in memory, up to 100,000.
 
     Args:
         url: ``http://`` or ``https://``; a user and password in it are sent as basic authentication.
@@ -94,6 +96,8 @@ class WebhookSink(Sink):
         self._failure: BaseException | None = None
         self.delivered = 0
         self.rejected = 0
+        self._events: Counter[str] = Counter()
+        self._gathered = OutputCounts()
 
     def check(self) -> None:
         """Raise ``SinkError`` if the spool's folder can't be used. The server may come later."""
@@ -105,14 +109,17 @@ class WebhookSink(Sink):
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
         """The batches that wait in the spool's folder."""
-        part = FolderFiles(self._folder, SPOOL_NAMES, "lock")
+        part = FolderFiles(self._folder, SPOOL_NAMES, ".sightline-spool.lock")
         return [OutputFiles("the webhook's spool", self._folder, (self._folder,), (part,))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Begin with what an earlier run left."""
         if self._batcher is not None:
+            self._batcher.patient |= info.live
             return
-        self._spool = Spool(self._folder, max_bytes=self._max_bytes)
+        self._spool = Spool(
+            self._folder, max_bytes=self._max_bytes, is_batch=_is_batch, on_drop=partial(self._account, "lost")
+        )
         self._sender = threading.Thread(target=self._main, args=(self._spool,), name="webhook sender")
         self._sender.start()
         self._batcher = Batcher(
@@ -121,7 +128,21 @@ class WebhookSink(Sink):
             period_s=self._batch_s,
             most=self._batch_events,
             when_full="drop",
+            patient=info.live,
         )
+
+    def counts(self) -> OutputCounts:
+        """Events so far; ``written`` are those that the server has taken."""
+        batcher = self._gathered if self._batcher is None else self._batcher.counts
+        return OutputCounts(
+            given=batcher.given,
+            written=self._events["written"],
+            retried=batcher.retried + self._events["retried"],
+            lost=batcher.lost + self._events["lost"],
+        )
+
+    def _account(self, kind: str, batch: Batch) -> None:
+        self._events[kind] += batch.events
 
     def on_event(self, event: Event) -> None:
         """Hand an event over; never waits.
@@ -147,6 +168,7 @@ class WebhookSink(Sink):
         try:
             batcher.close()
         finally:
+            self._gathered = batcher.counts
             with self._changed:
                 self._closing = True
                 self._changed.notify_all()
@@ -170,7 +192,7 @@ class WebhookSink(Sink):
         for start in range(0, len(events), self._batch_events):
             part = events[start : start + self._batch_events]
             body = b"[" + b",".join(map(encode_json, part)) + b"]"
-            spool.add(f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", body)
+            spool.add(f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", body, len(part))
         with self._changed:
             self._changed.notify_all()
 
@@ -185,6 +207,7 @@ class WebhookSink(Sink):
                 if last_try:
                     return
                 failures += 1
+                self._events["retried"] += 1
                 if failures == 1 and not self._give_up:
                     logger.warning("webhook %s: %s; trying again", self._target, self._target.trouble)
                 longest_s = min(self._retry_most_s, _RETRY_FIRST_S * 2 ** min(failures - 1, 16))
@@ -205,20 +228,34 @@ class WebhookSink(Sink):
         """Try once; True when the batch is dealt with."""
         try:
             body = batch.path.read_bytes()
-        except FileNotFoundError:
-            spool.done(batch)  # dropped for lack of room just now
-            return True
+        except OSError as error:
+            if batch not in spool:
+                return True  # dropped for lack of room just now
+            if isinstance(error, FileNotFoundError) and spool.present:
+                logger.warning("%s is gone: somebody has deleted it", batch.path)
+                self._account("lost", batch)
+                spool.done(batch)
+                return True
+            self._target.trouble = f"cannot read {batch.path}: {error.strerror}"
+            return False
         status = self._target.post(body, batch.name)
         if status is not None and 200 <= status < 300:
             self.delivered += 1
+            self._account("written", batch)
         elif status in _HOPELESS:
             if not self.rejected:
                 logger.warning("webhook %s: the server answers %d; such batches are dropped", self._target, status)
             self.rejected += 1
+            self._account("lost", batch)
         else:
             return False
         spool.done(batch)
         return True
+
+
+def _is_batch(first: bytes, last: bytes) -> bool:
+    """Whether a file is a whole batch, by its beginning and its end."""
+    return first.startswith(b'[{"type":"') and last.endswith(b"}]")
 
 
 def _safe(run: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError, SinkError
-from pipeline.events import Event, decode_json
+from pipeline.events import Event, OutputCounts, decode_json
 from pipeline.types import SourceInfo
 from sinks.spool import Spool
 from sinks.webhook import WebhookSink
@@ -295,6 +295,46 @@ def test_a_spool_is_bounded_and_the_oldest_go(tmp_path: Path) -> None:
     assert [path.name[13:-5] for path in waiting(tmp_path)] == [*(f"batch-{index}" for index in range(21, 30)), "next"]
     assert not list((tmp_path / "spool").glob("*.partial"))
     again.close()
+
+
+def test_a_spool_touches_only_its_own_files(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """Files of others, whatever they are called, and a batch that a loss of power has damaged."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("elsewhere")
+    (folder / "notes.json").write_text("mine")
+    (folder / "lock").write_text("mine")
+    (folder / "download.partial").write_text("somebody's")
+    (folder / "000000000001-abc.json").write_bytes(b'[{"type":"zone.en')
+    (folder / "000000000002-abd.json").write_bytes(b"")
+    (folder / "000000000003-list.json").write_bytes(b"x" * 2000)
+    (folder / "linked.partial").symlink_to(elsewhere)
+    (folder / "000000000004-abe.json").symlink_to(elsewhere)
+    (folder / "x.partial").mkdir()
+    (folder / "000000000005-abf.partial").mkdir()
+    before = {path.name for path in folder.iterdir()}
+    server = serve(answer=lambda number: 200)
+    sink = sink_to(server.port, tmp_path, max_spool_mb=0.001)
+    sent = [updated(seq) for seq in range(1, 4)]
+    for event in sent:
+        sink.on_event(event)
+    sink.close()
+    assert server.events() == sent
+    assert {path.name for path in folder.iterdir()} - {".sightline-spool.lock"} == before
+    assert (folder / "lock").read_text() == (folder / "notes.json").read_text() == "mine"
+    assert sink.counts() == OutputCounts(given=3, written=3)
+
+
+def test_what_a_full_spool_drops_is_counted(tmp_path: Path) -> None:
+    sink = sink_to(1, tmp_path, max_spool_mb=0.005, batch_events=5, linger_s=0)
+    for seq in range(1, 201):
+        sink.on_event(updated(seq))
+    sink.close()
+    kept = sum(len(json.loads(path.read_bytes())) for path in waiting(tmp_path))
+    counts = sink.counts()
+    assert (counts.given, counts.written) == (200, 0)
+    assert 0 < kept == 200 - counts.lost
 
 
 def test_two_runs_cannot_share_a_spool(tmp_path: Path) -> None:
