@@ -7,27 +7,32 @@ start.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import io
+import itertools
 import logging
 import os
 import re
 import time
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
 
 import msgspec
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, encode_json
+from pipeline.events import Event, OutputCounts, encode_json
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
 from sinks.outputs import write_error
 from sinks.parquet import ParquetFile, load_pyarrow
+from sinks.steady_file import mount_point
 from sinks.store_schema import COLUMN_NAMES
+from sinks.written_files import WrittenFiles
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +52,8 @@ class ParquetStore(Sink):
     Args:
         folder: made if its parent is there.
         types: the event types to keep; all by default.
-        keep_days: files that were completed longer ago are deleted; None keeps them.
+        keep_days: files that were completed longer ago are deleted; None keeps them. What counts is time that has
+            passed, and the order of writing, not what the clock says: see ``sinks.written_files``.
         max_mb: the oldest files are deleted so that all stay below this many million bytes together; None for no limit.
         flush_s: longest time in seconds that an event waits to be written, at most 1.
         rotate_s, rotate_mb: time in seconds, and million bytes of JSON, after which a file is complete.
@@ -82,6 +88,10 @@ class ParquetStore(Sink):
         self._rotate_s = rotate_s
         self._rotate_bytes = rotate_mb * _MB
         self._journal: _Journal | None = None
+        self._left: list[_Journal] = []  # that could not be completed yet
+        self._mount: Path | None = None
+        self._record = WrittenFiles(self.folder / ".events.written")
+        self._counts: OutputCounts | None = None
         self._batcher: Batcher[Event] | None = None
 
     def check(self) -> None:
@@ -95,22 +105,33 @@ class ParquetStore(Sink):
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
         """The journals and Parquet files of the folder: old ones are deleted."""
-        names = re.compile(r"events-\d{8}T\d{12}Z-\d+(\.journal|(\.partial)?\.parquet)")
+        names = re.compile(r"events-\d{8}T\d{12}Z-\d+(\.journal|(\.partial)?\.parquet)|\.events\.written")
         part = FolderFiles(self.folder, names, "events-20260101T000000000000Z-1.parquet")
         return [OutputFiles("the store of events", self.folder, (self.folder,), (part,))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Make the folder, and complete what a killed run left."""
         if self._batcher is not None:
+            self._be_patient(info.live)
             return
+        self._mount = mount_point(self.folder)
         try:
             self.folder.mkdir(exist_ok=True)
             for path in sorted(self.folder.iterdir()):
-                if _JOURNAL.fullmatch(path.name):
-                    _recover(path)
+                if _JOURNAL.fullmatch(path.name) and (recovered := _recover(path)) is not None:
+                    self._note(recovered)
         except OSError as error:
             raise _explained(self.folder, error) from error
         self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
+        self._be_patient(info.live)
+
+    def _be_patient(self, live: bool) -> None:
+        if self._batcher is not None and live:
+            self._batcher.patient, self._batcher.when_full = True, "drop"
+
+    def counts(self) -> OutputCounts | None:
+        """Events so far; None before the folder is open."""
+        return self._counts if self._batcher is None else self._batcher.counts
 
     def on_event(self, event: Event) -> None:
         """Hand an event to the writing thread. Waits only while 100,000 others do.
@@ -125,42 +146,88 @@ class ParquetStore(Sink):
 
     def close(self, error: BaseException | None = None) -> None:
         """Write what is left, and complete the last file. What was processed is kept, whatever ended the run."""
-        batcher, self._batcher = self._batcher, None
+        batcher = self._batcher
         try:
             if batcher is not None:
                 batcher.close()
         finally:
+            if batcher is not None:
+                self._counts = batcher.counts
+            self._batcher = None
             self._complete()
 
     def _write(self, batch: Sequence[Event]) -> None:
         try:
-            if self._journal is None:
-                self._journal = _Journal(self.folder)
+            self._begin()
+            assert self._journal is not None
             self._journal.write(b"".join(encode_json(event) + b"\n" for event in batch))
         except OSError as error:
             raise _explained(self.folder, error) from error
         if self._journal.size >= self._rotate_bytes or self._journal.age_s >= self._rotate_s:
-            self._complete()
+            try:
+                self._complete()
+            except SinkError as error:
+                if self._batcher is None or not self._batcher.patient:
+                    raise
+                logger.warning("%s; the journal is completed later", error)
+
+    def _begin(self) -> None:
+        """See to it that there is a journal; in a run with a camera, a new one where the old one is gone."""
+        patient = self._batcher is not None and self._batcher.patient
+        if self._journal is not None and patient and not self._journal.present:
+            logger.warning("%s is gone; a new one is begun", self._journal.path)
+            self._journal.abandon()
+            self._journal = None
+        if self._journal is None:
+            if self._mount is not None and not self._mount.is_mount():
+                raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
+            if patient:
+                self.folder.mkdir(exist_ok=True)
+            self._journal = _Journal(self.folder)
 
     def _complete(self) -> None:
         journal, self._journal = self._journal, None
+        if journal is not None:
+            self._left.append(journal)
         try:
-            if journal is not None:
-                journal.complete()
+            while self._left:
+                if self._left[0].present:
+                    path = self._left[0].complete()
+                    self._note(path)
+                else:
+                    self._left[0].abandon()
+                del self._left[0]
             self._trim()
         except OSError as error:
             raise _explained(self.folder, error) from error
 
+    def _note(self, path: Path) -> None:
+        if self._keep_s is not None or self._max_bytes is not None or self._record.present:
+            self._take_in(but=path)
+            self._record.add(path.name, done=True)
+
+    def _take_in(self, but: Path | None = None) -> None:
+        """Begin the record, where there is none, with the files that are there."""
+        if not self._record.present:
+            dates = [(path.name, path.stat().st_mtime) for path in self._files() if path != but]
+            self._record.adopt(dates, now_s=time.time(), keep_s=self._keep_s)
+
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self.folder.glob("events-*.parquet")) if _FILE.fullmatch(path.name)]
+
     def _trim(self) -> None:
-        """Delete the oldest files, as far as the limits ask for it. The newest stays."""
-        files = [(path, path.stat()) for path in sorted(self.folder.glob("events-*.parquet"))]
-        files = [(path, stat) for path, stat in files if _FILE.fullmatch(path.name)]
-        total = sum(stat.st_size for _, stat in files)
-        for path, stat in files[:-1]:
-            old = self._keep_s is not None and time.time() - stat.st_mtime > self._keep_s
+        """Delete the oldest files that are on record, as far as the limits ask for it. The newest stays."""
+        if self._keep_s is None and self._max_bytes is None:
+            return
+        self._take_in()
+        sizes = {path.name: path.stat().st_size for path in self._files()}
+        ages = self._record.ages(sizes)
+        total = sum(sizes[name] for name in ages)
+        for name, age_s in list(ages.items())[:-1]:
+            old = self._keep_s is not None and age_s > self._keep_s
             if old or (self._max_bytes is not None and total > self._max_bytes):
-                path.unlink(missing_ok=True)
-                total -= stat.st_size
+                (self.folder / name).unlink(missing_ok=True)
+                total -= sizes[name]
 
 
 class _Journal:
@@ -168,11 +235,18 @@ class _Journal:
 
     def __init__(self, folder: Path) -> None:
         self._begun_s = time.monotonic()
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        self._path = folder / f"events-{stamp}Z-{os.getpid()}.journal"
-        self._file = self._path.open("xb", buffering=0)
+        self.path, self._file = _new_journal(folder)
+        self._status = os.fstat(self._file.fileno())
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.size = 0
+
+    @property
+    def present(self) -> bool:
+        """Whether it is still there under its name."""
+        try:
+            return os.path.samestat(self.path.stat(), self._status)
+        except OSError:
+            return False
 
     @property
     def age_s(self) -> float:
@@ -180,42 +254,69 @@ class _Journal:
         return time.monotonic() - self._begun_s
 
     def write(self, lines: bytes) -> None:
-        """Add whole lines, safe from a loss of power when this returns."""
+        """Add whole lines, safe from a loss of power when this returns. After an error none of them is there."""
         rest = memoryview(lines)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        os.fsync(self._file.fileno())
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self.size)
+            self._file.seek(self.size)
+            raise
         self.size += len(lines)
 
-    def complete(self) -> None:
-        """Turn it into a Parquet file."""
-        with self._file:  # which holds the lock
-            _convert(self._path)
+    def complete(self) -> Path:
+        """Turn it into a Parquet file; returns that. After an error it may be tried again."""
+        path = _convert(self.path)
+        self.abandon()
+        return path
+
+    def abandon(self) -> None:
+        """Let go of it, and of the lock."""
+        self._file.close()
 
 
-def _recover(path: Path) -> None:
-    """Turn a journal that nobody writes any more into a Parquet file."""
+def _new_journal(folder: Path) -> tuple[Path, io.FileIO]:
+    """A new file, whose name no journal and no Parquet file has: the clock may tell the same time twice."""
+    for number in itertools.count():
+        stamp = (datetime.now(UTC) + timedelta(microseconds=number)).strftime("%Y%m%dT%H%M%S%f")
+        path = folder / f"events-{stamp}Z-{os.getpid()}.journal"
+        if not path.with_suffix(".parquet").exists():
+            try:
+                return path, path.open("xb", buffering=0)
+            except FileExistsError:
+                continue
+    raise AssertionError("there is always another name")
+
+
+def _recover(path: Path) -> Path | None:
+    """Turn a journal that nobody writes any more into a Parquet file; returns that."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return
+            return None
         if path.exists():  # its owner may have completed it just now
             logger.warning("%s was left by a run that was killed; it is completed", path)
-            _convert(path)
+            return _convert(path)
+    return None
 
 
-def _convert(path: Path) -> None:
+def _convert(path: Path) -> Path:
+    """Make a Parquet file of a journal, and delete that; returns that, which is not there if it is empty."""
+    target = path.with_suffix(".parquet")
     with path.open("rb") as file:
         # Only the last line can be torn: the journal is written in order.
         rows = map(_row, takewhile(lambda line: line.endswith(b"\n"), file))
         part = list(islice(rows, _ROWS_AT_A_TIME))
         if part:
-            with ParquetFile(path.with_suffix(".parquet")) as parquet:
+            with ParquetFile(target) as parquet:
                 while part:
                     parquet.write_rows(part)
                     part = list(islice(rows, _ROWS_AT_A_TIME))
     path.unlink()
+    return target
 
 
 def _row(line: bytes) -> tuple[object, ...]:

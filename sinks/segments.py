@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, StreamOffline
+from pipeline.events import Event, OutputCounts, StreamOffline
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
@@ -33,12 +32,12 @@ from sinks.picture_track import PictureTrack
 from sinks.recording import Recording
 from sinks.resample import limited
 from sinks.retention import Retention, segment_names, segment_path
+from sinks.segment_finisher import SegmentFinisher
+from sinks.steady_file import mount_point
 
 logger = logging.getLogger(__name__)
 
 _MEGABYTE = 1_000_000
-# Segments that may wait to be finished; a disk that falls further behind holds the recording up.
-_WAITING = 2
 # A frame that comes late after the end of a segment's time is waited for, a gap is not recorded.
 _LONGEST_OVERTIME_S = 1.0
 # An outage ends no segment that is shorter: a camera that comes and goes would make a file each time.
@@ -52,9 +51,11 @@ class SegmentedMp4Sink(Sink):
     seen last is then there to look at. The next one starts with the next frame. The last frame of a segment is on
     screen until then, but no more than a second beyond the segment's time.
 
-    Retention looks at no files but those named like this recording's segments; a segment in hand is never deleted. It
-    works when the stream starts and with every segment that is finished. What a crash left (``.partial.mp4``, which can
-    be played) counts as a segment.
+    Retention: see ``sinks.retention``. It works when the stream starts and with every segment that is finished. What a
+    crash left (``.partial.mp4``, which can be played) counts as a segment.
+
+    A camera's recording waits short trouble out, as ``Mp4Sink`` does. A segment that can't be finished meanwhile stays
+    under its partial name until there is room again.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class SegmentedMp4Sink(Sink):
         self._folder = self.path.parent if named else self.path
         self._prefix = self.path.stem if named else None
         self._segment_s = segment_s
-        self._keep = {
+        self._keep: dict[str, Any] = {
             "keep_s": None if keep_hours is None else 3600 * keep_hours,
             "keep_bytes": None if keep_mb is None else _MEGABYTE * keep_mb,
         }
@@ -112,10 +113,12 @@ class SegmentedMp4Sink(Sink):
         self._info: SourceInfo | None = None
         self._annotator: Annotator | None = None
         self._segment: _Segment | None = None
-        self._finisher: _Finisher | None = None
+        self._retention: Retention | None = None
+        self._finisher: SegmentFinisher | None = None
+        self._mount: Path | None = None
+        self._ended: SegmentFinisher | None = None
         # What the media time 0 is in seconds since 1970, for sources that are read at any speed.
         self._epoch_s: float | None = None
-        self._last_start_s = -1
         self._failed = False
 
     def check(self) -> None:
@@ -146,8 +149,17 @@ class SegmentedMp4Sink(Sink):
         self._chosen, self._info = stream, info
         self._prefix = self._prefix or stream
         self._annotator = None if self._annotate is None else self._annotate(class_names)
-        retention = Retention(self._folder, self._prefix, now_s=self._now_s, **self._keep)
-        self._finisher = _Finisher(retention)
+        self._retention = Retention(self._folder, self._prefix, now_s=self._now_s, **self._keep)
+        self._finisher = SegmentFinisher(self._retention, patient=info.live)
+        self._mount = mount_point(segment_path(self._folder, self._prefix, 0))
+
+    def counts(self) -> OutputCounts | None:
+        """Pictures of the segments so far; None before the stream starts."""
+        finisher, segment = self._finisher or self._ended, self._segment
+        recording = None if segment is None else segment.track.recording
+        if finisher is None:
+            return None
+        return finisher.counts() if recording is None else finisher.counts() + recording.counts
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Take a frame; it is drawn and encoded when the next one says how long it was on screen.
@@ -191,7 +203,8 @@ class SegmentedMp4Sink(Sink):
         Raises:
             SinkError: the disk is full, or another failure; not when the run has failed already.
         """
-        finisher, self._finisher = self._finisher, None
+        self._ended = finisher = self._finisher
+        self._finisher = None
         segment, self._segment = self._segment, None
         if finisher is None:
             return
@@ -227,13 +240,11 @@ class SegmentedMp4Sink(Sink):
         self._finisher.take(segment.path, recording)
 
     def _begin(self, tracked: TrackedFrame, info: SourceInfo) -> _Segment:
-        assert self._prefix is not None
+        assert self._retention is not None
         pts_s = tracked.frame.pts_s
-        start_s = int(self._wall_s(tracked, info))
-        # A clock that is set back must not have a segment replace another of this run.
-        self._last_start_s = start_s = max(start_s, self._last_start_s + 1)
-        path = segment_path(self._folder, self._prefix, start_s)
-        record = partial(self._record, path)
+        # A clock that is set back must not have a segment take the name of another.
+        path = self._retention.free_path(int(self._wall_s(tracked, info)))
+        record = partial(self._record, path, patient=info.live, mount=self._mount)
         track = PictureTrack(info, self._fps, self._annotator, record, origin_s=pts_s)
         return _Segment(path, track, pts_s, pts_s + self._segment_s)
 
@@ -255,61 +266,3 @@ class _Segment:
     track: PictureTrack
     start_s: float
     end_s: float
-
-
-class _Finisher:
-    """Makes final files of recordings, and applies the retention, in a thread of its own."""
-
-    def __init__(self, retention: Retention) -> None:
-        self._retention = retention
-        self._failure: BaseException | None = None
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
-        self._thread = threading.Thread(target=self._run, name="finish segments")
-        self._thread.start()
-
-    def begin(self, path: Path) -> None:
-        """A segment of that final name is in hand now."""
-        self._retention.hold(path)
-
-    def take(self, path: Path, recording: Recording | None, *, keep: bool = False) -> None:
-        """Finish a segment; with ``keep``, leave it under its partial name."""
-        self._jobs.put(partial(self._finish, path, recording, keep))
-
-    def raise_failure(self) -> None:
-        """Raise what went wrong in the thread, once."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-
-    def close(self) -> None:
-        """Finish what was taken, and end the thread."""
-        self._jobs.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        self._do(self._apply)
-        while (job := self._jobs.get()) is not None:
-            self._do(job)
-
-    def _do(self, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except BaseException as error:  # noqa: BLE001 - raised in the sink's thread
-            if self._failure is None:
-                self._failure = error
-            else:
-                logger.error("%s", error)
-
-    def _finish(self, path: Path, recording: Recording | None, keep: bool) -> None:
-        try:
-            if recording is not None and keep:
-                recording.keep()
-            elif recording is not None:
-                recording.finish()
-        finally:
-            self._retention.release(path)
-        if not keep:
-            self._apply()
-
-    def _apply(self) -> None:
-        self._retention.apply()

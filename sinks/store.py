@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from pipeline.events import Event
+from pipeline.errors import SinkError
+from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.types import Frame, Sink, SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
 from sinks.outputs import check_output
+from sinks.steady_file import mount_point
 from sinks.store_schema import store_files
 from sinks.store_writer import StoreWriter, check_store
 
+logger = logging.getLogger(__name__)
+
 _MB = 1_000_000
+# How long a run with a camera waits for another writer at a time.
+_LIVE_BUSY_S = 1.0
 
 
 class SqliteStore(Sink):
@@ -25,12 +32,16 @@ class SqliteStore(Sink):
     most, and a machine that loses power no more than that: each transaction is synced to the disk. The file is never
     left torn. Other programs can read while it is written (write-ahead log).
 
+    In a run with a camera, short trouble is waited out: a full disk, a file that is locked or gone. Up to 100,000
+    events wait meanwhile; further ones are lost and counted.
+
     One picture of each stream, the first, is kept for reports.
 
     Args:
         path: the file; made if it is not there.
         types: the event types to keep, such as ``{"line.crossed", "window.second"}``; all by default.
-        keep_days: events whose ``wall`` is older are deleted; None keeps them.
+        keep_days: events older than this are deleted; None keeps them. What counts is time that has passed, not what
+            the clock says: see ``sinks.store_ages``.
         max_mb: the oldest events are deleted so that the file stays below this many million bytes; its write-ahead log
             takes a few more. None sets no limit.
         flush_s: longest time in seconds that an event waits to be written, at most 1.
@@ -67,6 +78,8 @@ class SqliteStore(Sink):
         self._pictured: set[str] = set()
         self._batcher: Batcher[Event | Frame] | None = None
         self._writer: StoreWriter | None = None
+        self._mount: Path | None = None
+        self._counts: OutputCounts | None = None
 
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written, or is something else than a store of events."""
@@ -82,8 +95,38 @@ class SqliteStore(Sink):
         """Open the file with the first stream."""
         self._pictured.discard(stream)
         if self._batcher is None:
-            self._writer = StoreWriter(self.path, keep_days=self._keep_days, max_bytes=self._max_bytes)
-            self._batcher = Batcher(self._writer.write, name="event store", period_s=self._flush_s, most=5000)
+            self._mount = mount_point(self.path)
+            self._writer = self._connect(**({"busy_s": _LIVE_BUSY_S} if info.live else {}))
+            self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
+        if info.live:
+            self._batcher.patient, self._batcher.when_full = True, "drop"
+
+    def counts(self) -> OutputCounts | None:
+        """Events so far; None before the file is open."""
+        return self._counts if self._batcher is None else self._batcher.counts
+
+    def _connect(self, **options: float) -> StoreWriter:
+        return StoreWriter(self.path, keep_days=self._keep_days, max_bytes=self._max_bytes, **options)
+
+    def _write(self, batch: Sequence[Event | Frame]) -> None:
+        """Write a batch. In a run with a camera a new connection is made where the old one is of no use any more."""
+        patient = self._batcher is not None and self._batcher.patient
+        writer = self._writer
+        if patient and (writer is None or writer.broken or not writer.present):
+            if self._mount is not None and not self._mount.is_mount():
+                raise SinkError(f"cannot keep events in {self.path}: {self._mount} is not mounted")
+            self._writer = None
+            if writer is not None:
+                writer.abandon()
+            writer = self._writer = self._connect(busy_s=_LIVE_BUSY_S)
+        assert writer is not None
+        writer.write(batch)
+        try:
+            writer.tidy()
+        except SinkError as error:
+            if not patient:
+                raise
+            logger.debug("%s; it is tidied later", error)
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Keep the first picture of each stream."""
@@ -105,11 +148,14 @@ class SqliteStore(Sink):
 
     def close(self, error: BaseException | None = None) -> None:
         """Write what is left, and close the file. What was processed is kept, whatever ended the run."""
-        batcher, self._batcher = self._batcher, None
-        writer, self._writer = self._writer, None
+        batcher = self._batcher
         try:
             if batcher is not None:
                 batcher.close()
         finally:
+            if batcher is not None:
+                self._counts = batcher.counts
+            self._batcher = None
+            writer, self._writer = self._writer, None
             if writer is not None:
                 writer.close()

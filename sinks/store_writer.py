@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ import cv2
 from pipeline.errors import SinkError
 from pipeline.events import Event
 from pipeline.types import Frame, Image
+from sinks.outputs import write_error
+from sinks.store_ages import EventAges
 from sinks.store_schema import APPLICATION_ID, INSERT, SCHEMA, SCHEMA_VERSION, row_of
+
+logger = logging.getLogger(__name__)
 
 _BUSY_S = 10.0  # how long another writer of the same file is waited for
 _TRIM_S = 0.2  # how long old events are deleted for at a time, so that new ones don't wait
@@ -29,33 +34,65 @@ _ADVICE = {
     sqlite3.SQLITE_CORRUPT: "the file is damaged; move it away, and a new one is made",
     sqlite3.SQLITE_NOTADB: "the file is damaged or no store; move it away, and a new one is made",
 }
-# A clock that was wrong once leaves events from the future; they must not keep older ones from being deleted.
-_FUTURE = timedelta(days=1)
+# Beyond this size of the write-ahead log, in bytes, readers are waited for so that it can begin anew; how long, and
+# how often that is tried, in seconds.
+_LARGE_LOG = 16_000_000
+_LOG_WAIT_S = 1.0
+_LOG_RETRY_S = 10.0
+# From this size on it is told.
+_HUGE_LOG = 100_000_000
+_DAY_S = 86_400.0
+# After these the connection goes on as before; after other errors a new one is made.
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY}
 
 
 class StoreWriter:
-    """The connection that writes. Opened by one thread, used by another, closed when that has ended."""
+    """The connection that writes. Opened by one thread, used by another, closed when that has ended.
 
-    def __init__(self, path: Path, *, keep_days: float | None, max_bytes: int | None) -> None:
+    Args:
+        path: of the store.
+        keep_days: see ``SqliteStore``; also ``max_bytes``.
+        busy_s: seconds that another writer of the same file is waited for.
+
+    Attributes:
+        broken: whether a new connection should be made.
+    """
+
+    def __init__(self, path: Path, *, keep_days: float | None, max_bytes: int | None, busy_s: float = _BUSY_S) -> None:
         self._path = path
-        self._keep_days = keep_days
         self._max_bytes = max_bytes
+        self._busy_s = busy_s
+        self.broken = False
+        self._log_s = 0.0
+        self._log_told = False
         self._run_ids: dict[str, int] = {}  # of the newest event
-        self._waiting_pictures: list[Frame] = []
+        self._waiting_pictures: dict[str, Frame] = {}  # by stream
         try:
             self._connection = sqlite3.connect(
-                path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=32
+                path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=32
             )
         except sqlite3.Error as error:
             raise self._failed(error) from error
+        self._ages = None if keep_days is None else EventAges(self._connection, keep_days * _DAY_S)
         try:
             self._prepare()
+            self._status = path.stat()
             self._page_size = self._number("PRAGMA page_size")
         except BaseException as error:
             self._connection.close()
             if isinstance(error, sqlite3.Error):
                 raise self._failed(error) from error
+            if isinstance(error, OSError) and not isinstance(error, SinkError):
+                raise write_error(path, error) from error
             raise
+
+    @property
+    def present(self) -> bool:
+        """Whether the file that is there is still the one that was opened."""
+        try:
+            return os.path.samestat(self._path.stat(), self._status)
+        except OSError:
+            return False
 
     def _prepare(self) -> None:
         execute = self._connection.execute
@@ -73,6 +110,8 @@ class StoreWriter:
                 execute(statement)
             execute(f"PRAGMA application_id = {APPLICATION_ID}")
             execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if self._ages is not None:
+            self._ages.prepare()
         execute("COMMIT")
         self._check_version()
 
@@ -80,28 +119,72 @@ class StoreWriter:
         _check_version(self._path, self._number("PRAGMA application_id"), self._number("PRAGMA user_version"))
 
     def write(self, batch: Sequence[Event | Frame]) -> None:
-        """Write a batch in one transaction, then delete what is too old or too much."""
+        """Write a batch in one transaction.
+
+        Raises:
+            SinkError: it could not be written; nothing of it is.
+        """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._insert(batch)
                 self._connection.execute("COMMIT")
             except BaseException:
+                self._run_ids = {}
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._trim()
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def tidy(self) -> None:
+        """Delete what is too old or too much, and see to it that the write-ahead log begins anew.
+
+        Raises:
+            SinkError: it is not possible now.
+        """
+        try:
+            self._trim()
+            self._bound_log()
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise self._failed(error) from error
+
+    def _bound_log(self) -> None:
+        """Have a log that has grown large written into the file, all of it, so that it begins anew.
+
+        SQLite does so by itself only in a moment without readers, which may never come where there are many. Here new
+        ones wait a little. One that keeps the same query open can't be got past.
+        """
+        log = self._path.with_name(f"{self._path.name}-wal")
+        now_s = time.monotonic()
+        size = log.stat().st_size if log.exists() else 0
+        if size < _LARGE_LOG or now_s < self._log_s:
+            return
+        self._log_s = now_s + _LOG_RETRY_S
+        self._connection.execute(f"PRAGMA busy_timeout = {1000 * _LOG_WAIT_S:.0f}")
+        blocked = self._number("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.execute(f"PRAGMA busy_timeout = {1000 * self._busy_s:.0f}")
+        if blocked and size > _HUGE_LOG and not self._log_told:
+            self._log_told = True
+            logger.warning(
+                "%s has grown to %.0f MB: another program keeps a query on %s open; it shrinks when that ends",
+                log,
+                size / 1e6,
+                self._path,
+            )
 
     def _insert(self, batch: Sequence[Event | Frame]) -> None:
         rows = []
         for item in batch:
             if isinstance(item, Frame):
-                self._waiting_pictures.append(item)
+                self._waiting_pictures[item.stream] = item
             else:
                 rows.append(row_of(item, self._run_id(item)))
         self._connection.executemany(INSERT, rows)
+        if self._ages is not None and rows:
+            self._ages.note([row[5] for row in rows])
         if self._run_ids:
             self._insert_pictures()
 
@@ -117,7 +200,7 @@ class StoreWriter:
     def _insert_pictures(self) -> None:
         """Keep the pictures that came, now that an event has told which run they belong to."""
         (run_id,) = self._run_ids.values()
-        for frame in self._waiting_pictures:
+        for frame in self._waiting_pictures.values():
             picture = _jpeg(frame.image)
             if picture is not None:
                 self._connection.execute(
@@ -148,17 +231,11 @@ class StoreWriter:
             ).fetchone()[0]
             if oldest is not None:
                 return int(oldest)
-        if self._keep_days is not None:
-            now = datetime.now(UTC)
-            oldest, newest = (_text(now - timedelta(days=self._keep_days)), _text(now + _FUTURE))
-            expired = 0
-            for row_id, wall in self._connection.execute(
-                "SELECT id, wall FROM stored_events ORDER BY id LIMIT ?", (_TRIM_ROWS,)
-            ):
-                if oldest <= wall <= newest:
-                    break
-                expired = row_id
-            return expired or None
+        expired = None if self._ages is None else self._ages.expired()
+        if expired is not None:
+            some = "SELECT max(id) FROM (SELECT id FROM stored_events WHERE id <= ? ORDER BY id LIMIT ?)"
+            oldest = self._connection.execute(some, (expired, _TRIM_ROWS)).fetchone()[0]
+            return None if oldest is None else int(oldest)
         return None
 
     def _used_pages(self) -> int:
@@ -172,6 +249,8 @@ class StoreWriter:
         execute("BEGIN IMMEDIATE")
         runs = [row[0] for row in execute("SELECT DISTINCT run_id FROM stored_events WHERE id <= ?", (last,))]
         execute("DELETE FROM stored_events WHERE id <= ?", (last,))
+        if self._ages is not None:
+            self._ages.forget(last)
         for run_id in runs:
             if not self._number(f"SELECT EXISTS (SELECT 1 FROM stored_events WHERE run_id = {run_id:d})"):
                 execute("DELETE FROM frames WHERE run_id = ?", (run_id,))
@@ -184,8 +263,16 @@ class StoreWriter:
 
     def _failed(self, error: sqlite3.Error) -> SinkError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it in higher bits
+        self.broken = code not in _PASSING
         advice = _ADVICE.get(code, f"{error}; choose another name or place")
         return SinkError(f"cannot keep events in {self._path}: {advice}")
+
+    def abandon(self) -> None:
+        """Close a connection that is of no use any more, whatever it says to that."""
+        try:
+            self._connection.close()
+        except sqlite3.Error as error:
+            logger.debug("closing %s: %s", self._path, error)
 
     def close(self) -> None:
         """Move the write-ahead log into the file and close it."""
@@ -194,11 +281,6 @@ class StoreWriter:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.Error as error:
                 raise self._failed(error) from error
-
-
-def _text(moment: datetime) -> str:
-    """A time as events write it, so that the texts compare as the times do."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def check_store(path: Path) -> None:

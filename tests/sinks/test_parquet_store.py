@@ -64,7 +64,8 @@ def test_files_are_rotated(tmp_path: Path) -> None:
     assert read(tmp_path) == as_stored(events)
 
 
-def test_the_oldest_files_go_and_nothing_else(tmp_path: Path) -> None:
+def test_the_oldest_files_go_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their dates say: the clock may have been wrong."""
     mine = tmp_path / "events-mine.parquet"
     mine.write_text("mine")
     for run in range(6):
@@ -77,7 +78,15 @@ def test_the_oldest_files_go_and_nothing_else(tmp_path: Path) -> None:
     assert mine.stat().st_size == mine_size
     for path in kept:
         os.utime(path, (0, time.time() - 5 * 86_400))
+    foreign = tmp_path / "events-20200101T000000000000Z-1.parquet"
+    foreign.write_bytes(kept[0].read_bytes())
     store(tmp_path, [updated(2, run="last")], keep_days=4)
+    assert all(path.exists() for path in kept), "a minute has passed since, whatever the clock says"
+    clock, days = time.clock_gettime, 5 * 86_400
+    monkeypatch.setattr("time.clock_gettime", lambda which: clock(which) + days)
+    store(tmp_path, [updated(2, run="last")], keep_days=4)
+    assert foreign.exists()
+    foreign.unlink()
     mine.unlink()
     assert read(tmp_path) == as_stored([updated(2, run="last")])
 

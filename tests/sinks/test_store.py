@@ -139,7 +139,7 @@ def test_a_smaller_limit_shrinks_a_store(tmp_path: Path) -> None:
 def test_runs_and_pictures_go_with_their_last_event(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     for run, age_days in (("old", 9), ("new", 0)):
-        sink = SqliteStore(path, keep_days=1 if run == "new" else None)
+        sink = SqliteStore(path, keep_days=1)
         sink.open("cam", INFO, [])
         sink.on_frame(tracked(np.zeros((48, 64, 3), np.uint8), stream="cam"))
         (event,) = walls(1, oldest=timedelta(days=age_days))
