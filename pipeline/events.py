@@ -252,6 +252,7 @@ class Stats(Event, frozen=True, kw_only=True, tag="stats"):
         latency: from capture to the frame's events, so far.
         sink_latency: from capture until an output was done with the frame, so far, per output that works on its own.
         outputs: so far, per output that keeps count, those that all streams share included.
+        clock_steps: how often the camera's timestamps had lost touch with the arrival of its pictures, so far.
     """
 
     ledger: Ledger
@@ -259,6 +260,7 @@ class Stats(Event, frozen=True, kw_only=True, tag="stats"):
     latency: Latency | None = None
     sink_latency: dict[str, Latency] = {}
     outputs: dict[str, OutputCounts] = {}
+    clock_steps: int = 0
 
 
 class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):

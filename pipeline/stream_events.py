@@ -109,6 +109,7 @@ class StreamEvents:
         ledger: Ledger,
         latency: Durations,
         sinks: tuple[SinkGroup, SinkGroup],
+        clock_steps: int = 0,
     ) -> Stats | None:
         """How the stream does, where it is time to say so again; nothing the first time. ``now_s`` is monotonic; the
         sinks are its own and those that it shares."""
@@ -128,6 +129,7 @@ class StreamEvents:
             latency=_percentiles(latency),
             sink_latency={name: _percentiles(durations) for name, durations in sinks[0].latency().items()},
             outputs={**sinks[1].counts(), **sinks[0].counts()},
+            clock_steps=clock_steps,
         )
 
     def ended(self, media_s: float, reason: EndReason, error: BaseException | None, counts: Counts) -> StreamEnded:

@@ -24,7 +24,7 @@ from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_events import StreamEvents
 from pipeline.timing import Durations, Timings
-from pipeline.types import Detections, Frame, ReconnectingSource, SourceInfo, TrackedFrame
+from pipeline.types import ClockedSource, Detections, Frame, ReconnectingSource, SourceInfo, TrackedFrame
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
 STOP_S = 0.5
@@ -190,7 +190,8 @@ class StreamRun:
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
-        stats = self._events.stats(now_s, self.media_s, self._ledger, self.latency, self._groups)
+        clock_steps = source.clock_steps if isinstance(source := self._stream.source, ClockedSource) else 0
+        stats = self._events.stats(now_s, self.media_s, self._ledger, self.latency, self._groups, clock_steps)
         if stats is not None:
             self._send(stats)
 

@@ -197,6 +197,16 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class ClockedSource(Protocol):
+    """A live source whose timestamps are checked against the arrival of its pictures."""
+
+    @property
+    def clock_steps(self) -> int:
+        """How often they had lost touch with it so far."""
+        ...
+
+
+@runtime_checkable
 class ReconnectingSource(Source, Protocol):
     """A source that outlives its connection. What it is may show only once it is open; until then it counts as live."""
 

@@ -204,6 +204,7 @@ class ArrivalClock:
             self._candidate = _Candidate(min(out_s, real_s) - stamp_s, real_s, stamp_s, min(out_s - real_s, 0.0))
             self._misfits += 1
             if self._misfits == _MANY_MISFITS and not self._on_probation:
+                self.steps += 1
                 self._distrust(None)
             return out_s
         candidate.stamp_s, self._misfits = stamp_s, 0

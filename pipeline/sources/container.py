@@ -160,6 +160,11 @@ class ContainerSource:
         return self._info
 
     @property
+    def clock_steps(self) -> int:
+        """How often a live stream's timestamps had lost touch with the arrival of its pictures so far."""
+        return 0 if self._live_time is None else self._live_time.clock_steps
+
+    @property
     def failed(self) -> Mapping[str, int]:
         """Frames that were there but could not be decoded, by reason."""
         return MappingProxyType(self._decoder.failed)

@@ -43,7 +43,7 @@ class NetworkStream(ContainerSource):
     A connection that breaks is taken up where it was, if the server can; else iterating raises ``SourceError``. A
     further ``NetworkStream`` that is given ``played`` of this one by ``resume`` then goes on behind the last frame.
 
-    A playlist that still grows (HLS, DASH) is live and grows by pieces; frames are handed out at the pace of their
+    A playlist that still grows (HLS) is live and grows by pieces; frames are handed out at the pace of their
     timestamps, from three pieces before its end on. It ends when the list says so. What else HTTP gives without a
     duration and a length is handed out at that pace too; it is over when a further connection brings only what was
     there before, and ends.

@@ -36,6 +36,11 @@ class LiveTime:
             came_s = time.monotonic() - self._pacer.behind_s
         return self._clock.next(stamp_s, came_s)
 
+    @property
+    def clock_steps(self) -> int:
+        """How often the timestamps had lost touch with the arrival so far."""
+        return self._clock.steps
+
     def request_stop(self) -> None:
         """Wait no longer. For any thread."""
         self._stopping.set()

@@ -1,6 +1,6 @@
 """Pictures that come in bursts, handed out at the pace of their own timestamps.
 
-A live list (HLS, DASH) grows by a piece of some seconds at a time, and each piece comes at once. Whoever reads it at
+A live list (HLS) grows by a piece of some seconds at a time, and each piece comes at once. Whoever reads it at
 the pace of its timestamps needs no memory for what is ahead: that waits on the server.
 """
 

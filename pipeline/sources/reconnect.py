@@ -23,7 +23,7 @@ from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.redaction import redact, redact_address
 from pipeline.sources.played import Played, Resumable
 from pipeline.sources.uri import clean_name
-from pipeline.types import Frame, Source, SourceInfo
+from pipeline.types import ClockedSource, Frame, Source, SourceInfo
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,7 @@ class ReconnectingSource:
         self._closed = False
         self._connection: Source | None = None
         self._failed_before: Counter[str] = Counter()
+        self._clock_steps_before = 0
         self._next_index = 0
         self._last_pts_s: float | None = None
         self._last_captured_s = 0.0
@@ -120,6 +121,12 @@ class ReconnectingSource:
         if not self._info.live:  # read again from its beginning, it fails again at what it failed at before
             return MappingProxyType(self._failed_before | now)
         return MappingProxyType(self._failed_before + now)
+
+    @property
+    def clock_steps(self) -> int:
+        """How often the camera's timestamps had lost touch with the arrival of its pictures, over all connections."""
+        connection = self._connection
+        return self._clock_steps_before + (connection.clock_steps if isinstance(connection, ClockedSource) else 0)
 
     @property
     def online(self) -> bool:
@@ -209,7 +216,10 @@ class ReconnectingSource:
                     self._tell_broken_off(problem)
                 fruitless += 1
                 if fruitless > _MOST_FRUITLESS:
-                    raise problem
+                    read_s = self._last_pts_s or 0.0
+                    raise SourceError(
+                        f"{problem}; {_MOST_FRUITLESS} further connections brought nothing new behind {read_s:.2f} s"
+                    )
             wait_s = next(waits, None)
             if wait_s is None:
                 raise problem
@@ -269,6 +279,7 @@ class ReconnectingSource:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._clock_steps_before += connection.clock_steps if isinstance(connection, ClockedSource) else 0
             connection.close()
             if self._info.live:
                 self._failed_before.update(connection.failed)

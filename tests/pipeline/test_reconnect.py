@@ -34,12 +34,14 @@ class Connection:
         times: ``(pts_s, captured_s)`` of each frame.
         size: width and height in pixels.
         failed: frames that it could not decode.
+        clock_steps: how often its clock was wrong.
         ends: with an error; else like a file if it is not live, and unasked if it is.
     """
 
     times: Sequence[tuple[float, float]]
     size: tuple[int, int] = (32, 32)
     failed: Counter[str] = field(default_factory=Counter)
+    clock_steps: int = 0
     live: bool = True
     error: Exception | None = None
     closed: int = 0
@@ -134,6 +136,15 @@ def test_frames_go_on_over_a_gap_in_real_time() -> None:
         assert source.online
     assert [type(call) for call in told.calls] == [str, float]
     assert told.reasons == ["gone"]
+
+
+def test_wrong_clocks_are_counted_over_all_connections() -> None:
+    camera = Camera(
+        Connection([(0.0, 1.0)], clock_steps=2, error=SourceError("gone")), Connection([(0.0, 2.0)], clock_steps=1)
+    )
+    with reconnecting(camera) as source:
+        assert [source.clock_steps for _ in itertools.islice(source, 2)] == [2, 3]
+    assert source.clock_steps == 3
 
 
 def test_a_camera_that_is_off_at_the_start_is_no_error() -> None:
