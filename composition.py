@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -30,7 +31,7 @@ from pipeline.pace import EveryNth, LatencyPace, Pace, PaceBySource
 from pipeline.predictive_pace import PredictivePace
 from pipeline.redaction import environment_variable
 from pipeline.region import Region
-from pipeline.reload import Reloader, differing
+from pipeline.reload import Before, Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.run_files import RunFiles
@@ -50,7 +51,7 @@ from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
 from sinks.mqtt import MqttSink
-from sinks.outputs import check_output, written_file
+from sinks.outputs import check_output, is_stream, written_file
 from sinks.overlays import CountOverlay
 from sinks.parquet_store import ParquetStore
 from sinks.segments import SegmentedMp4Sink
@@ -61,6 +62,8 @@ from sinks.webhook import WebhookSink
 from sinks.zeromq import ZeroMqSink
 from trackers import DEFAULT_TRACKER, create_tracker
 from trackers.filters import make_filters
+
+AnySink = TypeVar("AnySink", bound=Sink)
 
 # What a reload can't change while the run goes on.
 FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "streams", *ResolvedStream.model_fields))
@@ -140,13 +143,18 @@ def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config
         files = [f"output.{key}" for key in differing(config.output, new.output, ("jsonl", "report"))]
         return new.resolved_streams(), [*differing(config, new, FIXED_KEYS), *files]
 
-    def build(description: ResolvedStream) -> Stream:
+    recorded = {path for stream in config.resolved_streams() for path in recorded_files(stream)}
+
+    def build(description: ResolvedStream, before: Before[ResolvedStream] | None) -> Stream:
         with ExitStack() as stack:
-            stream = build_stream(config, description, model, stack)
+            stream = build_stream(config, description, model, stack, before=before, recorded=recorded)
             stack.pop_all()
         return stream
 
-    return Reloader(pipeline, config.resolved_streams(), load=load, build=build)
+    def accepted(stream: Stream) -> None:
+        recorded.update(Path(sink.path).resolve() for sink in stream.sinks if isinstance(sink, Mp4Sink | MotSink))
+
+    return Reloader(pipeline, config.resolved_streams(), load=load, build=build, accepted=accepted)
 
 
 def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[ResolvedStream]) -> ControlSocket | None:
@@ -164,37 +172,81 @@ def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[Resolve
     return ControlSocket(config.control, {"reload": reloader.reload, "status": status, "stop": stop})
 
 
-def build_stream(config: Config, stream: ResolvedStream, model: Model, stack: ExitStack) -> Stream:
-    """One stream as the configuration describes it; ``stack`` closes its source if the pipeline never comes to be."""
-    source = build_source(config, stream, reduced_side(model, config.model.input_size))
-    stack.callback(source.close)
-    zones = [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()]
-    lines = [Line(name=name, **dict(line)) for name, line in stream.lines.items()]
-    live = LiveHistory()
-    counts = CountOverlay(zones=zones, lines=lines, counts=live.at, scale=stream.output.annotate.scale)
-    annotator = partial(Annotator, overlays=[counts], **dict(stream.output.annotate))
+def build_stream(
+    config: Config,
+    stream: ResolvedStream,
+    model: Model,
+    stack: ExitStack,
+    *,
+    before: Before[ResolvedStream] | None = None,
+    recorded: Collection[Path] = (),
+) -> Stream:
+    """One stream as the configuration describes it.
+
+    Args:
+        config: for what all streams have in common.
+        stream: the description.
+        model: of the run's detector.
+        stack: closes the source if the pipeline never comes to be.
+        before: the running stream whose place it takes; of that it has the source, the counting and the outputs, each
+            unless it was changed.
+        recorded: files that were written in this run. None of them is written again.
+    """
+    source = running_source(stream, before)
+    if source is None:
+        source = build_source(config, stream, reduced_side(model, config.model.input_size), at_once=before is not None)
+        stack.callback(source.close)
+    analytics = running_analytics(stream, before) or build_analytics(config, stream)
+    overlay = CountOverlay(
+        zones=analytics["zones"],
+        lines=analytics["lines"],
+        counts=analytics["live"].at,
+        scale=stream.output.annotate.scale,
+    )
+    annotator = partial(Annotator, overlays=[overlay], **dict(stream.output.annotate))
     tracker = create_tracker(
         stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
     )
+    drawn_on = before is not None and analytics is before.stream.analytics
     return Stream(
         source=source,
         tracker=tracker,
-        sinks=build_sinks(config, stream, annotator),
+        sinks=build_sinks(config, stream, annotator, before=before, drawn_on=drawn_on, recorded=recorded),
         filters=make_filters(model.class_names, **dict(stream.filters)),
         detect_every=PaceBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
         classify=build_track_classifier(config, model.class_names),
         duration_s=stream.duration_s,
         frozen_after_s=stream.input.frozen_after_s,
-        analytics={
-            "update_hz": config.events.update_hz,
-            "zones": zones,
-            "lines": lines,
-            "live": live,
-            "homography": Homography(**dict(stream.homography)) if stream.homography else None,
-        },
+        analytics=analytics,
         reads=stream_files(stream),
     )
+
+
+def running_source(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> Source | None:
+    """The source of the stream before, where it is to be the same."""
+    if before is None or before.description.source != stream.source:
+        return None
+    settings = set(type(stream.input).model_fields) - {"frozen_after_s"}
+    return None if differing(before.description.input, stream.input, sorted(settings)) else before.stream.source
+
+
+def running_analytics(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> Mapping[str, Any] | None:
+    """What is counted in the stream before, where it is to be the same."""
+    if before is None or any(differing(before.description, stream, ("zones", "lines", "homography"))):
+        return None
+    return before.stream.analytics
+
+
+def build_analytics(config: Config, stream: ResolvedStream) -> Mapping[str, Any]:
+    """What is to be counted."""
+    return {
+        "update_hz": config.events.update_hz,
+        "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
+        "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
+        "live": LiveHistory(),
+        "homography": Homography(**dict(stream.homography)) if stream.homography else None,
+    }
 
 
 def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackClassifier | None:
@@ -215,10 +267,11 @@ def load_classifier(model: str, weights: Path | None, names: Path | None) -> Cla
     return Classifier(model, weights=weights, names=read_names(names) if names is not None else None)
 
 
-def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) -> Source:
+def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, *, at_once: bool = False) -> Source:
     """Where a stream's frames come from.
 
-    What is on the network is not opened yet: a camera may be off, and is looked for again.
+    What is on the network is not opened yet: a camera may be off, and is looked for again. ``at_once`` opens it
+    nevertheless, so that one that can't be opened does not take the place of one that runs.
     """
     settings = stream.input
     connect = partial(
@@ -235,8 +288,14 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None) 
     if has_scheme(stream.source):
         connection_address(stream.source, settings.username_env, settings.password_env)  # a mistake is told at once
     backoff = Backoff(cap_s=settings.longest_wait_s)
+    opened = connect() if at_once else None
     return ReconnectingSource(
-        connect, stream=stream.name, uri=stream.source, backoff=backoff, live=True if camera else None
+        connect,
+        stream=stream.name,
+        uri=stream.source,
+        backoff=backoff,
+        live=True if camera else None,
+        opened=opened,
     )
 
 
@@ -265,24 +324,88 @@ def build_region(stream: ResolvedStream) -> Region | None:
     return Region([(((left, top), (right, bottom)), "fraction")])
 
 
-def build_sinks(config: Config, stream: ResolvedStream, annotator: AnnotatorFactory) -> list[Sink]:
-    """The outputs that one stream has to itself."""
+def build_sinks(
+    config: Config,
+    stream: ResolvedStream,
+    annotator: AnnotatorFactory,
+    *,
+    before: Before[ResolvedStream] | None = None,
+    drawn_on: bool = False,
+    recorded: Collection[Path] = (),
+) -> list[Sink]:
+    """The outputs that one stream has to itself.
+
+    Args:
+        config: for what all streams have in common.
+        stream: the description.
+        annotator: makes what draws on its pictures.
+        before: the running stream whose place it takes.
+        drawn_on: whether what is drawn besides the tracks is the same as before.
+        recorded: files that were written in this run.
+    """
+    old = None if before is None else before.description
+
+    def going_on(kind: type[AnySink], same: bool) -> AnySink | None:
+        running = () if before is None or not same else before.stream.sinks
+        return next((sink for sink in running if isinstance(sink, kind)), None)
+
     sinks: list[Sink] = []
     if stream.output.video is not None:
-        sinks.append(build_video(stream, stream.output.video, annotator, config.threads.encode or None))
+        same = old is not None and drawn_on and same_video(old, stream)
+        sinks.append(
+            going_on(SegmentedMp4Sink, same)
+            or going_on(Mp4Sink, same)
+            or build_video(stream, annotator, config.threads.encode or None, part=before is not None, recorded=recorded)
+        )
     if stream.output.tracks is not None:
-        sinks.append(MotSink(stream.output.tracks))
+        same = old is not None and old.output.tracks == stream.output.tracks
+        sinks.append(going_on(MotSink, same) or MotSink(unused(stream.output.tracks, recorded)))
     if config.callbacks is not None:
-        sinks.append(CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator))
+        same = old is not None and drawn_on and old.output.annotate == stream.output.annotate
+        sinks.append(
+            going_on(CallbacksSink, same)
+            or CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator)
+        )
     return sinks
 
 
-def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory, threads: int | None) -> Sink:
-    """The annotated video of a stream: one file, or one after the other."""
+def same_video(old: ResolvedStream, new: ResolvedStream) -> bool:
+    """Whether the recording of a stream can go on. A file's sound belongs to that file."""
+    keys = set(type(new.output).model_fields) - {"tracks", "jsonl", "report"}
+    with_sound = new.output.segment_s is None and sound_of(old) is not None
+    return not differing(old.output, new.output, sorted(keys)) and not (with_sound and old.source != new.source)
+
+
+def recorded_files(stream: ResolvedStream) -> list[Path]:
+    """The files that a stream writes under the very names it is given."""
     output = stream.output
+    video = output.video if output.segment_s is None else None
+    return [path.resolve() for path in (video, output.tracks) if path is not None]
+
+
+def unused(path: Path, recorded: Collection[Path]) -> Path:
+    """The path, with a number before its ending where this run has written to it already: ``door-2.mp4``."""
+    if path.resolve() not in recorded or is_stream(path):
+        return path
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(other for other in numbered if other.resolve() not in recorded and not os.path.lexists(other))
+
+
+def build_video(
+    stream: ResolvedStream,
+    annotator: AnnotatorFactory,
+    threads: int | None,
+    *,
+    part: bool = False,
+    recorded: Collection[Path] = (),
+) -> Sink:
+    """The annotated video of a stream: one file, or one after the other; ``part`` says that it begins where another
+    recording of the stream ended."""
+    output = stream.output
+    assert output.video is not None
     if output.segment_s is not None:
         return SegmentedMp4Sink(
-            path,
+            output.video,
             segment_s=output.segment_s,
             keep_hours=output.keep_hours,
             keep_mb=output.keep_mb,
@@ -290,9 +413,22 @@ def build_video(stream: ResolvedStream, path: Path, annotator: AnnotatorFactory,
             annotate=annotator,
             threads=threads,
         )
+    path = unused(output.video, recorded)
+    return Mp4Sink(
+        path,
+        fps=output.fps,
+        annotate=annotator,
+        audio_from=None if part else sound_of(stream),
+        input_path=local_path(stream.source),
+        part=part,
+        threads=threads,
+    )
+
+
+def sound_of(stream: ResolvedStream) -> str | None:
+    """The file whose sound goes with a stream's video, if there is one."""
     source = local_path(stream.source)
-    audio_from = source if output.audio and source is not None and Path(source).is_file() else None
-    return Mp4Sink(path, fps=output.fps, annotate=annotator, audio_from=audio_from, input_path=source, threads=threads)
+    return source if stream.output.audio and source is not None and Path(source).is_file() else None
 
 
 def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:

@@ -36,8 +36,16 @@ class Manner:
     analytics: StreamAnalytics
 
     @classmethod
-    def of(cls, stream: Stream, info: SourceInfo, class_names: Sequence[str], stamper: EventStamper) -> Self:
-        """The manner that suits what is known of a stream's source."""
+    def of(
+        cls,
+        stream: Stream,
+        info: SourceInfo,
+        class_names: Sequence[str],
+        stamper: EventStamper,
+        *,
+        counting: StreamAnalytics | None = None,
+    ) -> Self:
+        """The manner that suits what is known of a stream's source; ``counting`` is what counts already, if any."""
         chosen = stream.detect_every
         if isinstance(chosen, PaceBySource):
             pace = chosen.make(info.live)
@@ -49,7 +57,8 @@ class Manner:
             gathering=Gathering(pace, live=info.live),
             # A file's frames can wait until what is between two looks is known; a camera's can't.
             filler=None if info.live or looks_at_all else TrackFiller(),
-            analytics=StreamAnalytics(
+            analytics=counting
+            or StreamAnalytics(
                 stream.source.stream,
                 class_names,
                 stamper=stamper,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol, Self
 
@@ -43,13 +44,22 @@ class Producer:
         channel: whose only producer this is. Where it drops, its ``on_drop`` is to count in ``ledger``.
         ledger: the stream's account.
         timings: gets the time that each frame took as stage ``decode``; for a live source that includes waiting for it.
+        place: numbers and times each frame; by default it stays as the source has it.
     """
 
-    def __init__(self, source: Source, channel: FrameChannel, ledger: Ledger, timings: Timings) -> None:
+    def __init__(
+        self,
+        source: Source,
+        channel: FrameChannel,
+        ledger: Ledger,
+        timings: Timings,
+        place: Callable[[Frame], Frame] = lambda frame: frame,
+    ) -> None:
         self._source = source
         self._channel = channel
         self._ledger = ledger
         self._timings = timings
+        self._place = place
         self._failed: Counter[str] = Counter()
         self._stop_reason: str | None = None
         self._stopping = threading.Lock()
@@ -123,7 +133,7 @@ class Producer:
                 return
             self._timings.add("decode", elapsed)
             self._ledger.decoded()
-            if not self._channel.put(frame):
+            if not self._channel.put(self._place(frame)):
                 self._ledger.dropped(self._stop_reason or "interrupted")
                 return
 

@@ -2,7 +2,8 @@
 
     old streams, new streams --compare--> Change --Reloader--> Pipeline.add, remove, replace
 
-What can't be built leaves everything as it is. Streams that did not change are not touched.
+What can't be built leaves everything as it is. Streams that did not change are not touched, and of one that did, what
+is the same in both descriptions goes on.
 """
 
 from __future__ import annotations
@@ -47,7 +48,11 @@ class RunningPipeline(Protocol):
         ...
 
     def replace(self, stream: Stream) -> None:
-        """End the stream of that name, if it runs, and begin this one in its place."""
+        """Have this stream take the place of the one of that name, if it runs, or else begin it."""
+        ...
+
+    def stream(self, name: str) -> Stream | None:
+        """The stream of that name, if it runs."""
         ...
 
 
@@ -93,6 +98,14 @@ def compare(old: Sequence[Description], new: Sequence[Description]) -> Change[De
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Before(Generic[Description]):
+    """A stream that is to be changed while it runs, as it was described and as it is."""
+
+    description: Description
+    stream: Stream
+
+
 class Reloader(Generic[Description]):
     """Brings a running pipeline to what its configuration says now. Its methods are for any thread, one at a time.
 
@@ -101,7 +114,9 @@ class Reloader(Generic[Description]):
         streams: what it runs.
         load: reads the configuration anew; raises ``PipelineError`` where it can't be used. Returns the streams, and
             the keys outside them that differ from those of the run and need a new one to count, such as ``model``.
-        build: makes a stream of its description; raises ``PipelineError`` where it can't.
+        build: makes a stream of its description, of which what is in common with a running one can be the very same
+            (see ``Pipeline.replace``); raises ``PipelineError`` where it can't.
+        accepted: told of each stream that was built and begins.
     """
 
     def __init__(
@@ -110,12 +125,14 @@ class Reloader(Generic[Description]):
         streams: Sequence[Description],
         *,
         load: Callable[[], tuple[Sequence[Description], Sequence[str]]],
-        build: Callable[[Description], Stream],
+        build: Callable[[Description, Before[Description] | None], Stream],
+        accepted: Callable[[Stream], None] = lambda stream: None,
     ) -> None:
         self._pipeline = pipeline
         self._streams = tuple(streams)
         self._load = load
         self._build = build
+        self._accepted = accepted
         self._lock = threading.Lock()
 
     def reload(self) -> str:
@@ -137,20 +154,29 @@ class Reloader(Generic[Description]):
         change = compare(self._streams, streams)
         if not streams:
             raise PipelineError("it names no stream; stop the run instead")
+        old = {stream.name: stream for stream in self._streams}
         built: list[Stream] = []
+        going_on: set[object] = set()
         try:
             for description in (*change.changed, *change.added):
-                stream = self._build(description)
+                running = self._pipeline.stream(description.name)
+                before = Before(old[description.name], running) if running and description.name in old else None
+                if running is not None:
+                    going_on.update((running.source, *running.sinks))
+                stream = self._build(description, before)
                 built.append(stream)
                 for sink in stream.sinks:
-                    sink.check()
+                    if sink not in going_on:
+                        sink.check()
             self._pipeline.check(built)
         except BaseException:
             for stream in built:
-                stream.source.close()
+                if stream.source not in going_on:
+                    stream.source.close()
             raise
         # Streams begin before others end, so that there is none left at no time: that would be the end of the run.
         for stream in built:
+            self._accepted(stream)
             self._pipeline.replace(stream)
         for name in change.removed:
             self._pipeline.remove(name)

@@ -25,9 +25,10 @@ from pipeline.run_files import RunFiles
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
+from pipeline.stream_account import StreamAccount
 from pipeline.stream_run import STOP_S, StreamRun
 from pipeline.timing import Timings
-from pipeline.types import Detector, Frame, Sink, SourceInfo
+from pipeline.types import Detector, Frame, Sink, Source, SourceInfo
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,9 @@ class Pipeline:
         self._suit(live=live)
         self._files = RunFiles(sinks, reads=reads, writes=writes)
         self._running: dict[str, StreamRun] = {}
+        self._accounts: dict[str, StreamAccount] = {}
         self._ended: dict[str, StreamReport] = {}
+        self._sources: dict[str, Source] = {}  # of streams that have ended
         self._errors: list[BaseException] = []
         for stream in given:
             self._take(stream)
@@ -110,12 +113,19 @@ class Pipeline:
         self._intake.call(lambda: self._end(self._running[name], "removed") if name in self._running else None)
 
     def replace(self, stream: Stream) -> None:
-        """End the stream of that name, if it runs, and begin this one in its place. For any thread.
+        """Have this stream take the place of the one of that name, if it runs, or else begin it. For any thread.
 
-        Unlike ``remove`` and ``add`` it does not end the run where that stream is the only one.
+        The source, the sinks and the ``analytics`` that it has in common with the one before (the very same objects) go
+        on without a break. What it has not is ended: files are completed. Frames are numbered on, media time and ids go
+        on, and the report has one account of both. To its sinks the stream is offline until its next frame.
         """
         if not self._intake.call(lambda: self._replace(stream)):
             stream.source.close()
+
+    def stream(self, name: str) -> Stream | None:
+        """The stream of that name, if it runs; for any thread."""
+        run = self._running.get(name)
+        return None if run is None else run.stream
 
     def check(self, streams: Sequence[Stream] = ()) -> None:
         """Look for outputs that would destroy a file of the run, or each other. For any thread.
@@ -168,7 +178,7 @@ class Pipeline:
         if not live:
             self._shared.wait_for_all()
 
-    def _take(self, stream: Stream) -> StreamRun:
+    def _take(self, stream: Stream, before: StreamRun | None = None) -> StreamRun:
         run = StreamRun(
             stream,
             class_names=self._detector.class_names,
@@ -176,19 +186,34 @@ class Pipeline:
             stamper=self._stamper,
             timings=self._timings,
             intake=self._intake,
+            account=self._accounts.setdefault(stream.source.stream, StreamAccount()),
+            before=before,
             **self._queues,
         )
-        if run.name in self._running:
-            raise ValueError(f"two streams are called {run.name}")
-        self._running[run.name] = run
+        if before is None:
+            if run.name in self._running:
+                raise ValueError(f"two streams are called {run.name}")
+            self._running[run.name] = run
         self._files.add(stream)
         return run
 
     def _replace(self, stream: Stream) -> None:
         name = stream.source.stream
-        if name in self._running:
-            self._end(self._running[name], "removed")
-        self._start(self._take(stream))
+        before = self._running.get(name)
+        if before is not None:
+            self._look_at(before.gathering.rest())
+            self._take_on()
+            before = self._running.get(name)
+        if before is None:
+            if self._sources.get(name) is stream.source:
+                logger.error("%s: the stream ended before its change could be taken over", name)
+            else:
+                self._start(self._take(stream))
+            return
+        run = self._take(stream, before)
+        before.hand_over(run)
+        self._running[name] = run
+        self._start(run)
 
     def _add(self, stream: Stream) -> None:
         if stream.source.stream in self._running:
@@ -202,6 +227,8 @@ class Pipeline:
 
     def _begin(self, run: StreamRun, info: SourceInfo) -> None:
         """A stream whose source is known begins."""
+        while run.successor is not None:
+            run = run.successor
         if self._running.get(run.name) is not run:
             return  # it was ended meanwhile
         try:
@@ -216,11 +243,12 @@ class Pipeline:
     def _loop(self) -> None:
         while self._running and self._stop_reason is None:
             frames: list[Frame] = []
-            known = dict(self._running)
+            known = {name: run.inlet for name, run in self._running.items()}
             for arrival in self._arrivals():
                 if isinstance(arrival, Frame):
-                    # A stream that was replaced within this batch has accounted for its frames already.
-                    if self._running.get(arrival.stream) is known.get(arrival.stream):
+                    # A source that was replaced within this batch has accounted for its frames already.
+                    run = self._running.get(arrival.stream)
+                    if run is not None and run.inlet is known.get(arrival.stream):
                         frames.append(arrival)
                     continue
                 self._process(frames)
@@ -330,6 +358,7 @@ class Pipeline:
             self._errors.append(failure)
         del self._running[run.name]
         self._ended[run.name] = run.report()
+        self._sources[run.name] = run.stream.source
 
     def _finish(self, error: BaseException | None) -> BaseException | None:
         """End what still runs and close the shared sinks; returns the error that ended the run, if any did."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.events import Event, OutputCounts
 from pipeline.sink_worker import SinkWorker
@@ -24,42 +24,56 @@ class SinkGroup:
         live: drop frames for a sink that can't keep up, rather than hold up the run.
         capacity: frames that may wait for each sink that has a thread.
         timings: gets the time that each sink with a thread takes per frame, under the sink's class name.
+        before: a group some of whose sinks go on in this one; its ``close`` must be told of this one.
 
     Attributes:
         failure: what the first sink to fail raised, or None. A sink that has failed gets no more calls but ``close``.
     """
 
-    def __init__(self, sinks: Sequence[Sink], *, live: bool, capacity: int, timings: Timings) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        live: bool,
+        capacity: int,
+        timings: Timings,
+        before: SinkGroup | None = None,
+    ) -> None:
         self.failure: Exception | None = None
         self._failed: set[Sink] = set()
-        self._names = [type(sink).__name__ for sink in sinks]
-        self._sinks: list[Sink] = [
-            SinkWorker(
-                sink,
-                capacity=capacity,
-                when_full="drop_oldest" if live else "wait",
-                timeout_s=_LIVE_CLOSE_S if live else None,
-                timings=timings,
+        running = {} if before is None else {sink: before._sinks[sink] for sink in sinks if sink in before._sinks}
+        # Those that are open already.
+        self._going_on = set() if before is None else before._open() & set(running)
+        self._opened = False
+        self._sinks: dict[Sink, Sink] = {}
+        for sink in sinks:
+            self._sinks[sink] = running.get(sink) or (
+                SinkWorker(
+                    sink,
+                    capacity=capacity,
+                    when_full="drop_oldest" if live else "wait",
+                    timeout_s=_LIVE_CLOSE_S if live else None,
+                    timings=timings,
+                )
+                if sink.may_stall
+                else sink
             )
-            if sink.may_stall
-            else sink
-            for sink in sinks
-        ]
 
     def wait_for_all(self) -> None:
         """From now on nothing is dropped: the streams were taken to be live and are not."""
-        for sink in self._sinks:
+        for sink in self._sinks.values():
             if isinstance(sink, SinkWorker):
                 sink.wait_for_all()
 
     def check(self) -> None:
-        """``Sink.check`` of each."""
-        for sink in self._sinks:
+        """``Sink.check`` of each that is not open."""
+        for sink in self._begun():
             sink.check()
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
-        """``Sink.open`` of each."""
-        self._each(lambda sink: sink.open(stream, info, class_names))
+        """``Sink.open`` of each, but for those that go on from a group before and are open."""
+        self._opened = True
+        self._each(lambda sink: sink.open(stream, info, class_names), self._begun())
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """``Sink.on_frame`` of each."""
@@ -69,10 +83,15 @@ class SinkGroup:
         """``Sink.on_event`` of each."""
         self._each(lambda sink: sink.on_event(event))
 
-    def close(self, error: BaseException | None) -> BaseException | None:
-        """``Sink.close`` of each; returns what the first to fail at it raised, and logs what others did."""
+    def close(self, error: BaseException | None, *, after: SinkGroup | None = None) -> BaseException | None:
+        """``Sink.close`` of each; returns what the first to fail at it raised, and logs what others did.
+
+        Args:
+            error: what they are closed with.
+            after: a group in which some of them go on; those stay as they are.
+        """
         first: BaseException | None = None
-        for name, sink in zip(self._names, self._sinks, strict=True):
+        for name, sink in self._named(after):
             try:
                 sink.close(error)
             except BaseException as raised:  # noqa: BLE001 - returned or logged; the other sinks must be closed too
@@ -84,25 +103,39 @@ class SinkGroup:
                     logger.error("%s: %s", name, raised)
         return first
 
-    def lost(self) -> dict[str, dict[str, int]]:
-        """Per sink that did not see every frame, how many it missed by reason."""
-        workers = zip(self._names, self._sinks, strict=True)
+    def lost(self, *, after: SinkGroup | None = None) -> dict[str, dict[str, int]]:
+        """Per sink that did not see every frame, how many it missed by reason; but for those that go on ``after``."""
         return {
-            name: sink.dropped_frames for name, sink in workers if isinstance(sink, SinkWorker) and sink.dropped_frames
+            name: sink.dropped_frames
+            for name, sink in self._named(after)
+            if isinstance(sink, SinkWorker) and sink.dropped_frames
         }
 
-    def counts(self) -> dict[str, OutputCounts]:
-        """Per sink that keeps count, what became of what it was given so far."""
-        found = ((name, sink.counts()) for name, sink in zip(self._names, self._sinks, strict=True))
+    def counts(self, *, after: SinkGroup | None = None) -> dict[str, OutputCounts]:
+        """Per sink that keeps count, what became of what it was given so far; likewise."""
+        found = ((name, sink.counts()) for name, sink in self._named(after))
         return {name: counts for name, counts in found if counts is not None}
 
-    def latency(self) -> dict[str, Durations]:
-        """Per sink that has a thread, the time from a frame's capture until the sink was done with it."""
-        workers = zip(self._names, self._sinks, strict=True)
-        return {name: sink.latency for name, sink in workers if isinstance(sink, SinkWorker) and sink.latency.count}
+    def latency(self, *, after: SinkGroup | None = None) -> dict[str, Durations]:
+        """Per sink that has a thread, the time from a frame's capture until the sink was done with it; likewise."""
+        return {
+            name: sink.latency
+            for name, sink in self._named(after)
+            if isinstance(sink, SinkWorker) and sink.latency.count
+        }
 
-    def _each(self, call: Callable[[Sink], None]) -> None:
-        for sink in self._sinks:
+    def _open(self) -> set[Sink]:
+        return set(self._sinks) if self._opened else self._going_on
+
+    def _begun(self) -> list[Sink]:
+        return [running for sink, running in self._sinks.items() if sink not in self._going_on]
+
+    def _named(self, after: SinkGroup | None) -> list[tuple[str, Sink]]:
+        going_on = () if after is None else after._sinks
+        return [(type(sink).__name__, running) for sink, running in self._sinks.items() if sink not in going_on]
+
+    def _each(self, call: Callable[[Sink], None], sinks: Iterable[Sink] | None = None) -> None:
+        for sink in self._sinks.values() if sinks is None else sinks:
             if sink in self._failed:
                 continue
             try:

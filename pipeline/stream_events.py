@@ -44,12 +44,12 @@ class StreamEvents:
         self._stamper = stamper
         self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
 
-    def started(self, info: SourceInfo) -> StreamStarted:
-        """Frames of such a source are about to come."""
+    def started(self, info: SourceInfo, media_s: float) -> StreamStarted:
+        """Frames of such a source are about to come; ``media_s`` is 0 unless a stream of that name was there before."""
         return self._stamper(
             StreamStarted,
             stream=self._stream,
-            pts_s=0.0,
+            pts_s=media_s,
             source=encodable(info.uri),
             width=info.width,
             height=info.height,

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
 from pipeline.events import Event
-from pipeline.filling import TrackFiller
 from pipeline.frozen import FrozenWatch
 from pipeline.gathering import Gathering
-from pipeline.intake import Intake
-from pipeline.ledger import Ledger
+from pipeline.intake import Inlet, Intake
 from pipeline.look import Part
 from pipeline.manner import Manner, room
-from pipeline.printable import encodable
 from pipeline.producer import Producer
-from pipeline.redaction import redact
-from pipeline.report import ObjectCounts, StreamReport
+from pipeline.report import StreamReport
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
+from pipeline.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.stream_events import StreamEvents
-from pipeline.timing import Durations, Timings
+from pipeline.timing import Timings
 from pipeline.types import ClockedSource, Detections, Frame, ReconnectingSource, SourceInfo, TrackedFrame
+
+logger = logging.getLogger(__name__)
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
 STOP_S = 0.5
@@ -35,8 +35,11 @@ class StreamRun:
 
     Attributes:
         name: of the stream.
+        stream: what to do.
         latency: of its frames, from capture to the sinks.
         inlet: where its source's frames come in.
+        account: of all streams of its name.
+        successor: the run that took its place, if one did.
 
     Args:
         stream: what to do.
@@ -47,6 +50,9 @@ class StreamRun:
         intake: where its frames go.
         queue: decoded frames of a file that may wait.
         sink_queue: frames that may wait for a sink of its own.
+        account: of all streams of this name in this run.
+        before: the run that this one takes the place of. Its source, its sinks and its ``Stream.analytics`` go on where
+            ``stream`` has the very same ones; ``before.hand_over(self)`` is to follow, then ``start``.
     """
 
     def __init__(
@@ -60,30 +66,47 @@ class StreamRun:
         intake: Intake,
         queue: int,
         sink_queue: int,
+        account: StreamAccount,
+        before: StreamRun | None = None,
     ) -> None:
         live = stream.source.info.live
         self.name = stream.source.stream
-        self.latency = Durations()
-        self._stream = stream
+        self.account = account
+        self.latency = account.latency
+        self.successor: StreamRun | None = None
+        self.stream = stream
         self._class_names = class_names
         self._queue = queue
-        self._ledger = Ledger()
-        self._own = SinkGroup(stream.sinks, live=live, capacity=sink_queue, timings=timings)
+        self._ledger = account.ledger
+        own_before = None if before is None else before._own
+        self._own: SinkGroup = SinkGroup(
+            stream.sinks, live=live, capacity=sink_queue, timings=timings, before=own_before
+        )
         self._groups = (self._own, shared)
         self._stamper = stamper
         self._events = StreamEvents(self.name, class_names, stamper)
         self._frozen = None if stream.frozen_after_s is None else FrozenWatch(stream.frozen_after_s)
         self._timings = timings
-        capacity, when_full = room(live, queue)
-        self.inlet = intake.add(capacity=capacity, when_full=when_full, on_drop=lambda _: self._ledger.dropped("stale"))
         self._call = intake.call
         self._state: Literal["waiting", "online", "offline"] = "waiting"
-        self._producer = Producer(stream.source, self.inlet, self._ledger, timings)
-        self._manner = Manner.of(stream, stream.source.info, class_names, stamper)
         self._opened = self._finished = False
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
-        self._last_pts_s: float | None = None
-        self._error: BaseException | None = None
+        self._offline_s: float | None = None  # since when it is known to be
+        self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
+        self._ids_after = account.highest_id
+        counts_on = before is not None and stream.analytics is before.stream.analytics
+        self._counting = before._manner.analytics if before is not None and counts_on else None
+        self._manner: Manner = self._find_manner(stream.source.info)
+        self.inlet: Inlet
+        self._producer: Producer
+        self._reads_on = before is not None and stream.source is before.stream.source
+        if before is not None and self._reads_on:
+            self.inlet, self._producer = before.inlet, before._producer
+            return
+        capacity, when_full = room(live, queue)
+        self.inlet = intake.add(capacity=capacity, when_full=when_full, on_drop=lambda _: self._ledger.dropped("stale"))
+        place = account.placer(stream.source, frame_s=0.0 if before is None else before._frame_s)
+        self._producer = Producer(stream.source, self.inlet, self._ledger, timings, place)
 
     @property
     def live(self) -> bool:
@@ -100,13 +123,13 @@ class StreamRun:
         self._own.check()
 
     def start(self, begin: Callable[[SourceInfo], None]) -> None:
-        """Begin to decode.
+        """Begin to decode, where that does not go on from the run before.
 
         Args:
             begin: is to call ``begin``; called at once, or by the thread that runs the pipeline, before the first frame
                 comes, where what the source is shows only when it is open.
         """
-        source = self._stream.source
+        source = self.stream.source
         if isinstance(source, ReconnectingSource):
             source.listen(
                 on_offline=lambda reason: self._call(partial(self._offline, reason)),
@@ -114,15 +137,26 @@ class StreamRun:
                 on_known=partial(self._known, begin),
             )
             if not source.known:
-                self._producer.start()
+                self._read()
                 return
         begin(source.info)
-        self._producer.start()
+        self._read()
+
+    def _read(self) -> None:
+        if not self._reads_on:
+            self._producer.start()
+
+    def _find_manner(self, info: SourceInfo) -> Manner:
+        return Manner.of(self.stream, info, self._class_names, self._stamper, counting=self._counting)
 
     def begin(self, info: SourceInfo) -> None:
-        """Announce the stream to its sinks. A camera that is off yet has no size at this point."""
+        """Announce the stream to its sinks. A camera that is off yet has no size at this point.
+
+        One that takes the place of another is announced to its new sinks only: to the others it was offline for a
+        moment.
+        """
         if info.live != self.live:
-            self._manner = Manner.of(self._stream, info, self._class_names, self._stamper)
+            self._manner = self._find_manner(info)
         if not info.live:
             self._own.wait_for_all()
         if not self._opened:
@@ -130,22 +164,24 @@ class StreamRun:
 
     def part(self, frame: Frame) -> Part | None:
         """The part of the frame that the detector is to look at; None for all of it."""
-        return None if self._stream.region is None else self._stream.region.part(frame.height, frame.width)
+        return None if self.stream.region is None else self.stream.region.part(frame.height, frame.width)
 
     def beyond_duration(self, frame: Frame) -> bool:
         """Whether the frame lies past the time that was asked for."""
-        return self._stream.duration_s is not None and frame.pts_s >= self._stream.duration_s
+        return self.stream.duration_s is not None and frame.pts_s >= self.stream.duration_s
 
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
         with self._timings.stage("track"):
             if detections is not None:
-                for keep in self._stream.filters:
+                for keep in self.stream.filters:
                     detections = detections.select(keep(detections, frame))
-            tracker = self._stream.tracker
+            tracker = self.stream.tracker
             # A picture that nobody needs is not made.
             tracks = tracker.update(detections, frame.pts_s, frame.image if tracker.needs_image else None)
-        tracked = TrackedFrame(frame, detections, tracks, tracker.ended)
+        tracks = tracks_numbered_on(tracks, self._ids_after)
+        self.account.note(tracks)
+        tracked = TrackedFrame(frame, detections, tracks, numbered_on(tracker.ended, self._ids_after))
         for final in (tracked,) if self._manner.filler is None else self._manner.filler.add(tracked):
             self._deliver(final)
         self._manner.gathering.observe(tracked, time.monotonic() - frame.captured_s)
@@ -154,6 +190,9 @@ class StreamRun:
         """Take a frame whose tracks are final to the sinks."""
         frame = tracked.frame
         self._halfway = True
+        if self._changed_s is not None:
+            self._send(self._events.online(self.media_s, time.monotonic() - self._changed_s, self.info))
+            self._changed_s = None
         # Before a track that ends now is told to have ended.
         named = self._classify(tracked)
         with self._timings.stage("analytics"):
@@ -162,8 +201,8 @@ class StreamRun:
             for group in self._groups:
                 group.on_frame(tracked)
             self._send(*found)
-        self._last_pts_s = frame.pts_s
-        self._state = "online"
+        self.account.last_pts_s = frame.pts_s
+        self._state, self._offline_s = "online", None
         self._ledger.processed()
         self._halfway = False
         now_s = time.monotonic()
@@ -174,13 +213,13 @@ class StreamRun:
 
     def _classify(self, tracked: TrackedFrame | None) -> list[Event]:
         """The events of tracks that a second network named in this frame; without one all tracks are over."""
-        classify = self._stream.classify
+        classify = self.stream.classify
         if classify is None:
             return []
         with self._timings.stage("classify"):
             named = classify.update(tracked) if tracked is not None else classify.finish()
         frame = None if tracked is None else tracked.frame
-        pts_s = (self._last_pts_s or 0.0) if frame is None else frame.pts_s
+        pts_s = (self.account.last_pts_s or 0.0) if frame is None else frame.pts_s
         return [self._events.classified(track, pts_s, frame) for track in named]
 
     def _tell_if_frozen(self, frame: Frame) -> None:
@@ -190,7 +229,7 @@ class StreamRun:
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
-        clock_steps = source.clock_steps if isinstance(source := self._stream.source, ClockedSource) else 0
+        clock_steps = source.clock_steps if isinstance(source := self.stream.source, ClockedSource) else 0
         stats = self._events.stats(now_s, self.media_s, self._ledger, self.latency, self._groups, clock_steps)
         if stats is not None:
             self._send(stats)
@@ -203,18 +242,22 @@ class StreamRun:
 
     def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""
-        if self._finished:
-            return  # it was told while the stream was being ended
-        self._state = "offline"
-        self._stream.tracker.reset()
+        if self.successor is not None:
+            self.successor._offline(reason)
+        if self._finished or self._changed_s is not None:
+            return  # it was told while the stream was being ended, or is known already
+        self._state, self._offline_s = "offline", time.monotonic()
+        self.stream.tracker.reset()
         events = [*self._classify(None), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
 
     def _online(self, offline_s: float) -> None:
         """The source is back."""
-        if self._finished:
+        if self.successor is not None:
+            self.successor._online(offline_s)
+        if self._finished or self._changed_s is not None:
             return
-        self._state = "online"
+        self._state, self._offline_s = "online", None
         self._send(self._events.online(self.media_s, offline_s, self.info))
 
     def stop_reading(self, reason: EndReason) -> None:
@@ -238,13 +281,10 @@ class StreamRun:
         if error is None and not self._opened and reason != "error":
             error = self._open_late()
         self._finished = True
-        # Behind a frame that did not reach all sinks none follows: they would see a gap, and tracks that never started.
-        if self._manner.filler is not None and not self._halfway:
-            rest = self._deliver_rest(self._manner.filler)
-            error = error or rest
+        error = self._deliver_rest(error)
         named: list[Event] = []
         if self._opened:
-            self._stream.tracker.reset()
+            self.stream.tracker.reset()
             try:
                 named = self._classify(None)
             except Exception as raised:  # noqa: BLE001 - returned; the end must be told whatever happens
@@ -258,8 +298,55 @@ class StreamRun:
             except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
                 error = error or raised
         failure = self._own.close(error)
-        self._error = error or failure
-        return self._error
+        self.account.error = error or failure
+        self._enter_totals()
+        self._enter_outputs()
+        return error or failure
+
+    def hand_over(self, successor: StreamRun) -> None:
+        """End in favour of a run that was made to take the place of this one, before that one starts.
+
+        Every frame that came until now has been processed. Tracks end, as at a gap; whatever goes on in the successor
+        is left as it is, and the rest is closed. What goes wrong at that is logged and told in the report.
+        """
+        source_goes_on = successor.inlet is self.inlet
+        if not source_goes_on:
+            self._producer.stop("removed", STOP_S if self.live else None)
+        self._finished, self.successor = True, successor
+        error = self._deliver_rest(None)
+        if self._opened:
+            try:
+                self._send(*self._changing(successor))
+            except Exception as raised:  # noqa: BLE001 - told below; the sinks must be closed whatever happens
+                error = error or raised
+        if not source_goes_on:
+            self._settle("removed")
+        failure = self._own.close(error, after=successor._own)
+        self._enter_outputs(after=successor._own)
+        self.account.error = error or failure or self.account.error
+        if self.account.error is not None:
+            logger.error("%s: %s", self.name, self.account.error)
+
+    def _changing(self, successor: StreamRun) -> list[Event]:
+        """What is told where a stream is changed. One that is offline already stays so until the next frame."""
+        self.stream.tracker.reset()
+        analytics, told_s = self._manner.analytics, self._offline_s or self._changed_s
+        successor._changed_s = told_s or time.monotonic()
+        events = self._classify(None)
+        if successor._counting is analytics:
+            events += analytics.gap()
+        else:
+            events += analytics.finish()
+            self._enter_totals()
+        return events if told_s else [*events, self._events.offline(self.media_s, "its configuration was changed")]
+
+    def _enter_totals(self) -> None:
+        found = self._manner.analytics
+        self.account.add_totals(found.objects(), found.zone_totals(), found.line_totals())
+
+    def _enter_outputs(self, after: SinkGroup | None = None) -> None:
+        own = self._own
+        self.account.add_outputs(own.lost(after=after), own.counts(after=after), own.latency(after=after))
 
     def _open_late(self) -> BaseException | None:
         """Announce a stream that ends before it was known what it is; returns what went wrong."""
@@ -269,47 +356,35 @@ class StreamRun:
             return error
         return None
 
-    def _deliver_rest(self, filler: TrackFiller) -> BaseException | None:
-        """Take the frames that still wait to the sinks; returns what went wrong."""
-        try:
-            for tracked in filler.flush():
-                self._deliver(tracked)
-        except Exception as error:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
+    def _deliver_rest(self, error: BaseException | None) -> BaseException | None:
+        """Take the frames that still wait to the sinks; returns what went wrong, if nothing had before."""
+        # Behind a frame that did not reach all sinks none follows: they would see a gap, and tracks that never started.
+        if self._manner.filler is None or self._halfway:
             return error
-        return None
+        try:
+            for tracked in self._manner.filler.flush():
+                self._deliver(tracked)
+        except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
+            return error or raised
+        return error
 
     @property
     def info(self) -> SourceInfo:
         """What its source says of itself now."""
-        return self._stream.source.info
+        return self.stream.source.info
 
     @property
     def media_s(self) -> float:
         """Seconds of media time from the first frame to the end of the last one processed."""
-        return 0.0 if self._last_pts_s is None else self._last_pts_s + self._frame_s
+        return 0.0 if self.account.last_pts_s is None else self.account.last_pts_s + self._frame_s
 
     def report(self) -> StreamReport:
-        """What this stream adds to the run's report."""
-        ledger = self._ledger.snapshot()
-        return StreamReport(
-            decoded=ledger.decoded,
-            processed=ledger.processed,
-            dropped=ledger.dropped,
-            failed=ledger.failed,
-            media_s=round(self.media_s, 3),
-            objects={name: ObjectCounts(**counts) for name, counts in self._manner.analytics.objects().items()},
-            zones=self._manner.analytics.zone_totals(),
-            lines=self._manner.analytics.line_totals(),
-            sinks=self._own.lost(),
-            outputs=self._own.counts(),
-            latency=self.latency.report() if self.live else None,
-            sink_latency={name: latency.report() for name, latency in self._own.latency().items()} if self.live else {},
-            error=redact(encodable(str(self._error))) if self._error is not None else None,
-        )
+        """What this stream, with all of its name before it, adds to the run's report."""
+        return self.account.report(media_s=self.media_s, live=self.live)
 
     @property
     def _frame_s(self) -> float:
-        fps = self._stream.source.info.fps
+        fps = self.stream.source.info.fps
         return float(1 / fps) if fps else 0.0
 
     def _known(self, begin: Callable[[SourceInfo], None], info: SourceInfo) -> None:
@@ -320,9 +395,12 @@ class StreamRun:
 
     def _open(self, info: SourceInfo) -> None:
         self._opened = True
+        if self._changed_s is not None:
+            self._own.open(self.name, info, self._class_names)
+            return
         for group in self._groups:
             group.open(self.name, info, self._class_names)
-        self._send(self._events.started(info))
+        self._send(self._events.started(info, self.media_s))
 
     def _settle(self, reason: EndReason) -> None:
         """Account for frames that were taken from the queue and did not get through."""

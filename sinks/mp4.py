@@ -63,6 +63,7 @@ class Mp4Sink(Sink):
         audio_from: str | os.PathLike[str] | None = None,
         input_path: str | os.PathLike[str] | None = None,
         stream: str | None = None,
+        part: bool = False,
         preset: str = "superfast",
         crf: float = 23,
         threads: int | None = None,
@@ -78,6 +79,8 @@ class Mp4Sink(Sink):
                 are copied, everything else becomes AAC. It is added at the end of the run.
             input_path: the file being read, which the output must not replace.
             stream: which stream to record; None means the run's only one.
+            part: whether the file begins with the first frame that comes, wherever in the source that is, as one that
+                follows another recording of the stream does; such a file has no sound.
             preset: of libx264, from ``ultrafast`` (large files) to ``veryslow``.
             crf: quality, from 0 (best) to 51; 6 more about halve the file.
             threads: of the encoder; None takes what ``pipeline.cpu_budget`` gives it.
@@ -98,6 +101,7 @@ class Mp4Sink(Sink):
         self._input_path = input_path
         self._stream = self._chosen = stream
         self._record = partial(Recording, self.path, preset=preset, crf=crf, threads=threads)
+        self._part = part
         self._video: PictureTrack | None = None
         self._recording: Recording | None = None  # when it has ended
         self._failed = False
@@ -150,6 +154,9 @@ class Mp4Sink(Sink):
         """
         if self._video is None or tracked.frame.stream != self._chosen:
             return
+        if self._part:
+            self._part = False
+            self._video.begin_at(tracked.frame.pts_s)
         try:
             self._video.add(tracked)
         except Exception:

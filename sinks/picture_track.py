@@ -70,6 +70,10 @@ class PictureTrack:
         if self._fps is not None or len(self._waiting) >= _FRAMES_MEASURED:
             self._show_all_but_last(self._started_clock())
 
+    def begin_at(self, origin_s: float) -> None:
+        """Have the output start at that media time; to be called before the first frame."""
+        self._origin_s = origin_s
+
     @property
     def fps(self) -> Fraction | None:
         """Of the output; None while it is being measured."""

@@ -49,7 +49,7 @@ def test_a_conflict_leaves_the_run_as_it_is(
                 for camera in cameras:
                     camera.over.set()
 
-    def build(described: Described) -> Stream:
+    def build(described: Described, before: object = None) -> Stream:
         camera = Camera(described.name, 1000)
         camera.info = type(camera.info)(160, 120, uri=f"clip-of-{described.name}")
         cameras.append(camera)

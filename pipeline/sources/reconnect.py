@@ -61,6 +61,7 @@ class ReconnectingSource:
         generator: of the jitter.
         live: True for what is known to be a camera. None for what shows with the first attempt: what is refused then
             is an error, and what can't be reached is taken to be a camera until it shows.
+        opened: a connection that is there already, to be used first.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class ReconnectingSource:
         settled_s: float = 10.0,
         generator: random.Random | None = None,
         live: Literal[True] | None = True,
+        opened: Source | None = None,
     ) -> None:
         self._open_source = open_source
         self._stream = clean_name(stream)
@@ -88,6 +90,7 @@ class ReconnectingSource:
         self._played: Played | None = None
         self._stopping = threading.Event()
         self._closed = False
+        self._opened = opened
         self._connection: Source | None = None
         self._failed_before: Counter[str] = Counter()
         self._clock_steps_before = 0
@@ -97,6 +100,8 @@ class ReconnectingSource:
         self._online_since_s: float | None = None
         self._offline_since_s: float | None = None
         self._frames = self._read()
+        if opened is not None:
+            self._learn(replace(opened.info, uri=self._uri))
 
     @property
     def stream(self) -> str:
@@ -171,6 +176,8 @@ class ReconnectingSource:
         self._closed = True
         self._stopping.set()
         self._frames.close()
+        if self._opened is not None:
+            self._opened.close()
         self._disconnect()
 
     def __enter__(self) -> Self:
@@ -187,7 +194,8 @@ class ReconnectingSource:
             self._online_since_s = None
             before = self._next_index
             try:
-                self._connection = self._open_source()
+                opened, self._opened = self._opened, None
+                self._connection = opened or self._open_source()
                 self._begin(self._connection)
                 yield from self._frames_of(self._connection)
                 if not self._connection.info.live:

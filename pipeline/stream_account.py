@@ -1,0 +1,180 @@
+"""What a stream has come to over a whole run, however often it was changed, removed and added again.
+
+    StreamRun --places frames, counts--> StreamAccount --> the next StreamRun of that name, StreamReport
+
+One account per stream's name: its frames are numbered on, media time and the ids of tracks go on, and what it adds to
+the report is one sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.events import OutputCounts
+from pipeline.ledger import Ledger
+from pipeline.printable import encodable
+from pipeline.redaction import redact
+from pipeline.report import ObjectCounts, StreamReport
+from pipeline.timing import Durations, StageReport
+from pipeline.types import Frame, Int64Array, Source, Tracks
+
+# How long the last frame of a source is shown that tells no rate.
+_FRAME_S = 0.04
+
+Totals = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+class _Place(NamedTuple):
+    number: int
+    pts_s: float
+    captured_s: float
+
+
+class StreamAccount:
+    """The account of one stream.
+
+    Attributes:
+        ledger: where its frames went.
+        latency: of its frames, from capture to the sinks.
+        highest_id: of the tracks it had so far, 0 before the first.
+        last_pts_s: media time of the newest frame that was processed; None before the first.
+        error: what ended it, or is known to have gone wrong in it.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.latency = Durations()
+        self.highest_id = 0
+        self.last_pts_s: float | None = None
+        self.error: BaseException | None = None
+        # Where the newest frame was placed, by the thread that reads the source.
+        self._newest: _Place | None = None
+        self._placing: FramePlacer | None = None
+        self._objects: dict[str, ObjectCounts] = {}
+        self._zones: dict[str, dict[str, dict[str, float]]] = {}
+        self._lines: dict[str, dict[str, dict[str, int]]] = {}
+        self._lost: dict[str, Counter[str]] = {}
+        self._outputs: dict[str, OutputCounts] = {}
+        self._sink_latency: dict[str, Durations] = {}
+
+    def placer(self, source: Source, *, frame_s: float) -> FramePlacer:
+        """What places the frames of a further source behind those of the one before, whose late frames go nowhere.
+
+        Args:
+            source: the new one.
+            frame_s: seconds between two frames of the source before; 0 where that is not known.
+        """
+        self._placing = FramePlacer(self, self._newest, source, frame_s=frame_s or _FRAME_S)
+        return self._placing
+
+    def note(self, tracks: Tracks) -> None:
+        """These tracks are shown."""
+        if len(tracks):
+            self.highest_id = max(self.highest_id, int(tracks.track_id.max()))
+
+    def add_totals(self, objects: Mapping[str, Mapping[str, int]], zones: Totals, lines: Totals) -> None:
+        """What was counted in a part that is over; in the next one no track goes on."""
+        for name, counts in objects.items():
+            known = self._objects.get(name, ObjectCounts(unique=0, max=0))
+            self._objects[name] = ObjectCounts(
+                unique=known.unique + counts["unique"], max=max(known.max, counts["max"])
+            )
+        for zone, classes in zones.items():
+            of_zone = self._zones.setdefault(zone, {})
+            for name, visits in classes.items():
+                before = of_zone.get(name, {"unique": 0, "max": 0, "dwell_s": 0.0})
+                of_zone[name] = {
+                    "unique": before["unique"] + visits["unique"],
+                    "max": max(before["max"], visits["max"]),
+                    "dwell_s": round(before["dwell_s"] + visits["dwell_s"], 6),
+                }
+        for line, directions in lines.items():
+            of_line = self._lines.setdefault(line, {})
+            for name, crossings in directions.items():
+                past = of_line.get(name, {"in": 0, "out": 0})
+                of_line[name] = {way: past[way] + int(crossings[way]) for way in ("in", "out")}
+
+    def add_outputs(
+        self,
+        lost: Mapping[str, Mapping[str, int]],
+        counts: Mapping[str, OutputCounts],
+        latency: Mapping[str, Durations],
+    ) -> None:
+        """What became of outputs of its own, which are closed: what they did not see, what they wrote, how late."""
+        for name, reasons in lost.items():
+            self._lost.setdefault(name, Counter()).update(reasons)
+        for name, more in counts.items():
+            self._outputs[name] = self._outputs[name] + more if name in self._outputs else more
+        for name, durations in latency.items():
+            self._sink_latency.setdefault(name, Durations()).merge(durations)
+
+    def report(self, *, media_s: float, live: bool) -> StreamReport:
+        """All of it, for the run's report, once every part is over."""
+        ledger = self.ledger.snapshot()
+        sink_latency: dict[str, StageReport] = {name: each.report() for name, each in self._sink_latency.items()}
+        return StreamReport(
+            decoded=ledger.decoded,
+            processed=ledger.processed,
+            dropped=ledger.dropped,
+            failed=ledger.failed,
+            media_s=round(media_s, 3),
+            objects=dict(self._objects),
+            zones={zone: dict(classes) for zone, classes in self._zones.items()},
+            lines={line: dict(classes) for line, classes in self._lines.items()},
+            sinks={name: dict(reasons) for name, reasons in self._lost.items()},
+            outputs=dict(self._outputs),
+            latency=self.latency.report() if live else None,
+            sink_latency=sink_latency if live else {},
+            error=None if self.error is None else redact(encodable(str(self.error))),
+        )
+
+
+class FramePlacer:
+    """Numbers and times the frames of one source behind those of the sources before it. For the thread that reads it.
+
+    Args:
+        account: whose frames they become.
+        before: where the newest frame so far is; None where there is none: then frames stay as they are.
+        source: gives the frames. Of a live one media time goes on by the real time that passed in between.
+        frame_s: how long ``before`` lasts where the source is a file.
+    """
+
+    def __init__(self, account: StreamAccount, before: _Place | None, source: Source, *, frame_s: float) -> None:
+        self._account = account
+        self._before = before
+        self._source = source
+        self._frame_s = frame_s
+        self._shift: tuple[int, float] | None = None if before is not None else (0, 0.0)
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The frame in its place."""
+        if self._shift is None:
+            self._shift = self._find_shift(frame)
+        if self._before is not None:
+            index, seconds = self._shift
+            pts_s = max(frame.pts_s + seconds, math.nextafter(self._before.pts_s, math.inf))
+            frame = frame.placed(index=frame.index + index, pts_s=pts_s)
+        if self._account._placing is self:
+            self._account._newest = _Place(frame.index, frame.pts_s, frame.captured_s)
+        return frame
+
+    def _find_shift(self, frame: Frame) -> tuple[int, float]:
+        assert self._before is not None
+        passed_s = frame.captured_s - self._before.captured_s if self._source.info.live else self._frame_s
+        return self._before.number + 1 - frame.index, self._before.pts_s + passed_s - frame.pts_s
+
+
+def numbered_on(track_ids: Int64Array, after: int) -> Int64Array:
+    """Ids of a tracker that begins at 1, as those of a stream whose highest id so far is ``after``."""
+    return np.asarray(track_ids + after, np.int64) if after else track_ids
+
+
+def tracks_numbered_on(tracks: Tracks, after: int) -> Tracks:
+    """The same for tracks."""
+    return replace(tracks, track_id=numbered_on(tracks.track_id, after)) if after else tracks
