@@ -127,7 +127,7 @@ def find_pictures(named: Sequence[str]) -> list[Path]:
         SourceError: a folder without images.
     """
     files: dict[Path, Path] = {}
-    for path in (path for name in named for path in find_images(name)):
+    for path in (path for name in named for path in find_images(name, tell=True)):
         files.setdefault(path.resolve(), path)
     return list(files.values())
 

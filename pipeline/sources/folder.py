@@ -71,7 +71,7 @@ class ImageFolder:
         self._fps = Fraction(fps).limit_denominator(1_000_000)
         self._failed: Counter[str] = Counter()
         self._closed = False
-        files = find_images(self._uri)
+        files = find_images(self._uri, tell=True)
         pictures = self._pictures(files)
         first = next(pictures, None)
         if first is None:
@@ -147,11 +147,11 @@ class ImageFolder:
             return None
 
 
-def find_images(path: str) -> list[Path]:
+def find_images(path: str, *, tell: bool = False) -> list[Path]:
     """The files that ``path`` (folder, file or pattern) names, in natural order.
 
     Of a folder these are the files that are called or begin as pictures do, also those that can't be read, so that
-    whoever reads them tells why. A folder that is called like a picture is named in the log.
+    whoever reads them tells why. ``tell`` names a folder that is called like a picture, and is left out, in the log.
 
     Raises:
         SourceNotFoundError: there is nothing there, or nothing matches.
@@ -160,7 +160,7 @@ def find_images(path: str) -> list[Path]:
     name = readable(path)
     mode = _mode(path, name)
     if mode is not None and stat.S_ISDIR(mode):
-        files = _in_folder(path, name)
+        files = _in_folder(path, name, tell)
         if not files:
             raise SourceError(f"{name}: is a folder without images; give a video file, or a folder of .jpg, .png, ...")
     elif mode is not None or os.path.islink(path):  # noqa: PTH114 - without an error for a long name
@@ -203,7 +203,7 @@ def _mode(path: str, name: str) -> int | None:
         raise SourceError(f"{name}: can't be read ({error.strerror}); check its permissions") from error
 
 
-def _in_folder(path: str, name: str) -> list[Path]:
+def _in_folder(path: str, name: str, tell: bool) -> list[Path]:
     files = []
     try:
         with os.scandir(path) as entries:
@@ -212,10 +212,10 @@ def _in_folder(path: str, name: str) -> list[Path]:
                 if file.suffix.lower() not in _FOLDER_SUFFIXES:
                     if _begins_as_picture(file):
                         files.append(file)
-                elif _is_folder(file):
-                    logger.warning("%s: is a folder, not a picture; left out", readable(file))
-                else:
+                elif not _is_folder(file):
                     files.append(file)
+                elif tell:
+                    logger.warning("%s: is a folder, not a picture; left out", readable(file))
     except OSError as error:
         raise SourceError(f"{name}: the folder can't be read ({error.strerror}); check its permissions") from error
     return files

@@ -186,6 +186,19 @@ def test_each_outage_is_told_once_and_nothing_is_lost_or_repeated(outcomes: list
     assert [type(call) for call in told.calls] == [str, float] * outages
 
 
+def test_a_connection_that_is_there_already_is_used_first() -> None:
+    first, second = Connection([(0.0, 100.0)], error=SourceError("it broke")), Connection([(0.0, 101.0)])
+    camera, told = Camera(second), Told()
+    with reconnecting(camera, told, opened=first) as source:
+        frames = iter(source)
+        assert [next(frames).pts_s, camera.attempts] == [0.0, 0]
+        assert [next(frames).pts_s, camera.attempts] == [1.0, 1]
+    assert first.closed >= 1
+    unused = Connection([])
+    reconnecting(Camera(), opened=unused).close()
+    assert unused.closed == 1
+
+
 def test_what_is_no_matter_of_time_is_raised() -> None:
     with reconnecting(Camera(ConfigError("PASSWORD is not set"))) as source, pytest.raises(ConfigError):
         next(iter(source))
