@@ -53,7 +53,7 @@ class FrozenWatch:
         picture = frame.reduced
         if picture is None:
             picture = frame.image[::_SPARSE, ::_SPARSE]
-        seen = (frame.width, frame.height, zlib.crc32(np.ascontiguousarray(picture)))
+        seen = (frame.width, frame.height, zlib.crc32(np.ascontiguousarray(picture).data))
         if seen != self._seen:
             was_frozen, self._frozen = self._frozen, False
             still_s, self._since_s = frame.pts_s - self._since_s, frame.pts_s
