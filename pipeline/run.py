@@ -233,7 +233,8 @@ class Pipeline:
             return  # it was ended meanwhile
         try:
             run.begin(info)
-            if info.width and info.height:
+            # A camera's frames would go stale meanwhile; the first of them does the same.
+            if info.width and info.height and not (info.live and run.reading):
                 self._input_shape = self._detector.warm_up(info.height, info.width)
         except Exception as error:  # noqa: BLE001 - raised later, or logged and reported when other streams go on
             self._fail(run, error)

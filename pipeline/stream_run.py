@@ -40,6 +40,7 @@ class StreamRun:
         inlet: where its source's frames come in.
         account: of all streams of its name.
         successor: the run that took its place, if one did.
+        reading: whether frames may be coming.
 
     Args:
         stream: what to do.
@@ -75,6 +76,7 @@ class StreamRun:
         self.latency = account.latency
         self.successor: StreamRun | None = None
         self.stream = stream
+        self.reading = False
         self._class_names = class_names
         self._queue = queue
         self._ledger = account.ledger
@@ -127,7 +129,7 @@ class StreamRun:
 
         Args:
             begin: is to call ``begin``; called at once, or by the thread that runs the pipeline, before the first frame
-                comes, where what the source is shows only when it is open.
+                comes, where what the source is shows only with the first attempt to open it.
         """
         source = self.stream.source
         if isinstance(source, ReconnectingSource):
@@ -143,6 +145,7 @@ class StreamRun:
         self._read()
 
     def _read(self) -> None:
+        self.reading = True
         if not self._reads_on:
             self._producer.start()
 
@@ -150,7 +153,8 @@ class StreamRun:
         return Manner.of(self.stream, info, self._class_names, self._stamper, counting=self._counting)
 
     def begin(self, info: SourceInfo) -> None:
-        """Announce the stream to its sinks. A camera that is off yet has no size at this point.
+        """Announce the stream to its sinks. A camera that is off yet has no size at this point; see
+        ``_online``.
 
         One that takes the place of another is announced to its new sinks only: to the others it was offline for a
         moment.

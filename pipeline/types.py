@@ -212,7 +212,7 @@ class ReconnectingSource(Source, Protocol):
 
     @property
     def known(self) -> bool:
-        """Whether ``info.live`` is known, and not only supposed."""
+        """Whether the first attempt has shown what the source is; until then ``info`` is only supposed."""
         ...
 
     def listen(

@@ -87,6 +87,7 @@ class ReconnectingSource:
         self._on_online: Callable[[float], None] | None = None
         self._on_known: Callable[[SourceInfo], object] | None = None
         self._known = live is not None
+        self._told = False
         self._played: Played | None = None
         self._stopping = threading.Event()
         self._closed = False
@@ -115,8 +116,8 @@ class ReconnectingSource:
 
     @property
     def known(self) -> bool:
-        """Whether ``info.live`` is known, and not only supposed."""
-        return self._known
+        """Whether the first attempt has shown what the source is; until then ``info`` is only supposed."""
+        return self._told
 
     @property
     def failed(self) -> Mapping[str, int]:
@@ -149,8 +150,9 @@ class ReconnectingSource:
         Args:
             on_offline: called with the reason, a line without credentials. A camera that is off at the start counts.
             on_online: called with the seconds that it lasted, before the frame that ended it is handed out.
-            on_known: called with ``info`` when it shows what the source is, before all else; not where it was known. It
-                is called again if what could not be reached and was taken to be a camera turns out to be a file.
+            on_known: called with ``info`` when the first attempt shows what the source is, before all else; with a size
+                of 0 by 0 where a camera could not be reached. It is called again if what could not be reached and was
+                taken to be a camera turns out to be a file.
         """
         self._on_offline, self._on_online, self._on_known = on_offline, on_online, on_known
 
@@ -247,10 +249,10 @@ class ReconnectingSource:
 
     def _learn(self, info: SourceInfo) -> None:
         """What the source is, is ``info.live``; tell it where that is news."""
-        news = not self._known or info.live != self._info.live
-        if self._known and news:
+        news = not self._told or info.live != self._info.live
+        if self._told and news:
             logger.warning("%s: is a video with an end, no camera; it is read to its end from here on", self._stream)
-        self._known = True
+        self._known = self._told = True
         if info.live:
             info = replace(info, frame_count=None, duration_s=None)
         if news or not info.live:
