@@ -240,6 +240,7 @@ class ContainerSource:
 
     def _go_on(self) -> bool:
         """Take up the next part of the source; False at its end, or where that part has no pictures."""
+        is_growing = self._decoder.is_growing
         try:
             container = self._following()
             if container is None:
@@ -253,7 +254,7 @@ class ContainerSource:
             self._decoder.count_failed(1, f"can't go on where the stream changes: {error}")
             return False
         failed, self._decoder = self._decoder.failed, self._make_decoder(container, self._video)
-        self._decoder.failed = failed
+        self._decoder.failed, self._decoder.is_growing = failed, is_growing
         self._decoded = self._decoder.frames()
         logger.info("%s: goes on with %s", self._stream_name, self._video.codec_context.name)
         return True

@@ -50,6 +50,8 @@ class PacketDecoder:
         failed: frames that were there but could not be decoded whole, under ``"decode"``.
         packets: packets read so far.
         first_packet: what the first of them holds.
+        is_growing: says at the end whether more is being written, so that what is incomplete there is not missing; None
+            where nothing can be.
         give_up_after: packets after which to end instead of looking further for a first frame, or None.
         start_tick: the earliest timestamp so far, also of a packet that could not be decoded, in the stream's ticks.
         end_tick: the latest end of a packet so far, in the stream's ticks.
@@ -97,6 +99,9 @@ class PacketDecoder:
         )
         self._tail = PacketTail(at_least=self._held_back)
         self._newest: av.VideoFrame | None = None
+        self._unsettled: list[tuple[int, str]] = []
+        self.is_growing: Callable[[], bool] | None = None
+        self._grows: bool | None = None
         self.failed: Counter[str] = Counter()
         self.packets = 0
         self.first_packet = b""
@@ -115,6 +120,7 @@ class PacketDecoder:
         """
         broken: list[av.FFmpegError] = []
         for packet in self._packets(broken):
+            self._settle()
             if self._frame_threads:
                 self._tail.append(packet)
             self._ledger.sent(packet)
@@ -122,7 +128,8 @@ class PacketDecoder:
                 decoded = self._stream.decode(packet)
             except av.FFmpegError as error:
                 logger.debug("%s: packet at %s: %s", self._name, packet.pts, error)
-                self._ledger.refused(packet)
+                if self._ledger.refused(packet):
+                    self._unsettled.append(self._damaged(1))
                 decoded = []
             yield from self._whole(decoded)
             if self._live and not decoded:
@@ -132,11 +139,27 @@ class PacketDecoder:
                 raise broken.pop() if broken else av.EOFError(_EOF, "the connection was closed")
             broken.clear()
         yield from self._flushed()
-        self._ledger.close()
-        self._account()
+        self._close_accounts()
         if broken:
             # Taken out of the list: its traceback leads back here, and in a circle the codec's threads would live on.
             raise broken.pop()
+
+    def grows(self) -> bool:
+        """Whether more is being written, which is logged; to be asked at the end only."""
+        if self._grows is None:
+            self._grows = self.is_growing is not None and self.is_growing()
+            if self._grows:
+                logger.warning("%s: is still being written; read up to its present end", self._name)
+        return self._grows
+
+    def _close_accounts(self) -> None:
+        """Count what is missing; of a file that is still being written, the last packet may be there in part."""
+        if (self._unsettled or self._ledger.waiting) and self.grows():
+            self._unsettled.clear()
+            self._ledger.forget_newest()
+        self._ledger.close()
+        self._account()
+        self._settle()
 
     @property
     def pixel_aspect(self) -> Fraction | None:
@@ -153,6 +176,8 @@ class PacketDecoder:
 
     def close(self) -> None:
         """Let go of the codec, whose threads end when nothing refers to it any more. ``failed`` stays."""
+        self._settle()
+        self.is_growing = None
         self._tail.clear()
         self._newest = None
         del self._stream, self._container
@@ -197,8 +222,8 @@ class PacketDecoder:
                 errors += 1
                 logger.debug("%s: reading: %s", self._name, error)
                 if errors == 1:
-                    self.count_failed(
-                        1, f"damaged behind packet {self.packets} ({error.strerror}); going on behind that"
+                    self._unsettled.append(
+                        (1, f"damaged behind packet {self.packets} ({error.strerror}); going on behind that")
                     )
                 if errors > _MOST_READ_ERRORS:
                     return
@@ -215,6 +240,8 @@ class PacketDecoder:
             self._started = True
             if self._ledger.received(frame) or self._live:
                 yield frame
+            elif frame.pts is not None and frame.pts == self._ledger.newest:
+                self._unsettled.append(self._damaged(1))
             else:
                 self._ledger.lost += 1
 
@@ -241,8 +268,17 @@ class PacketDecoder:
         lost = self._ledger.lost
         if lost:
             self._ledger.lost = 0
-            frames = "a frame" if lost == 1 else f"{lost} frames"
-            self.count_failed(lost, f"damaged: can't decode {frames} of the first {self.packets}; going on")
+            self.count_failed(*self._damaged(lost))
+
+    def _damaged(self, lost: int) -> tuple[int, str]:
+        frames = "a frame" if lost == 1 else f"{lost} frames"
+        return lost, f"damaged: can't decode {frames} of the first {self.packets}; going on"
+
+    def _settle(self) -> None:
+        """Count what is missing of the last packet: one more came behind it, or no more will."""
+        for frames, what in self._unsettled:
+            self.count_failed(frames, what)
+        self._unsettled.clear()
 
     def _flushed(self) -> Iterator[av.VideoFrame]:
         """What the decoder still holds at the end.

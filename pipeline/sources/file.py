@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import av
 
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.redaction import redact_missing_path
+from pipeline.sources.being_written import is_being_written
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
 from pipeline.sources.transport import TransportPart, is_transport
 from pipeline.sources.uri import stream_name
@@ -25,8 +27,8 @@ class VideoFile(ContainerSource):
     """The frames of a video file, each exactly once, in display order, upright.
 
     Frames that are damaged beyond decoding are left out and counted in ``failed["decode"]``, the frames missing at
-    the end of a file that was cut off among them; the first is logged as a warning. Cover pictures are no video.
-    Interlaced video comes out with both fields woven into one picture.
+    the end of a file that was cut off among them; the first is logged as a warning. A file that is still being written
+    is read up to its present end; what is incomplete there is not there yet. Cover pictures are no video. Interlaced video comes out with both fields woven into one picture.
 
     Args:
         path: the file.
@@ -51,6 +53,7 @@ class VideoFile(ContainerSource):
         try:
             container = _open(self._path, shown, self._part)
             super().__init__(container, stream=name, uri=shown, threads=threads, reduce_to=reduce_to)
+            self._decoder.is_growing = partial(is_being_written, self._path, self._size)
         except BaseException:
             self._close_file()
             raise
@@ -70,7 +73,7 @@ class VideoFile(ContainerSource):
 
     def _at_end(self) -> None:
         missing, cut = self._missing_frames()
-        if missing:
+        if missing and not self._decoder.grows():
             self._decoder.count_failed(missing, f"cut off: {cut}")
 
     def _missing_frames(self) -> tuple[int, str]:
@@ -118,6 +121,7 @@ def _check(path: Path, shown: str) -> tuple[int, bytes]:
 
 
 def _open(path: Path, shown: str, part: TransportPart | None) -> av.container.InputContainer:
+    size = path.stat().st_size
     try:
         # "file:" keeps a name such as "a:b.mp4" from being taken for a protocol, and the whitelist keeps a playlist
         # that calls itself a video from reaching the network.
@@ -130,13 +134,18 @@ def _open(path: Path, shown: str, part: TransportPart | None) -> av.container.In
             timeout=(_OPEN_TIMEOUT_S, None),
         )
     except av.FFmpegError as error:
-        raise SourceError(f"{shown}: {_reason(path, error)}") from error
+        raise SourceError(f"{shown}: {_reason(path, size, error)}") from error
 
 
-def _reason(path: Path, error: av.FFmpegError) -> str:
+def _reason(path: Path, size: int, error: av.FFmpegError) -> str:
     if isinstance(error, av.InvalidDataError):
         with path.open("rb") as file:
             head = file.read(12)
+        if is_being_written(path, size):
+            return (
+                "is still being written, and can't be read before it is finished; try again then, or have it "
+                "recorded as Matroska, MPEG-TS or fragmented MP4, which can be read meanwhile"
+            )
         if head[4:8] == b"ftyp":
             return (
                 "this MP4 lacks its index, as when a recording was cut off before it was finished; "

@@ -40,6 +40,7 @@ class PacketLedger:
         self._waiting: dict[int, int] = {}
         self._damaged: set[int] = set()
         self.lost = 0
+        self.newest: int | None = None  # timestamp of the packet sent last
 
     @property
     def waiting(self) -> frozenset[int]:
@@ -49,6 +50,7 @@ class PacketLedger:
     def sent(self, packet: Packet[av.VideoStream]) -> None:
         """A packet goes into the decoder."""
         self._sent += 1
+        self.newest = packet.pts
         if packet.pts is None or packet.is_discard:
             return
         if self._mpeg4 and is_not_coded(packet):
@@ -67,10 +69,9 @@ class PacketLedger:
             self._damaged.discard(oldest)
             self.lost += 1
 
-    def refused(self, packet: Packet[av.VideoStream]) -> None:
-        """The decoder reported an error; it is counted here unless the missing frame will be."""
-        if not self._pairs or packet.pts is None:
-            self.lost += 1
+    def refused(self, packet: Packet[av.VideoStream]) -> bool:
+        """The decoder reported an error; returns whether nothing else will tell of the missing frame."""
+        return not self._pairs or packet.pts is None
 
     def received(self, frame: av.VideoFrame) -> bool:
         """A frame came out; returns whether it is whole."""
@@ -92,6 +93,11 @@ class PacketLedger:
         due = sorted(pts for pts in self._unchanged if before is None or pts < before)
         self._unchanged.difference_update(due)
         return due
+
+    def forget_newest(self) -> None:
+        """Wait no longer for the frame of the packet that was sent last."""
+        if self.newest is not None:
+            self._waiting.pop(self.newest, None)
 
     def start_from(self, first: av.VideoFrame) -> None:
         """Forget what was lost before the first frame."""

@@ -18,6 +18,9 @@ from pipeline.sources.transport import TransportPart
 from pipeline.sources.uri import stream_name
 from pipeline.upright import MAX_SIDE
 
+_WITHOUT_SEEKING = "give the file itself, or send MPEG-TS, Matroska or MP4 with its index in front (+faststart)"
+_HEAD_BYTES = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class RawVideo:
@@ -98,6 +101,11 @@ class PipeSource(ContainerSource):
             self._reader.close()
             if self._reader.timed_out and isinstance(error, SourceError):
                 raise self._reader.timeout_error() from None
+            if self._reader.index_is_behind and isinstance(error, SourceError):
+                raise SourceError(
+                    f"{shown}: this MP4 has its index at its end, and a pipe can't go back for the pictures; "
+                    f"{_WITHOUT_SEEKING}"
+                ) from None
             raise
 
     def close(self) -> None:
@@ -120,7 +128,7 @@ class PipeSource(ContainerSource):
                 raise SourceError(f"{shown}: nothing came through the pipe; check the program that writes it") from None
             raise SourceError(
                 f"{shown}: what comes through it is not a video that can be read without seeking ({describe(error)}); "
-                "send MPEG-TS or Matroska"
+                f"{_WITHOUT_SEEKING}"
             ) from error
 
     def _following(self) -> av.container.InputContainer | None:
@@ -145,6 +153,7 @@ class _PipeReader:
         self._timeout_s = timeout_s
         self._owned = False
         self.received = 0
+        self._head = b""
         self.timed_out = False
         if isinstance(pipe, int):
             self._descriptor = pipe
@@ -170,8 +179,25 @@ class _PipeReader:
             except BlockingIOError:
                 continue
             self.received += len(data)
+            if len(self._head) < _HEAD_BYTES:
+                self._head += data[:_HEAD_BYTES]
             return data
         return b""
+
+    @property
+    def index_is_behind(self) -> bool:
+        """Whether it is an MP4 or MOV whose pictures come before its index."""
+        position = 0
+        while (box := self._head[position + 4 : position + 8]) in (
+            b"ftyp",
+            b"free",
+            b"skip",
+            b"wide",
+            b"uuid",
+            b"pnot",
+        ):
+            position += max(8, int.from_bytes(self._head[position : position + 4], "big"))
+        return box == b"mdat"
 
     def timeout_error(self) -> SourceError:
         return SourceError(
