@@ -28,7 +28,8 @@ class VideoFile(ContainerSource):
 
     Frames that are damaged beyond decoding are left out and counted in ``failed["decode"]``, the frames missing at
     the end of a file that was cut off among them; the first is logged as a warning. A file that is still being written
-    is read up to its present end; what is incomplete there is not there yet. Cover pictures are no video. Interlaced video comes out with both fields woven into one picture.
+    is read up to its present end; what is incomplete there is not there yet. Cover pictures are no video. Interlaced
+    video comes out with both fields woven into one picture.
 
     Args:
         path: the file.

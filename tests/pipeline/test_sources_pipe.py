@@ -108,7 +108,7 @@ def test_a_writer_that_stops_midway_leaves_what_came(tmp_path: Path) -> None:
 def test_what_can_not_be_read(tmp_path: Path) -> None:
     with piped(b"") as descriptor, pytest.raises(SourceError, match="nothing came through the pipe"):
         PipeSource(descriptor)
-    with piped(b"text\n" * 1000) as descriptor, pytest.raises(SourceError, match="send MPEG-TS or Matroska"):
+    with piped(b"text\n" * 1000) as descriptor, pytest.raises(SourceError, match="MPEG-TS"):
         PipeSource(descriptor)
     with pytest.raises(SourceNotFoundError, match="no such pipe"):
         PipeSource(tmp_path / "nothing")
