@@ -153,8 +153,7 @@ class StreamRun:
         return Manner.of(self.stream, info, self._class_names, self._stamper, counting=self._counting)
 
     def begin(self, info: SourceInfo) -> None:
-        """Announce the stream to its sinks. A camera that is off yet has no size at this point; see
-        ``_online``.
+        """Announce the stream to its sinks. A camera that is off yet has no size then; ``_online`` tells it.
 
         One that takes the place of another is announced to its new sinks only: to the others it was offline for a
         moment.
