@@ -169,8 +169,7 @@ class OutputFile:
         self.path = Path(path)
         self.partial = partial_path(path)
         self._regular = self.partial != self.path
-        self._file = SteadyFile(self.partial, lambda error: write_error(path, error), patient=False)
-        self.be_patient(patient)
+        self._file = SteadyFile(self.partial, lambda error: write_error(path, error), patient=patient and self._regular)
 
     def be_patient(self, patient: bool = True) -> None:
         """From now on wait short trouble out, if it is to; what is patient stays so."""

@@ -121,7 +121,10 @@ class ParquetStore(Sink):
                 if _JOURNAL.fullmatch(path.name) and (recovered := _recover(path)) is not None:
                     self._note(recovered)
         except OSError as error:
-            raise _explained(self.folder, error) from error
+            failure = _explained(self.folder, error)
+            if not info.live:
+                raise failure from error
+            logger.warning("%s; trying again", failure)
         self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
         self._be_patient(info.live)
 

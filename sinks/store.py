@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -96,7 +97,7 @@ class SqliteStore(Sink):
         self._pictured.discard(stream)
         if self._batcher is None:
             self._mount = mount_point(self.path)
-            self._writer = self._connect(**({"busy_s": _LIVE_BUSY_S} if info.live else {}))
+            self._writer = self._first_connection(info.live)
             self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
         if info.live:
             self._batcher.patient, self._batcher.when_full = True, "drop"
@@ -104,6 +105,16 @@ class SqliteStore(Sink):
     def counts(self) -> OutputCounts | None:
         """Events so far; None before the file is open."""
         return self._counts if self._batcher is None else self._batcher.counts
+
+    def _first_connection(self, live: bool) -> StoreWriter | None:
+        """A connection; None where a run with a camera has to wait for it."""
+        try:
+            return self._connect(busy_s=_LIVE_BUSY_S) if live else self._connect()
+        except SinkError as error:
+            if not live or not isinstance(error.__cause__, sqlite3.OperationalError):
+                raise
+            logger.warning("%s; trying again", error)
+            return None
 
     def _connect(self, **options: float) -> StoreWriter:
         return StoreWriter(self.path, keep_days=self._keep_days, max_bytes=self._max_bytes, **options)

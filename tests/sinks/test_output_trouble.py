@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from sinks.mp4 import Mp4Sink
 from sinks.parquet_store import ParquetStore
 from sinks.segments import SegmentedMp4Sink
 from sinks.store import SqliteStore
+from sinks.store_query import query
 from sinks.webhook import WebhookSink
 from tests.sinks.feed_parts import updated
 from tests.sinks.tracked import read_video, tracked, tracks
@@ -68,6 +70,7 @@ every_output = pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: out
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("sinks.steady_file._RETRY_S", 0.05)
     monkeypatch.setattr("sinks.batching._RETRY_S", 0.05)
+    monkeypatch.setattr("sinks.store._LIVE_BUSY_S", 0.2)
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
@@ -98,9 +101,7 @@ class Camera:
             time.sleep(0.001)
 
     def counts(self) -> OutputCounts:
-        counts = self.sink.counts()
-        assert counts is not None
-        return counts
+        return self.sink.counts() or OutputCounts()
 
     def until(self, happened: Callable[[OutputCounts], bool], within_s: float = 15.0) -> None:
         deadline_s = time.monotonic() + within_s
@@ -171,6 +172,42 @@ def test_a_disk_that_is_unplugged_for_a_while(output: Output, disk: SmallDisk) -
     camera.run(3)
     camera.sink.close()
     assert list(disk.path.rglob("*"))
+
+
+@pytest.mark.parametrize("output", [one for one in OUTPUTS if one.name != "webhook"], ids=lambda output: output.name)
+def test_a_disk_that_is_full_when_the_camera_starts(output: Output, disk: SmallDisk) -> None:
+    disk.fill()
+    camera = Camera(output.make(disk.path))
+    camera.until(lambda counts: counts.retried > 1)
+    disk.free()
+    camera.until(lambda counts: counts.written > 20)
+    camera.run(1)
+    camera.sink.close()
+    assert settled(camera.counts())
+    assert camera.counts().lost == 0
+
+
+@pytest.mark.parametrize("moment", ["at the start", "later"])
+def test_a_store_that_is_locked_is_waited_for(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "a.db"
+    made = SqliteStore(path)
+    made.open("cam", FILE, [])
+    made.close()
+    other = sqlite3.connect(path, isolation_level=None)
+    if moment == "at the start":
+        other.execute("BEGIN IMMEDIATE")
+    camera = Camera(SqliteStore(path, flush_s=0.02, pictures=False))
+    if moment == "later":
+        camera.run(1)
+        other.execute("BEGIN IMMEDIATE")
+    camera.until(lambda counts: counts.retried > 0)
+    other.execute("ROLLBACK")
+    other.close()
+    camera.run(1)
+    camera.sink.close()
+    counts = camera.counts()
+    assert (counts.written, counts.lost) == (counts.given, 0)
+    assert query(path, "SELECT count(*), min(seq), max(seq) FROM events").rows == [(counts.given, 1, counts.given)]
 
 
 @every_output
