@@ -113,7 +113,7 @@ class SqliteStore(Sink):
         except SinkError as error:
             if not live or not isinstance(error.__cause__, sqlite3.OperationalError):
                 raise
-            logger.warning("%s; trying again", error)
+            logger.debug("%s; it is tried again with the first event", error)
             return None
 
     def _connect(self, **options: float) -> StoreWriter:

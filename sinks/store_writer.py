@@ -28,7 +28,7 @@ _TRIM_ROWS = 2000
 _FRAME_WIDTH = 960  # pixels; enough for a report
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space or choose another place",
-    sqlite3.SQLITE_BUSY: f"another program has kept it locked for {_BUSY_S:g} s; end that one or choose another name",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked; end that one or choose another name",
     sqlite3.SQLITE_READONLY: "it is write-protected; choose another name or change the permissions",
     sqlite3.SQLITE_CANTOPEN: "it can't be opened; check its folder and the permissions",
     sqlite3.SQLITE_CORRUPT: "the file is damaged; move it away, and a new one is made",
