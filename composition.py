@@ -51,6 +51,7 @@ from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
 from sinks.mqtt import MqttSink
+from sinks.mqtt_topics import Places
 from sinks.outputs import check_output, is_stream, written_file
 from sinks.overlays import CountOverlay
 from sinks.parquet_store import ParquetStore
@@ -447,7 +448,8 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
         kind = {"sqlite": SqliteStore, "parquet": ParquetStore}[config.store.format]
         sinks.append(kind(config.store.path, **config.store.model_dump(include={"types", "keep_days", "max_mb"})))
     if config.mqtt.url is not None:
-        sinks.append(MqttSink(config.mqtt.url, **config.mqtt.model_dump(exclude={"url"})))
+        places = {stream.name: Places(tuple(stream.zones), tuple(stream.lines)) for stream in config.resolved_streams()}
+        sinks.append(MqttSink(config.mqtt.url, places=places, **config.mqtt.model_dump(exclude={"url"})))
     if config.webhook.url is not None:
         sinks.append(build_webhook(config, config.webhook.url))
     if progress and sys.stderr.isatty():

@@ -23,6 +23,7 @@ from pipeline.events import (
     Ledger,
     LineCrossed,
     StreamEnded,
+    StreamOffline,
     StreamStarted,
     WindowSecond,
     ZoneEntered,
@@ -234,7 +235,7 @@ def test_occupancy_and_totals_agree_with_the_events() -> None:
     inside: dict[tuple[str, str, str], set[int]] = {}
     for event in events:
         values |= dict(topics.apply(event))
-        if isinstance(event, StreamStarted):
+        if isinstance(event, StreamStarted | StreamOffline):
             inside = {key: set() if key[0] == event.stream else ids for key, ids in inside.items()}
         elif isinstance(event, ZoneEntered):
             inside.setdefault((event.stream, event.zone, event.class_name), set()).add(event.track_id)
