@@ -5,6 +5,10 @@ For one frame, events come in this order, each kind by track id, then by the ord
 ``track.started``, ``zone.left``, ``zone.entered``, ``line.crossed``, ``track.updated``, and for tracks that were let
 go ``zone.left`` and ``track.ended``. The same frames always give the same events, whatever order the tracks are
 listed in.
+
+What happens in zones and at lines is told once it is confirmed, with the time at which it happened
+(``pipeline.confirmation``); a window waits for what may yet belong to it. So these events may have a time that is
+``CONFIRM_WITHIN_S`` earlier than those before them, and windows may come that much later, but no more.
 """
 
 from __future__ import annotations
@@ -13,32 +17,29 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.confirmation import Look
 from pipeline.counters import Counters, WindowKind
 from pipeline.errors import ConfigError
 from pipeline.events import (
     Event,
-    LineCrossed,
     TrackEnded,
     TrackStarted,
     TrackUpdated,
-    ZoneEntered,
-    ZoneLeft,
 )
 from pipeline.frame_interval import FrameInterval
 from pipeline.geometry import anchor_index, anchor_points
 from pipeline.homography import Homography, SpeedMeter
+from pipeline.places import Places
 from pipeline.stamp import EventStamper
 from pipeline.totals import LiveCounts, LiveHistory
 from pipeline.track_table import IndexArray, TrackTable
 from pipeline.types import Float32Array, Frame, Int64Array, SourceInfo, TrackedFrame
-from pipeline.zones import Line, LineMonitor, Zone, ZoneMonitor
+from pipeline.zones import Line, Zone
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 
 EventKind = TypeVar("EventKind", bound=Event)
-_DIRECTIONS: tuple[Literal["in", "out"], ...] = ("in", "out")
 # Media times are sums of floats: an update that is due may look early by less than this.
 _TIME_ROUNDING_S = 1e-6
 # How many frames' time one may stand for on slow sources.
@@ -106,19 +107,18 @@ class StreamAnalytics:
         self._stamper = stamper
         self._update_period_s = 1 / update_hz if update_hz else float("inf")
         self._table = TrackTable()
-        self._zones = ZoneMonitor(zones, class_names, self._table)
-        self._lines = LineMonitor(lines, class_names, self._table)
-        self._zone_names = tuple(zone.name for zone in zones)
-        self._line_names = tuple(line.name for line in lines)
         self._speed = SpeedMeter(homography, self._table) if homography else None
         self._counters = Counters(
             self._names,
-            self._zone_names,
-            self._line_names,
+            tuple(zone.name for zone in zones),
+            tuple(line.name for line in lines),
             table=self._table,
             history=live or LiveHistory(),
             hold_s=hold_s,
             frame_s=frame_s,
+        )
+        self._places = Places(
+            zones, lines, self._names, table=self._table, counters=self._counters, stamp=self._stamp_look
         )
         self._class = self._table.column(np.int32)
         self._box = self._table.column(np.float32, (4,))
@@ -126,7 +126,6 @@ class StreamAnalytics:
         self._age_s = self._table.column(np.float32)
         self._shown_s = self._table.column(np.float64)
         self._told_s = self._table.column(np.float64)
-        self._looked_at = self._table.column(np.bool_)
         self._frame: Frame | None = None
         self._size = (0, 0)
 
@@ -142,9 +141,9 @@ class StreamAnalytics:
         if self._interval is not None:
             self._interval.add(frame.index, frame.pts_s)
             self._counters.hold(max(self._hold_s, _FRAMES_HELD * (self._interval.seconds or 0.0)))
-        events = self._window_events(self._counters.advance(frame.pts_s))
+        events = self._window_events(self._counters.advance(frame.pts_s, self._places.waiting_since_s()))
         self._frame = frame
-        self._fit(frame)
+        waited = self._fit(frame) + self._places.overdue(frame.pts_s)
         if len(tracks):
             order = np.argsort(tracks.track_id)
             track_ids, unseen_s = tracks.track_id[order], tracks.unseen_s[order]
@@ -158,12 +157,13 @@ class StreamAnalytics:
                 self._told_s.values[rows[new]] = frame.pts_s
                 events += self._started(track_ids[new], rows[new])
             seen = unseen_s == 0
-            events += self._look(track_ids[seen], rows[seen], frame.pts_s)
-            self._counters.observe(rows, self._class.values[rows], self._zones.inside(rows))
+            events += waited + self._look(track_ids[seen], rows[seen])
+            self._counters.observe(rows, self._class.values[rows], self._places.inside(rows))
             events += self._updated(track_ids, rows, unseen_s, frame.pts_s)
         else:
+            events += waited
             nothing = np.zeros(0, np.intp)
-            self._counters.observe(nothing, nothing, self._zones.inside(nothing))
+            self._counters.observe(nothing, nothing, self._places.inside(nothing))
         events += self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
         self._counters.totals.remember(frame.index)
         return events
@@ -195,41 +195,26 @@ class StreamAnalytics:
         """Per line and class name: crossings ``in`` and ``out`` so far."""
         return self._counters.totals.lines()
 
-    def _fit(self, frame: Frame) -> None:
+    def _fit(self, frame: Frame) -> list[Event]:
         size = (frame.width, frame.height)
-        if size != self._size:
-            self._size = size
-            self._zones.fit(*size)
-            self._lines.fit(*size)
-            if self._speed:
-                self._speed.fit(*size)
-
-    def _look(self, track_ids: Int64Array, rows: IndexArray, pts_s: float) -> list[Event]:
-        """Zones, lines and speeds of the tracks that were detected in this frame."""
-        if not (self._zone_names or self._line_names or self._speed) or not len(rows):
+        if size == self._size:
             return []
-        anchors, class_id = anchor_points(self._box.values[rows]), self._class.values[rows]
-        first = ~self._looked_at.values[rows]
-        self._looked_at.values[rows] = True
+        self._size = size
         if self._speed:
-            self._speed.update(rows, anchors[:, anchor_index("bottom_center")], pts_s)
-        events: list[Event] = []
-        if self._zone_names:
-            came, went = self._zones.update(rows, anchors, class_id, first, pts_s)
-            if went.any():
-                dwell = pts_s - self._zones.since_s(rows)
-                for track, zone in np.argwhere(went).tolist():
-                    events.append(
-                        self._zone_left(int(track_ids[track]), int(class_id[track]), zone, float(dwell[track, zone]))
-                    )
-            if came.any():
-                for track, zone in np.argwhere(came).tolist():
-                    events.append(self._zone_entered(int(track_ids[track]), int(class_id[track]), zone))
-        if self._line_names:
-            crossed = self._lines.update(rows, anchors, class_id)
-            if crossed.any():
-                events += self._line_crossed(track_ids, rows, crossed)
-        return events
+            self._speed.fit(*size)
+        return self._places.fit(*size)
+
+    def _look(self, track_ids: Int64Array, rows: IndexArray) -> list[Event]:
+        """Zones, lines and speeds of the tracks that were detected in this frame."""
+        if not (self._places or self._speed) or not len(rows):
+            return []
+        look, boxes = self._newest_look(), self._box.values[rows]
+        if self._speed:
+            self._speed.update(rows, anchor_points(boxes)[:, anchor_index("bottom_center")], look.pts_s)
+        if not self._places:
+            return []
+        speeds = self._speeds(rows) if self._speed else []
+        return self._places.look(track_ids, rows, boxes, self._class.values[rows], look, speeds)
 
     def _started(self, track_ids: Int64Array, rows: IndexArray) -> list[Event]:
         self._counters.started(self._class.values[rows])
@@ -253,50 +238,14 @@ class StreamAnalytics:
             return []
         track_ids = [track_id for track_id, _ in tracks]
         rows = np.array([row for _, row in tracks], np.intp)
-        inside, dwell = self._zones.inside(rows), self._shown_s.values[rows][:, None] - self._zones.since_s(rows)
-        class_id = self._class.values[rows]
-        events: list[Event] = []
-        for position, track in enumerate(self._describe(track_ids, rows)):
-            for zone in np.flatnonzero(inside[position]).tolist():
-                seconds = float(dwell[position, zone])
-                events.append(self._zone_left(track_ids[position], int(class_id[position]), zone, seconds))
-            age_s = round(float(self._age_s.values[rows[position]]), 3)
-            events.append(self._stamp(TrackEnded, age_s=age_s, reason=reason, **track))
-        self._counters.ended(class_id)
-        self._table.release(track_ids)
-        return events
-
-    def _zone_entered(self, track_id: int, class_id: int, zone: int) -> Event:
-        self._counters.zone_entered(zone, class_id)
-        name = self._names[class_id]
-        return self._stamp(ZoneEntered, zone=self._zone_names[zone], track_id=track_id, class_name=name)
-
-    def _zone_left(self, track_id: int, class_id: int, zone: int, dwell_s: float) -> Event:
-        self._counters.zone_left(zone, class_id, dwell_s)
-        return self._stamp(
-            ZoneLeft,
-            zone=self._zone_names[zone],
-            track_id=track_id,
-            class_name=self._names[class_id],
-            dwell_s=round(dwell_s, 6),
-        )
-
-    def _line_crossed(self, track_ids: Int64Array, rows: IndexArray, crossed: NDArray[np.int8]) -> list[Event]:
-        events: list[Event] = []
-        speeds = self._speeds(rows)
-        for track, line in np.argwhere(crossed).tolist():
-            class_id, direction = int(self._class.values[rows[track]]), int(crossed[track, line] < 0)
-            self._counters.crossed(line, class_id, direction, speeds[track])
+        events = self._places.end(rows.tolist())
+        for row, track in zip(rows.tolist(), self._describe(track_ids, rows), strict=True):
+            events += self._places.leave(row, float(self._shown_s.values[row]), self._newest_look())
             events.append(
-                self._stamp(
-                    LineCrossed,
-                    line=self._line_names[line],
-                    track_id=int(track_ids[track]),
-                    class_name=self._names[class_id],
-                    direction=_DIRECTIONS[direction],
-                    speed_mps=speeds[track],
-                )
+                self._stamp(TrackEnded, age_s=round(float(self._age_s.values[row]), 3), reason=reason, **track)
             )
+        self._counters.ended(self._class.values[rows])
+        self._table.release(track_ids)
         return events
 
     def _window_events(self, closed: Sequence[tuple[WindowKind, dict[str, Any]]]) -> list[Event]:
@@ -317,8 +266,15 @@ class StreamAnalytics:
             for track_id, name, score, (left, top, right, bottom) in zip(track_ids, names, scores, boxes, strict=True)
         ]
 
-    def _stamp(self, kind: type[EventKind], *, pts_s: float | None = None, **fields: Any) -> EventKind:
+    def _newest_look(self) -> Look:
         frame = self._frame
         assert frame is not None, "events come from frames"
-        moment = frame.pts_s if pts_s is None else pts_s
-        return self._stamper(kind, stream=self.stream, pts_s=moment, captured_s=frame.captured_s, **fields)
+        return Look(frame.pts_s, frame.captured_s)
+
+    def _stamp(self, kind: type[EventKind], *, pts_s: float | None = None, **fields: Any) -> EventKind:
+        look = self._newest_look()
+        moment = look.pts_s if pts_s is None else pts_s
+        return self._stamper(kind, stream=self.stream, pts_s=moment, captured_s=look.captured_s, **fields)
+
+    def _stamp_look(self, kind: type[EventKind], look: Look, **fields: Any) -> EventKind:
+        return self._stamper(kind, stream=self.stream, pts_s=look.pts_s, captured_s=look.captured_s, **fields)

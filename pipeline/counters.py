@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,11 +44,19 @@ class Counters:
         self._windows = tuple(
             WindowCounter(length_s, **sizes, table=table, hold_s=hold_s, frame_s=frame_s) for length_s, _ in _WINDOWS
         )
+        # Windows that are over, but may yet be told of something that happened in them.
+        self._kept: tuple[list[WindowCounts], ...] = tuple([] for _ in _WINDOWS)
         self.totals = Totals(class_names, zone_names, line_names, table, history)
 
-    def advance(self, pts_s: float) -> list[tuple[WindowKind, dict[str, Any]]]:
-        """Go on to the frame at that time; returns kind and fields of the events of windows that are over by then."""
-        return self._told([window.advance(pts_s) for window in self._windows])
+    def advance(self, pts_s: float, waiting_since_s: float) -> list[tuple[WindowKind, dict[str, Any]]]:
+        """Go on to the frame at that time; returns kind and fields of the events of windows that are over by then.
+
+        A window in which something has happened since ``waiting_since_s`` that is yet to be told is kept back until
+        that is over, and so are those after it.
+        """
+        for kept, window in zip(self._kept, self._windows, strict=True):
+            kept += window.advance(pts_s)
+        return self._told(waiting_since_s)
 
     def hold(self, hold_s: float) -> None:
         """From the newest frame on, one frame stands for so long at most."""
@@ -62,7 +70,9 @@ class Counters:
 
     def finish(self) -> list[tuple[WindowKind, dict[str, Any]]]:
         """Kind and fields of the events of the windows that are still open."""
-        return self._told([window.finish() for window in self._windows])
+        for kept, window in zip(self._kept, self._windows, strict=True):
+            kept += window.finish()
+        return self._told(float("inf"))
 
     def observe(self, rows: IndexArray, class_id: NDArray[np.integer[Any]], inside: BoolArray) -> None:
         """Take in what the newest frame shows.
@@ -89,29 +99,37 @@ class Counters:
         for window in self._windows:
             np.add.at(window.left[0], class_id, 1)
 
-    def zone_entered(self, zone: int, class_id: int) -> None:
-        """A track came into a zone."""
-        for window in self._windows:
-            window.entered[1 + zone, class_id] += 1
+    def zone_entered(self, zone: int, class_id: int, at_s: float) -> None:
+        """A track came into a zone at that media time."""
+        for counts in self._at(at_s):
+            counts.entered[1 + zone, class_id] += 1
 
-    def zone_left(self, zone: int, class_id: int, dwell_s: float) -> None:
-        """A track left a zone after that many seconds."""
+    def zone_left(self, zone: int, class_id: int, dwell_s: float, at_s: float) -> None:
+        """A track left a zone after ``dwell_s`` seconds."""
         self.totals.left(zone, class_id, dwell_s)
-        for window in self._windows:
-            window.left[1 + zone, class_id] += 1
+        for counts in self._at(at_s):
+            counts.left[1 + zone, class_id] += 1
 
-    def crossed(self, line: int, class_id: int, direction: int, speed_mps: float | None) -> None:
+    def crossed(self, line: int, class_id: int, direction: int, speed_mps: float | None, at_s: float) -> None:
         """A track crossed a line; ``direction`` is 0 for in and 1 for out."""
         self.totals.crossed(line, class_id, direction)
-        for window in self._windows:
-            window.crossed[direction, line, class_id] += 1
+        for counts in self._at(at_s):
+            counts.crossed[direction, line, class_id] += 1
             if speed_mps is not None:
-                window.speed_sum[line, class_id] += speed_mps
-                window.speed_count[line, class_id] += 1
+                counts.speed_sum[line, class_id] += speed_mps
+                counts.speed_count[line, class_id] += 1
 
-    def _told(self, closed: Sequence[Sequence[WindowCounts]]) -> list[tuple[WindowKind, dict[str, Any]]]:
-        """By their end, the shorter first."""
-        ended = [(counts.end_s, order, counts) for order, several in enumerate(closed) for counts in several]
+    def _at(self, at_s: float) -> Iterator[WindowCounter | WindowCounts]:
+        """The window of each length that holds that media time: the one that is open, or one that is kept."""
+        for kept, window in zip(self._kept, self._windows, strict=True):
+            yield next((counts for counts in kept if counts.start_s <= at_s < counts.end_s), window)
+
+    def _told(self, waiting_since_s: float) -> list[tuple[WindowKind, dict[str, Any]]]:
+        """Let go of the windows that ended by then, by their end, the shorter first."""
+        ended = []
+        for order, kept in enumerate(self._kept):
+            ended += [(counts.end_s, order, counts) for counts in kept if counts.end_s <= waiting_since_s]
+            kept[:] = [counts for counts in kept if counts.end_s > waiting_since_s]
         return [
             (_WINDOWS[order][1], {"pts_s": counts.observed_until_s, **counts.fields(*self._names)})
             for _, order, counts in sorted(ended, key=lambda entry: entry[:2])

@@ -3,8 +3,8 @@
 Both look at one anchor point of a track's box (the middle of its lower edge by default: where the object stands), and
 only at frames in which the track was detected. Where it coasts, because it is hidden or because nobody looked, its
 predicted position decides nothing: it stays where it was last seen until it is seen elsewhere, so that an object that
-    is lost before a line and found again behind it crosses once, and one whose prediction overshoots the line does
-    not.
+is lost before a line and found again behind it crosses once, and one whose prediction overshoots the line does not.
+When a change is believed is told in ``pipeline.confirmation``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.classes import class_ids
+from pipeline.confirmation import Change, Look, Sides
 from pipeline.errors import ConfigError
 from pipeline.geometry import (
     Anchor,
@@ -180,7 +181,7 @@ class ZoneMonitor:
         self._placement = Placement()
         self._allowed = _allowed([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
         self._anchor = np.array([anchor_index(zone.anchor) for zone in zones], np.intp)
-        self._inside = table.column(np.bool_, (len(zones),))
+        self._sides = Sides(table, len(zones))
         self._since_s = table.column(np.float64, (len(zones),))
         self._polygons = Polygons([])
         self._hysteresis = np.zeros(len(zones))
@@ -200,7 +201,7 @@ class ZoneMonitor:
 
     def inside(self, rows: IndexArray) -> BoolArray:
         """bool ``(N, Z)``: in which zones the tracks in those rows are."""
-        inside: BoolArray = self._inside.values[rows]
+        inside: BoolArray = self._sides.of(rows) > 0
         return inside
 
     def since_s(self, rows: IndexArray) -> Float64Array:
@@ -208,42 +209,51 @@ class ZoneMonitor:
         since: Float64Array = self._since_s.values[rows]
         return since
 
+    def came(self, change: Change) -> None:
+        """Remember when a track came in, as ``update`` and the settled changes tell it."""
+        self._since_s.values[change.row, change.item] = change.look.pts_s
+
+    def stayed_s(self, change: Change) -> float:
+        """For how long in seconds a track was in the zone that it left with that change."""
+        return change.look.pts_s - float(self._since_s.values[change.row, change.item])
+
+    @property
+    def waiting(self) -> Sides:
+        """The sides of the zones' edges, +1 is inside: to settle what waits."""
+        return self._sides
+
     def update(
-        self, rows: IndexArray, anchors: Float64Array, class_id: NDArray[np.integer], new: BoolArray, pts_s: float
-    ) -> tuple[BoolArray, BoolArray]:
+        self, rows: IndexArray, anchors: Float64Array, class_id: NDArray[np.integer], look: Look
+    ) -> list[Change]:
         """Look where tracks are now.
 
         Args:
             rows: the tracks' rows ``(N,)``, only of those detected in this frame.
             anchors: where they are, ``(N, 9, 2)`` as ``anchor_points`` gives it.
             class_id: their classes ``(N,)``.
-            new: which of them are looked at for the first time.
-            pts_s: media time of the frame.
+            look: the frame.
 
         Returns:
-            ``(came, went)``, both bool ``(N, Z)``. ``since_s`` still has the time at which those that went came.
+            Who has come in (+1) or left (-1). A track that is seen for the first time comes in at once.
         """
-        before = self.inside(rows)
         points = anchors[:, self._anchor]
-        inside = self._polygons.contains(points)
+        allowed = self._allowed[class_id]
+        half = np.where(self._polygons.contains(points) & allowed, 1, -1).astype(np.int8)
+        certain = np.ones(half.shape, np.bool_)
         if self._hysteresis.any():
-            clear = self._polygons.distance(points) >= self._hysteresis
-            inside = np.where(clear | new[:, None], inside, before)
-        inside &= self._allowed[class_id]
-        came, went = inside & ~before, before & ~inside
-        if came.any() or went.any():
-            self._inside.values[rows] = inside
-            self._since_s.values[rows] = np.where(came, pts_s, self._since_s.values[rows])
-        return came, went
+            certain = (self._polygons.distance(points) >= self._hysteresis) | ~allowed
+        first = (self._sides.of(rows) == 0) & (half > 0)
+        changes = [Change(int(rows[track]), zone, 1, look) for track, zone in np.argwhere(first).tolist()]
+        return changes + self._sides.look(rows, half, certain, look)
 
 
 class LineMonitor:
     """Follows which tracks cross which lines.
 
-    Per track and line it keeps the side on which the track last was for certain. A track changes side once its anchor
-    is more than the hysteresis behind the line; that counts when its path, straight between the points where it was
-    seen, last passed the line between the segment's ends. So a track that trembles on the line, however often, counts
-    at most once.
+    Per track and line it keeps the side on which the track last was for certain. A track changes side once two looks
+    saw its anchor more than the hysteresis behind the line; that counts when its path, straight between the points
+    where it was seen, last passed the line between the segment's ends before the first of them. So a track that
+    trembles on the line, however often, counts at most once.
 
     Args:
         lines: the L lines.
@@ -263,7 +273,7 @@ class LineMonitor:
         self._anchor = np.array([anchor_index(line.anchor) for line in lines], np.intp)
         self._segments = Segments(np.zeros((0, 2)), np.zeros((0, 2)))
         self._hysteresis = np.zeros(count)
-        self._side = table.column(np.int8, (count,))  # +1 right, -1 left, 0 never seen
+        self._sides = Sides(table, count)  # +1 is the right-hand side
         self._point = table.column(np.float64, (count, 2))
         self._distance = table.column(np.float64, (count,))
         self._between_ends = table.column(np.bool_, (count,))
@@ -281,34 +291,43 @@ class LineMonitor:
         stacked = np.array(ends, np.float64).reshape(-1, 2, 2)
         self._segments = Segments(stacked[:, 0], stacked[:, 1])
         self._hysteresis = np.array([line.hysteresis_px(width, height, self._placement) for line in self.lines])
-        self._side.values[:] = 0
+        self._sides.forget()
 
-    def update(self, rows: IndexArray, anchors: Float64Array, class_id: NDArray[np.integer]) -> NDArray[np.int8]:
+    @property
+    def waiting(self) -> Sides:
+        """The sides of the lines, to settle what waits."""
+        return self._sides
+
+    def update(
+        self,
+        rows: IndexArray,
+        anchors: Float64Array,
+        class_id: NDArray[np.integer],
+        look: Look,
+        speeds: Sequence[float | None] = (),
+    ) -> list[Change]:
         """Look where tracks are now.
 
         Args:
             rows: the tracks' rows ``(N,)``, only of those detected in this frame.
             anchors: where they are, ``(N, 9, 2)`` as ``anchor_points`` gives it.
             class_id: their classes ``(N,)``.
+            look: the frame.
+            speeds: the tracks' speeds in metres per second, for the changes.
 
         Returns:
-            int8 ``(N, L)``: +1 where a track has crossed in, -1 where out, else 0.
+            Who has changed sides: +1 goes in. Only those count that crossed the line itself.
         """
         points = anchors[:, self._anchor]
         distance = self._segments.distance(points)
-        now = np.where(distance > 0, 1, -1).astype(np.int8)
-        side, old_distance = self._side.values[rows], self._distance.values[rows]
-        known = side != 0
-        passed = ((old_distance > 0) != (distance > 0)) & known
+        half = np.where(distance > 0, 1, -1).astype(np.int8)
+        old_distance = self._distance.values[rows]
+        passed = ((old_distance > 0) != (distance > 0)) & (self._sides.of(rows) != 0)
         if passed.any():
             old, new = self._segments.position(self._point.values[rows]), self._segments.position(points)
             at = old + (new - old) * (old_distance / np.where(passed, old_distance - distance, 1.0))
             self._between_ends.values[rows] = np.where(passed, (at >= 0) & (at <= 1), self._between_ends.values[rows])
         self._point.values[rows], self._distance.values[rows] = points, distance
-        changed = (now != side) & ((np.abs(distance) > self._hysteresis) | ~known)
-        if not changed.any():
-            return np.zeros(changed.shape, np.int8)
-        self._side.values[rows] = np.where(changed, now, side)
-        counted = changed & known & self._between_ends.values[rows] & self._allowed[class_id]
-        crossed: NDArray[np.int8] = np.where(counted, now, 0).astype(np.int8)
-        return crossed
+        counts = self._between_ends.values[rows] & self._allowed[class_id]
+        certain = np.abs(distance) > self._hysteresis
+        return self._sides.look(rows, half, certain, look, counts=counts, speeds=speeds)

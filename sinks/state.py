@@ -85,8 +85,9 @@ class FeedState:
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(stream, event)
-        stream.pts_s = event.pts_s
-        stream.wall = event.wall
+        # What waited for its confirmation is told after what is newer.
+        if event.pts_s >= stream.pts_s or isinstance(event, StreamStarted):
+            stream.pts_s, stream.wall = event.pts_s, event.wall
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FeedState) and self._types == other._types and self.streams() == other.streams()

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.zones import Line, Zone
 
 Point = tuple[Fraction, Fraction]
+LONGEST_WAIT = 2  # seconds for which a change of side waits for a second look
 
 
 @dataclass
@@ -62,8 +63,63 @@ def counts(item: Zone | Line, name: str) -> bool:
     return item.classes is None or name in item.classes
 
 
-def line_crossings(line: Line, path: list[tuple[int, int]]) -> list[tuple[int, str]]:
-    """``(number of the point, direction)`` of each crossing of a path, looking back over the path each time."""
+@dataclass
+class Turn:
+    """A change of side: the number of the look that saw it first, and the frame in which it is told.
+
+    ``at_end`` says that it is told because the track ends there.
+    """
+
+    look: int
+    told: int
+    at_end: bool = False
+
+
+def turns(recording: Recording, looked: list[int], right: list[bool], certain: list[bool], over: int) -> list[Turn]:
+    """Every change of side, looking ahead from each look for what becomes of it.
+
+    Args:
+        recording: all frames.
+        looked: the frames in which the track was detected.
+        right: per look, on which side it was.
+        certain: per look, whether beyond the hysteresis.
+        over: the frame with which the track ends.
+    """
+    times = [recording.moments[n].at for n in looked]
+    found: list[Turn] = []
+    side, seen, number = right[0], 1, 1
+    while number < len(looked):
+        if right[number] == side or not certain[number]:
+            seen, number = seen + 1, number + 1
+        elif seen == 1:
+            found.append(Turn(number, looked[number]))
+            side, number = right[number], number + 1
+        else:
+            late = next(
+                (n for n in range(looked[number], over + 1) if recording.moments[n].at - times[number] > LONGEST_WAIT),
+                None,
+            )
+            later = [n for n in range(number + 1, len(looked)) if late is None or looked[n] < late]
+            judge = next((n for n in later if certain[n]), None)
+            if judge is not None:
+                if right[judge] != side:
+                    found.append(Turn(number, looked[judge]))
+                    side = right[judge]
+                number = judge + 1
+            elif late is not None:
+                if not later:
+                    found.append(Turn(number, late))
+                    side, seen = right[number], 1
+                number += 1 + len(later)
+            else:
+                if right[-1] != side:
+                    found.append(Turn(number, over, at_end=True))
+                return found
+    return found
+
+
+def line_crossings(line: Line, path: list[tuple[int, int]]) -> tuple[list[bool], list[bool], list[bool]]:
+    """Per point of a path: whether it is on the right, beyond the hysteresis, and came there through the line."""
     (ax, ay), (bx, by) = line.start, line.end
     dx, dy = Fraction(bx) - Fraction(ax), Fraction(by) - Fraction(ay)
     length_squared = dx * dx + dy * dy
@@ -72,30 +128,43 @@ def line_crossings(line: Line, path: list[tuple[int, int]]) -> list[tuple[int, s
     def across(point: tuple[int, int]) -> Fraction:  # distance times length
         return dx * (point[1] - Fraction(ay)) - dy * (point[0] - Fraction(ax))
 
-    crossings = []
-    certain = across(path[0]) > 0 if path else False
-    for number in range(1, len(path)):
-        far = across(path[number]) ** 2 > band**2 * length_squared
-        right = across(path[number]) > 0
-        if not far or right == certain:
-            continue
-        certain = right
+    right = [across(point) > 0 for point in path]
+    certain = [across(point) ** 2 > band**2 * length_squared for point in path]
+    through = []
+    for number in range(len(path)):
         # The last step that passed the endless line, and where on the line it did.
-        step = max(n for n in range(1, number + 1) if (across(path[n - 1]) > 0) != (across(path[n]) > 0))
+        steps = [n for n in range(1, number + 1) if right[n - 1] != right[n]]
+        if not steps:
+            through.append(False)
+            continue
+        step = steps[-1]
         before, after = across(path[step - 1]), across(path[step])
         part = before / (before - after)
         x = path[step - 1][0] + part * (path[step][0] - path[step - 1][0])
         y = path[step - 1][1] + part * (path[step][1] - path[step - 1][1])
         along = ((x - Fraction(ax)) * dx + (y - Fraction(ay)) * dy) / length_squared
-        if 0 <= along <= 1:
-            crossings.append((number, "in" if right else "out"))
-    return crossings
+        through.append(0 <= along <= 1)
+    return right, certain, through
+
+
+def stays(recording: Recording, track: int, zone: Zone) -> list[tuple[Turn, Turn | None]]:
+    """When a track came into a zone and left it; None where it was inside when it ended."""
+    seen = [n for n, moment in enumerate(recording.moments) if track in moment.shown]
+    looked = [n for n in seen if recording.moments[n].shown[track].detected]
+    if not looked or not counts(zone, recording.class_of[track]):
+        return []
+    places = [recording.moments[n].shown[track] for n in looked]
+    within = [inside(zone, place.x, place.y) for place in places]
+    found = turns(recording, looked, within, [True] * len(looked), _end_of(recording, track, seen[-1])[0])
+    if within[0]:
+        found.insert(0, Turn(0, looked[0]))
+    return [(came, found[2 * n + 1] if 2 * n + 1 < len(found) else None) for n, came in enumerate(found[::2])]
 
 
 def happenings(recording: Recording, zones: list[Zone], lines: list[Line]) -> list[tuple[Any, ...]]:
     """Every event of tracks, zones and lines but updates.
 
-    Each is ``(number of the frame, kind, track, name of the zone or line, value)``.
+    Each is ``(number of the frame that tells it, kind, track, name of the zone or line, value, frame it happened in)``.
     """
     found: list[tuple[Any, ...]] = []
     for track, name in recording.class_of.items():
@@ -103,28 +172,27 @@ def happenings(recording: Recording, zones: list[Zone], lines: list[Line]) -> li
         if not seen:
             continue
         over, reason = _end_of(recording, track, seen[-1])
-        found.append((seen[0], "track.started", track, "", ""))
-        found.append((over, "track.ended", track, "", reason))
+        found.append((seen[0], "track.started", track, "", "", seen[0]))
+        found.append((over, "track.ended", track, "", reason, over))
         looked = [n for n in seen if recording.moments[n].shown[track].detected]
         places = [recording.moments[n].shown[track] for n in looked]
         for zone in zones:
-            since: int | None = None
-            for n, place in zip(looked, places, strict=True):
-                now = counts(zone, name) and inside(zone, place.x, place.y)
-                if now and since is None:
-                    found.append((n, "zone.entered", track, zone.name, ""))
-                    since = n
-                elif not now and since is not None:
-                    dwell = recording.moments[n].at - recording.moments[since].at
-                    found.append((n, "zone.left", track, zone.name, dwell))
-                    since = None
-            if since is not None:
-                dwell = recording.moments[seen[-1]].at - recording.moments[since].at
-                found.append((over, "zone.left", track, zone.name, dwell))
+            for came, went in stays(recording, track, zone):
+                since = looked[came.look]
+                found.append((came.told, "zone.entered", track, zone.name, "", since))
+                if went is None:
+                    dwell = recording.moments[seen[-1]].at - recording.moments[since].at
+                    found.append((over, "zone.left", track, zone.name, dwell, over))
+                else:
+                    dwell = recording.moments[looked[went.look]].at - recording.moments[since].at
+                    found.append((went.told, "zone.left", track, zone.name, dwell, looked[went.look]))
         for line in lines:
-            if counts(line, name):
-                for point, direction in line_crossings(line, [(place.x, place.y) for place in places]):
-                    found.append((looked[point], "line.crossed", track, line.name, direction))
+            if counts(line, name) and looked:
+                right, certain, through = line_crossings(line, [(place.x, place.y) for place in places])
+                for turn in turns(recording, looked, right, certain, over):
+                    if through[turn.look]:
+                        way = "in" if right[turn.look] else "out"
+                        found.append((turn.told, "line.crossed", track, line.name, way, looked[turn.look]))
     return found
 
 
@@ -158,7 +226,7 @@ def windows(
             parts = [(max(n, own[0]), duration) for n, duration in parts]
         observed = sum((duration for _, duration in parts), Fraction(0))
         judged = own or [parts[0][0]]
-        here = [event for event in events if event[0] in own]
+        here = [event for event in events if event[5] in own]
         answer.append(
             {
                 "index": index,
@@ -211,16 +279,16 @@ def _touched(span: tuple[Fraction, Fraction], length: int) -> range:
 
 
 def _members(recording: Recording, number: int, zone: Zone | None) -> set[int]:
-    """Tracks shown in a frame that are in a zone, where they were last detected; all for None."""
+    """Tracks shown in a frame that are in a zone, as far as that was known by then; all for None."""
     members = set()
     for track in recording.moments[number].shown:
         if zone is None:
             members.add(track)
             continue
-        earlier = [moment.shown[track] for moment in recording.moments[: number + 1] if track in moment.shown]
-        detected = [place for place in earlier if place.detected]
-        if detected and counts(zone, recording.class_of[track]) and inside(zone, detected[-1].x, detected[-1].y):
-            members.add(track)
+        for came, went in stays(recording, track, zone):
+            has_come = came.told <= number and not came.at_end
+            if has_come and not (went is not None and went.told <= number and not went.at_end):
+                members.add(track)
     return members
 
 
