@@ -46,8 +46,8 @@ class YoloDetector(PictureDetector[Engine, Letterbox]):
         confidence: smallest score (objectness times class) to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
         multi_label: report a box once for every class that reaches the confidence, as Darknet does. By default it has
-            the one class that scores best, so that a thing is not counted both as a car and as a truck; COCO's AP50
-            differs by less than 0.003.
+            the one class that scores best, so that a thing is not counted both as a car and as a truck. Every class
+            is what papers report: COCO's AP50 is 0.024 higher with it.
         max_detections: per image; the best are kept.
         batch_size: most images that go through the network at once.
         threads: processor cores for the network; None for all that the process may use.
