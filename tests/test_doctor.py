@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -75,7 +77,7 @@ def test_without_a_source_a_typical_camera_is_assumed() -> None:
 def test_a_camera_that_is_away_is_a_problem_without_its_password() -> None:
     diagnosis = diagnose("rtsp://admin:geheim@127.0.0.1:1/live")
     (problem,) = problems(diagnosis)
-    assert "connection refused" in problem
+    assert os.strerror(errno.ECONNREFUSED).lower() in problem
     assert not diagnosis.ok
     assert "geheim" not in str(diagnosis)
     assert "geheim" not in repr(diagnosis)
@@ -113,7 +115,7 @@ def test_missing_weights_are_told_and_not_downloaded(tmp_path: Path, monkeypatch
 
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     (problem,) = problems(diagnose(folder=tmp_path / "none"))
-    assert "No such file" in problem
+    assert os.strerror(errno.ENOENT) in problem
 
 
 @given(st.floats(0, 0.2), st.floats(1e-4, 0.2), st.floats(0, 0.2), st.floats(1, 120), st.integers(1, 10))

@@ -1,6 +1,6 @@
 // Follows an event feed without missing anything, and prints each event as a line of JSON:
 //
-//     npm install
+//     npm ci
 //     node subscriber.mjs tcp://127.0.0.1:5556
 //
 // Events come on a SUB socket as [topic, event, number of the event before]. When that number is not the last one seen,

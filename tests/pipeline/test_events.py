@@ -35,8 +35,21 @@ ALL_TYPES = [str(kind.__struct_config__.tag) for kind in EVENT_TYPES + FEED_EVEN
 
 
 def test_the_committed_schema_is_the_one_in_the_code() -> None:
-    committed = (DOCS / "events.schema.json").read_text(encoding="utf-8")
-    assert committed == json_schema_text(), "run `python run_pipeline.py schema > docs/events.schema.json`"
+    committed = json.loads((DOCS / "events.schema.json").read_text(encoding="utf-8"))
+    made = json.loads(json_schema_text())
+    assert _in_one_order(committed) == _in_one_order(made), (
+        "run `python run_pipeline.py schema > docs/events.schema.json`"
+    )
+
+
+def _in_one_order(schema: Any) -> Any:
+    """The schema with alternatives sorted: their order says nothing, and msgspec's versions differ in it."""
+    if isinstance(schema, dict):
+        return {
+            key: sorted(map(_in_one_order, value), key=repr) if key == "anyOf" else _in_one_order(value)
+            for key, value in schema.items()
+        }
+    return [_in_one_order(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def test_every_type_is_documented_once_and_in_order() -> None:

@@ -181,7 +181,7 @@ def test_a_broken_engine_is_left_out_and_told(memory: Path, caplog: pytest.LogCa
 
 def test_an_error_while_measuring_closes_all(memory: Path) -> None:
     workshop = Workshop(tensorflow=0.001, openvino=-1.0)  # which time.sleep refuses
-    with pytest.raises(ValueError, match="non-negative"):
+    with pytest.raises(ValueError):  # in Python's words
         choose(workshop)
     assert all(sleeper.closed for sleeper in workshop.made.values())
     assert not memory.exists()

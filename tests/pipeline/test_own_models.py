@@ -201,7 +201,7 @@ def test_sections_that_can_not_be(files: ModelFiles, tmp_path: Path) -> None:
         own_model("my", ModelFiles(files.weights, files.cfg, network="yolov3"))
     with pytest.raises(ConfigError, match=r"my\.cfg: there is no such file"):
         own_model("my", ModelFiles(files.weights, tmp_path / "none" / "my.cfg"))
-    with pytest.raises(ConfigError, match=r"models\.my\.names: .*none: can't be read: No such file"):
+    with pytest.raises(ConfigError, match=r"models\.my\.names: .*none: can't be read: "):
         own_model("my", ModelFiles(files.weights, files.cfg, names=tmp_path / "none"))
     with pytest.raises(ConfigError, match=r"80 class names \(COCO's names"):
         own_model("my", ModelFiles(files.weights, files.cfg))

@@ -59,10 +59,10 @@ def node() -> str:
     """Node.js, if it is here together with the package that the example needs."""
     program = shutil.which("node")
     if program is None:
-        pytest.skip("Node.js is missing: install node and npm, then run `npm install` in docs/examples")
+        pytest.skip("Node.js is missing: install node and npm, then run `npm ci` in docs/examples")
     found = subprocess.run([program, "-e", "require.resolve('zeromq')"], cwd=EXAMPLES, capture_output=True, check=False)
     if found.returncode != 0:
-        pytest.skip("the npm package zeromq is missing: run `npm install` in docs/examples")
+        pytest.skip("the npm package zeromq is missing: run `npm ci` in docs/examples")
     return program
 
 
