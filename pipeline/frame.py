@@ -23,6 +23,11 @@ class Frame:
         pts_s: media time in seconds from the stream's start; strictly increasing within a stream.
         captured_s: ``time.monotonic()`` when the frame was received or decoded.
         stream: name of the stream it belongs to.
+        duration_s: for how long it is on screen, in seconds: until the next one, and for a file's last picture as long
+            as the file says. None where nobody can tell yet, as with cameras.
+        clock_offset_s: media time minus the file's own clock, by which its sound comes; it changes where that clock
+            was set anew. None where there is no such clock.
+        is_last: whether it is known that no other follows it.
 
     Args:
         image: the picture, or what makes it.
@@ -33,7 +38,19 @@ class Frame:
         ValueError: a picture of another shape or type.
     """
 
-    __slots__ = ("_image", "_reduced", "captured_s", "height", "index", "pts_s", "stream", "width")
+    __slots__ = (
+        "_image",
+        "_reduced",
+        "captured_s",
+        "clock_offset_s",
+        "duration_s",
+        "height",
+        "index",
+        "is_last",
+        "pts_s",
+        "stream",
+        "width",
+    )
 
     def __init__(
         self,
@@ -45,6 +62,9 @@ class Frame:
         *,
         reduced: Image | Callable[[], Image] | None = None,
         size: tuple[int, int] | None = None,
+        duration_s: float | None = None,
+        clock_offset_s: float | None = None,
+        is_last: bool = False,
     ) -> None:
         for name, picture in (("image", image), ("reduced", reduced)):
             if isinstance(picture, np.ndarray):
@@ -59,6 +79,9 @@ class Frame:
         self.pts_s = pts_s
         self.captured_s = captured_s
         self.stream = stream
+        self.duration_s = duration_s
+        self.clock_offset_s = clock_offset_s
+        self.is_last = is_last
         self._reduced = reduced
 
     @property
@@ -81,7 +104,9 @@ class Frame:
         return reduced
 
     def placed(self, *, index: int | None = None, pts_s: float | None = None, stream: str | None = None) -> Frame:
-        """The same picture at another place or time, or in another stream."""
+        """The same picture at another place or time, or in another stream. At another time, nothing else of its
+        source's clock is kept."""
+        clock: dict[str, Any] = {} if pts_s is not None else self._clock
         return Frame(
             self._image,
             self.index if index is None else index,
@@ -90,15 +115,43 @@ class Frame:
             self.stream if stream is None else stream,
             reduced=self._reduced,
             size=(self.height, self.width),
+            **clock,
         )
+
+    def timed(self, duration_s: float, clock_offset_s: float, *, is_last: bool) -> Frame:
+        """The same frame, with what its source's clock says of it: see the attributes."""
+        return Frame(
+            self._image,
+            self.index,
+            self.pts_s,
+            self.captured_s,
+            self.stream,
+            reduced=self._reduced,
+            size=(self.height, self.width),
+            duration_s=duration_s,
+            clock_offset_s=clock_offset_s,
+            is_last=is_last,
+        )
+
+    @property
+    def _clock(self) -> dict[str, Any]:
+        return {"duration_s": self.duration_s, "clock_offset_s": self.clock_offset_s, "is_last": self.is_last}
 
     def __reduce__(self) -> tuple[Any, ...]:
         placed = (self.index, self.pts_s, self.captured_s, self.stream)
-        return _frame, (self.image, *placed, self.reduced)
+        return _frame, (self.image, *placed, self.reduced, self._clock)
 
 
-def _frame(image: Image, index: int, pts_s: float, captured_s: float, stream: str, reduced: Image | None) -> Frame:
-    return Frame(image, index, pts_s, captured_s, stream, reduced=reduced)
+def _frame(
+    image: Image,
+    index: int,
+    pts_s: float,
+    captured_s: float,
+    stream: str,
+    reduced: Image | None,
+    clock: dict[str, Any],
+) -> Frame:
+    return Frame(image, index, pts_s, captured_s, stream, reduced=reduced, **clock)
 
 
 def _check_picture(name: str, image: Image) -> None:

@@ -1,7 +1,7 @@
 """The annotated video as an H.264 MP4 that plays in a browser.
 
-How frames at any times become a constant rate: see ``sinks.resample``. How the file comes to be, and what a crash
-leaves behind: see ``sinks.recording``.
+How frames at any times are put on the output's clock: see ``sinks.resample``. How the file comes to be, and what a
+crash leaves behind: see ``sinks.recording``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sinks.outputs import check_output, partial_path, written_file
 from sinks.picture_track import PictureTrack
 from sinks.recording import Recording, finishing_path
 from sinks.resample import limited
+from sinks.sound_clock import PictureClock
 from sinks.steady_file import mount_point
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,9 @@ class Mp4Sink(Sink):
         """
         Args:
             path: the file to write; its name ends in ``.mp4``.
-            fps: frames per second of the output. None takes the source's rate (the average where it varies), or
-                estimates it from the first frames where the source tells none.
+            fps: frames per second of the output, which then has that very rate. None shows each picture of a file
+                once, at its own time, however unevenly they come; a camera's recording has the rate that the camera
+                states, or one estimated from the first frames.
             annotate: makes the annotator when the class names are known, such as
                 ``functools.partial(Annotator, trail_s=3)``; None records the plain picture.
             audio_from: the file whose sound goes with the picture; None for a silent video. AAC, MP3, Opus and FLAC
@@ -104,6 +106,7 @@ class Mp4Sink(Sink):
         self._part = part
         self._video: PictureTrack | None = None
         self._recording: Recording | None = None  # when it has ended
+        self._picture_clock = PictureClock()
         self._failed = False
 
     def check(self) -> None:
@@ -157,6 +160,7 @@ class Mp4Sink(Sink):
         if self._part:
             self._part = False
             self._video.begin_at(tracked.frame.pts_s)
+        self._picture_clock.add(tracked.frame)
         try:
             self._video.add(tracked)
         except Exception:
@@ -181,7 +185,7 @@ class Mp4Sink(Sink):
             if recording is None:
                 return
             if completed and not self._failed:
-                recording.finish(self._audio_from)
+                recording.finish(self._audio_from, self._picture_clock)
             else:
                 recording.keep()
         except SinkError as failure:

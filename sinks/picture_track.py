@@ -9,10 +9,10 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from pipeline.types import Image, SourceInfo, TrackedFrame
+from pipeline.types import Frame, Image, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator
 from sinks.recording import Recording
-from sinks.resample import OutputClock, measured_rate, nominal_rate
+from sinks.resample import EachFrameClock, OutputClock, measured_rate, nominal_rate
 
 # Frames looked at to estimate the rate of a source that does not tell it.
 _FRAMES_MEASURED = 8
@@ -28,7 +28,8 @@ class PictureTrack:
 
     Args:
         info: of the source.
-        fps: of the output; None takes the source's, or measures it.
+        fps: of the output; None shows each frame of a file once, at its own time, and takes a camera's rate, or
+            measures it.
         annotator: draws on the pictures; None leaves them plain.
         record: makes the recording, given ``width``, ``height`` and ``fps``, when the first picture's size is known.
         origin_s: media time at which the output starts; None decides by the first frame.
@@ -48,12 +49,13 @@ class PictureTrack:
     ) -> None:
         self._info = info
         self._source_fps = nominal_rate(info.fps)
+        self._each_frame = fps is None and not info.live
         self._fps = fps or self._source_fps
         self._annotator = annotator
         self._record = record
         self._origin_s = origin_s
         self.recording: Recording | None = None
-        self._clock: OutputClock | None = None
+        self._clock: OutputClock | EachFrameClock | None = None
         # Frames whose time on screen is not known yet: the last one, or the first few while the rate is measured.
         self._waiting: deque[TrackedFrame] = deque()
         self._first_s = 0.0
@@ -90,12 +92,12 @@ class PictureTrack:
             self._show_all_but_last(clock)
             last = self._waiting.popleft()
             if until_s is None:
-                self._show(last, clock.last(last.frame.pts_s, self._end_s(last.frame.pts_s)))
+                self._show(last, clock.last(last.frame.pts_s, self._end_s(last.frame)))
             else:
                 self._show(last, clock.until(until_s))
         return self.recording
 
-    def _started_clock(self) -> OutputClock:
+    def _started_clock(self) -> OutputClock | EachFrameClock:
         if self._fps is None:
             self._fps = measured_rate([waiting.frame.pts_s for waiting in self._waiting])
         if self._clock is None:
@@ -103,24 +105,31 @@ class PictureTrack:
             # shown from the start. A camera may have been away for hours before its first.
             late = self._info.live or self._first_s > _LATEST_START_S
             origin_s = self._first_s if late else 0.0
-            self._clock = OutputClock(
-                self._fps, origin_s if self._origin_s is None else self._origin_s, self._source_fps
-            )
+            origin_s = origin_s if self._origin_s is None else self._origin_s
+            if self._each_frame:
+                self._clock = EachFrameClock(self._fps, origin_s)
+            else:
+                self._clock = OutputClock(self._fps, origin_s, self._source_fps)
         return self._clock
 
-    def _end_s(self, last_s: float) -> float:
-        """When the last frame goes off the screen: after its nominal duration, or sooner if the container ends then."""
+    def _end_s(self, last: Frame) -> float:
+        """When the last frame goes off the screen: as its source says, or after its nominal duration.
+
+        Sooner if the container ends sooner.
+        """
+        if last.duration_s is not None:
+            return last.pts_s + last.duration_s
         if self._source_fps is not None:
             duration_s = float(1 / self._source_fps)
         elif self._frames > 1:
-            duration_s = (last_s - self._first_s) / (self._frames - 1)
+            duration_s = (last.pts_s - self._first_s) / (self._frames - 1)
         else:
             duration_s = float(1 / measured_rate([]))
-        end_s = last_s + duration_s
+        end_s = last.pts_s + duration_s
         promised_s = self._info.duration_s
-        return promised_s if promised_s is not None and last_s <= promised_s < end_s else end_s
+        return promised_s if promised_s is not None and last.pts_s <= promised_s < end_s else end_s
 
-    def _show_all_but_last(self, clock: OutputClock) -> None:
+    def _show_all_but_last(self, clock: OutputClock | EachFrameClock) -> None:
         while len(self._waiting) > 1:
             shown = self._waiting.popleft()
             self._show(shown, clock.until(self._waiting[0].frame.pts_s))
@@ -133,7 +142,8 @@ class PictureTrack:
         image = self._drawn(tracked)
         if self.recording is None:
             height, width = image.shape[:2]
-            self.recording = self._record(width=width, height=height, fps=self._fps)
+            fine = self._clock.ticks_per_frame if isinstance(self._clock, EachFrameClock) else 1
+            self.recording = self._record(width=width, height=height, fps=self._fps, ticks_per_frame=fine)
         recording = self.recording
         image = self._fitted(image, *recording.source_shape)
         if self._info.live and len(ticks) > _LONGEST_REPEAT_S * recording.fps:

@@ -11,26 +11,25 @@ swscale's time (854x480: 0.9 ms against 2.6, measured together); BT.601 is the o
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
-from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
-from av.packet import Packet
+from av.video.frame import PictureType
 
 from pipeline.cpu_budget import CpuBudget
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.types import Image
-from sinks.audio import SourceAudio
 from sinks.fragments import FragmentWriter
 from sinks.outputs import commit, keep_partial, partial_path, write_error
+from sinks.remux import remux
+from sinks.sound_clock import PictureClock
 from sinks.steady_file import SteadyFile
 
 logger = logging.getLogger(__name__)
@@ -39,6 +38,8 @@ logger = logging.getLogger(__name__)
 _FRAGMENT_US = 1_000_000
 # Seconds between keyframes: how far a player may have to go back when it seeks.
 _KEYFRAME_S = 2
+# Frames between them where frames come at any times.
+_MOST_BETWEEN_KEYFRAMES = 250
 # Numbers of the H.264 standard (annex E). PyAV's enumeration of the matrices is swscale's, which differs.
 _LIMITED_RANGE = 1
 _BT601_MATRIX = 6
@@ -53,12 +54,13 @@ def finishing_path(path: str | os.PathLike[str]) -> Path:
 
 
 class Recording:
-    """Encodes pictures of one size at whole ticks of ``1 / fps`` seconds.
+    """Encodes pictures of one size at whole ticks.
 
     Args:
         path: the final name.
         width, height: of the pictures, in pixels; odd ones lose their last column or row, because 4:2:0 has none.
-        fps: ticks per second.
+        fps: frames per second, as a rule.
+        ticks_per_frame: a tick is this part of ``1 / fps`` seconds.
         preset, crf: of libx264; see ``Mp4Sink``.
         threads: of libx264; None takes what ``pipeline.cpu_budget`` gives it.
         patient: wait out what keeps the partial file from being written: see ``sinks.steady_file``.
@@ -80,6 +82,7 @@ class Recording:
         threads: int | None,
         patient: bool = False,
         mount: Path | None = None,
+        ticks_per_frame: int = 1,
     ) -> None:
         self.path = Path(path)
         self.partial = partial_path(path)
@@ -92,8 +95,12 @@ class Recording:
             raise SinkError(f"cannot write {self.path}: pictures of {width}x{height} are too small for H.264")
         self.source_shape = (height, width)
         self._yuv = np.empty((self.height * 3 // 2, self.width), np.uint8)
+        self._tick_s = 1 / (fps * ticks_per_frame)
         self._ticks = 0
         self._broken = self._completed = False
+        # For how long each picture in the encoder is on screen.
+        self._spans: dict[int, int] = {}
+        self._keyframe_due = Fraction(0)
         try:
             self._container = av.open(
                 str(self.partial) if self._steady is None else FragmentWriter(self._steady),
@@ -118,8 +125,10 @@ class Recording:
     def _configure(self, threads: int) -> None:
         stream, codec = self._stream, self._stream.codec_context
         stream.width, stream.height, stream.pix_fmt = self.width, self.height, "yuv420p"
-        codec.time_base = 1 / self.fps
-        codec.gop_size = max(1, round(_KEYFRAME_S * self.fps))
+        codec.time_base = self._tick_s
+        codec.gop_size = (
+            max(1, round(_KEYFRAME_S * self.fps)) if self._tick_s == 1 / self.fps else _MOST_BETWEEN_KEYFRAMES
+        )
         codec.thread_count = threads
         codec.color_range, codec.colorspace = _LIMITED_RANGE, _BT601_MATRIX
         codec.color_primaries = codec.color_trc = _BT709
@@ -134,28 +143,34 @@ class Recording:
     @property
     def duration_s(self) -> float:
         """What has been written, in seconds."""
-        return float(self._ticks / self.fps)
+        return float(self._ticks * self._tick_s)
 
     def write(self, image: Image, ticks: range) -> None:
         """Show ``image`` at ``ticks``, later than all those before. It stays on screen until the next picture.
 
         Args:
             image: uint8 ``(height, width, 3)``, BGR.
-            ticks: at each of them a picture is encoded.
+            ticks: at each of them a picture is encoded; at their ``stop`` the last one goes off the screen.
 
         Raises:
             SinkError: the disk is full, or another failure; nothing more can be written.
         """
         cv2.cvtColor(image[: self.height, : self.width], cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
         picture = av.VideoFrame.from_ndarray(self._yuv, format="yuv420p")
-        picture.time_base = 1 / self.fps
-        for tick in ticks:
+        picture.time_base = self._tick_s
+        for tick, following in pairwise([*ticks, ticks.stop]):
             picture.pts = tick
+            # The encoder counts frames up to the next keyframe, which is too seldom where they are far apart.
+            due = tick >= self._keyframe_due
+            picture.pict_type = PictureType.I if due else PictureType.NONE
+            if due:
+                self._keyframe_due = tick + _KEYFRAME_S / self._tick_s
+            self._spans[tick] = following - tick
             self._encode(picture)
         self._ticks = ticks.stop
 
-    def finish(self, audio_from: str | os.PathLike[str] | None = None) -> None:
-        """Make the final file of what was written, with the sound of ``audio_from``.
+    def finish(self, audio_from: str | os.PathLike[str] | None = None, clock: PictureClock | None = None) -> None:
+        """Make the final file of what was written, with the sound of ``audio_from``: see ``sinks.remux``.
 
         Raises:
             SinkError: the disk is full, or another failure. The partial file is kept, and the message names it. It may
@@ -164,7 +179,7 @@ class Recording:
         self._complete()
         finished = finishing_path(self.path)
         try:
-            _remux(self.partial, finished, audio_from, self.duration_s)
+            remux(self.partial, finished, audio_from, clock, self.duration_s)
             commit(finished, self.path)
         except (av.FFmpegError, OSError) as error:
             failure = error if isinstance(error, SinkError) else _failure(self.path, error)
@@ -186,7 +201,8 @@ class Recording:
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
             for packet in self._stream.encode(picture):
-                packet.duration = round(1 / self.fps / packet.time_base)
+                span = self._spans.pop(packet.pts or 0, 1)
+                packet.duration = round(span * self._tick_s / packet.time_base)
                 self._container.mux(packet)
         except av.FFmpegError as error:
             self._abandon()
@@ -234,45 +250,6 @@ class Recording:
         except OSError as error:
             logger.debug("trimming %s after a failed write: %s", self.partial, error)
         keep_partial(self.partial, self.path)
-
-
-def _remux(partial: Path, finished: Path, audio_from: str | os.PathLike[str] | None, end_s: float) -> None:
-    """Copy the pictures of ``partial`` and the sound of ``audio_from`` into a plain MP4 with its index in front."""
-    audio = None if audio_from is None else _open_audio(audio_from)
-    try:
-        with (
-            av.open(str(partial)) as pictures,
-            av.open(str(finished), "w", format="mp4", options={"movflags": "faststart"}) as output,
-        ):
-            track = output.add_stream_from_template(pictures.streams.video[0])
-            parts: list[Iterator[Packet[Any]]] = [_packets(pictures, track)]
-            if audio is not None and audio.present:
-                parts.append(audio.add_to(output, end_s))
-            for packet in heapq.merge(*parts, key=_decoding_time):
-                output.mux(packet)
-    finally:
-        if audio is not None:
-            audio.close()
-
-
-def _open_audio(path: str | os.PathLike[str]) -> SourceAudio | None:
-    try:
-        return SourceAudio(path)
-    except av.FFmpegError as error:
-        # It could be read when the run began; a finished run's pictures are worth keeping without it.
-        logger.warning("the video is silent: cannot read the sound of %s: %s", os.fspath(path), error.strerror)
-        return None
-
-
-def _packets(pictures: av.container.InputContainer, track: av.VideoStream) -> Iterator[Packet[Any]]:
-    for packet in pictures.demux(video=0):
-        if packet.dts is not None:
-            packet.stream = track
-            yield packet
-
-
-def _decoding_time(packet: Packet[Any]) -> Fraction:
-    return (packet.dts or 0) * packet.time_base
 
 
 def _cut_to_whole_fragments(path: Path) -> None:

@@ -1,8 +1,11 @@
-"""Constant-rate output from frames at any times: which input frame is on screen at each tick of the output.
+"""Which input frame is on screen at which ticks of the output.
 
-The k-th output frame is due at ``k / fps`` seconds of media time and shows the last input frame whose own time is not
-later. So the output lasts as long as the input whatever rate was asked for: input frames that fall between
-two ticks are left out, those that stay on screen for several are repeated.
+Where a rate was asked for, and of cameras, the output has it. The k-th output frame is due at ``k / fps`` seconds of
+media time and shows the last input frame whose own time is not later. So the output lasts as long as the input whatever
+rate was asked for: input frames that fall between two ticks are left out, those that stay on screen for several are
+repeated.
+
+Otherwise each frame is in the output once, from its own time to the next one's.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ _USUAL_RATES = tuple(
 )
 # A container that counts in milliseconds may call itself "1000 frames per second".
 _HIGHEST_RATE = 1000
+# How finely the times of frames are kept that come at any times.
+_FINE_TICKS_PER_S = 3000
 # Media times come from integers through floats, and are exact to well under this.
 _ROUNDING_S = 1e-6
 # Where the output's rate is the source's own, a frame may come this late and still make its tick: containers that
@@ -61,6 +66,39 @@ class OutputClock:
         ticks = range(self._next, max(self._next, stop))
         self._next = ticks.stop
         return ticks
+
+
+class EachFrameClock:
+    """Gives each input frame, which come in order of time, one range of fine ticks: ``step`` is all of its length.
+
+    Args:
+        fps: frames per second of the input, as a rule. Times that keep to it are put on whole frames, however the
+            container rounded them.
+        origin_s: media time of tick 0. A first frame that comes later is on screen from there on.
+    """
+
+    def __init__(self, fps: Fraction, origin_s: float) -> None:
+        self._fps = fps
+        self._origin_s = origin_s
+        self._next = 0
+        self.ticks_per_frame = math.ceil(_FINE_TICKS_PER_S / fps)
+
+    def until(self, pts_s: float) -> range:
+        """The ticks of the frame after those given before, which the next replaces at ``pts_s``."""
+        frames = (pts_s - self._origin_s) * float(self._fps)
+        whole = round(frames)
+        if abs(frames - whole) <= _JITTER_S * self._fps:
+            stop = whole * self.ticks_per_frame
+        else:
+            stop = round(frames * self.ticks_per_frame)
+        stop = max(stop, self._next + 1)
+        ticks = range(self._next, stop, stop - self._next)
+        self._next = stop
+        return ticks
+
+    def last(self, pts_s: float, end_s: float) -> range:
+        """The ticks of the last frame, which came at ``pts_s``, when the input ends at ``end_s``."""
+        return self.until(max(pts_s, end_s))
 
 
 def limited(fps: Fraction) -> Fraction:

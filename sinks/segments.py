@@ -236,7 +236,8 @@ class SegmentedMp4Sink(Sink):
             self._segment = segment  # so that close() keeps what there is of it
             self._failed = True
             raise
-        self._fps = self._fps or segment.track.fps
+        if self._info is not None and self._info.live:
+            self._fps = self._fps or segment.track.fps
         self._finisher.take(segment.path, recording)
 
     def _begin(self, tracked: TrackedFrame, info: SourceInfo) -> _Segment:

@@ -17,7 +17,8 @@ from pipeline.errors import SourceError
 from pipeline.sources.crop import crop_of
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.display import DisplayReader
-from pipeline.sources.file_timeline import FileTimeline, Stamps
+from pipeline.sources.file_timeline import FileTimeline, Stamps, Timed
+from pipeline.sources.last_picture import last_duration_s
 from pipeline.sources.live_time import LiveTime
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.played import Played
@@ -39,7 +40,7 @@ _WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
 PLAYLISTS = frozenset({"hls", "dash"})
 
 # A picture, and the width of its pixels divided by their height.
-_Decoded: TypeAlias = tuple[av.VideoFrame, Fraction | None]
+Decoded: TypeAlias = tuple[av.VideoFrame, Fraction | None]
 
 OPEN_OPTIONS = {
     "max_pixels": str(MAX_PIXELS),
@@ -88,6 +89,7 @@ class ContainerSource:
         self._closed = False
         self._index = 0
         self._repeats = False
+        self._clock_was_set = False
         try:
             unknown = live is None
             live = not has_end(container) if live is None else live
@@ -214,8 +216,7 @@ class ContainerSource:
         problems: list[SourceError] = []
         decoded = self._decoded_until_broken(problems)
         if self._live_time is None:
-            for timed in self._timeline.place(decoded, _stamps):
-                yield from self._pictures(*timed.item, timed.pts_s)
+            yield from self._timed_pictures(self._timeline.place(decoded, _stamps))
         else:
             yield from self._live_pictures(decoded, self._live_time)
         if problems:
@@ -223,7 +224,7 @@ class ContainerSource:
             raise problems.pop()
         self._at_end()
 
-    def _decoded_until_broken(self, problems: list[SourceError]) -> Iterator[_Decoded]:
+    def _decoded_until_broken(self, problems: list[SourceError]) -> Iterator[Decoded]:
         """All pictures, each with its pixels' shape; an error of the network ends them and is left in ``problems``."""
         if self._first is not None:
             first, self._first = self._first, None
@@ -259,7 +260,7 @@ class ContainerSource:
         logger.info("%s: goes on with %s", self._stream_name, self._video.codec_context.name)
         return True
 
-    def _live_pictures(self, decoded: Iterator[_Decoded], live_time: LiveTime) -> Iterator[Frame]:
+    def _live_pictures(self, decoded: Iterator[Decoded], live_time: LiveTime) -> Iterator[Frame]:
         """The frames, each when it is due, without those that were played already."""
         asked_s = self._first_came_s
         for number, (picture, pixel_aspect) in enumerate(decoded):
@@ -271,6 +272,20 @@ class ContainerSource:
                 stamp_s = None if tick is None else float(tick * (self._video.time_base or 0))
                 yield from self._pictures(picture, pixel_aspect, live_time.next(stamp_s, asked_s, came_s))
             asked_s = time.monotonic()
+
+    def _timed_pictures(self, frames: Iterator[Timed[Decoded]]) -> Iterator[Frame]:
+        offset_s: float | None = None
+        for timed in frames:
+            self._clock_was_set = self._clock_was_set or offset_s not in (None, timed.offset_s)
+            offset_s = timed.offset_s
+            is_last = timed.duration_s is None
+            duration_s = self._last_duration_s(timed) if timed.duration_s is None else timed.duration_s
+            for frame in self._pictures(*timed.item, timed.pts_s):
+                yield frame.timed(duration_s, offset_s, is_last=is_last)
+
+    def _last_duration_s(self, last: Timed[Decoded]) -> float:
+        """For how long the last picture is on screen, in seconds."""
+        return last_duration_s(last.item[0], last.pts_s, self._info)
 
     def _pictures(self, decoded: av.VideoFrame, pixel_aspect: Fraction | None, pts_s: float) -> Iterator[Frame]:
         """The frame; nothing where it was played already, or can't be converted, which is counted."""
@@ -349,7 +364,7 @@ class ContainerSource:
         )
 
 
-def _stamps(decoded: _Decoded) -> Stamps:
+def _stamps(decoded: Decoded) -> Stamps:
     return decoded[0].pts, decoded[0].dts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from functools import partial
 from os import PathLike
@@ -13,7 +12,9 @@ import av
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.redaction import redact_missing_path
 from pipeline.sources.being_written import is_being_written
-from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, Decoded, describe
+from pipeline.sources.file_timeline import Timed
+from pipeline.sources.matroska import lacks_its_end, tagged_duration_s
 from pipeline.sources.transport import TransportPart, is_transport
 from pipeline.sources.uri import stream_name
 
@@ -77,6 +78,24 @@ class VideoFile(ContainerSource):
         if missing and not self._decoder.grows():
             self._decoder.count_failed(missing, f"cut off: {cut}")
 
+    def _last_duration_s(self, last: Timed[Decoded]) -> float:
+        """The last picture stays on screen for as long as the file says, unless that statement can't be right."""
+        duration_s = super()._last_duration_s(last)
+        stated_s = self._stated_end_s()
+        if stated_s is None or last.repaired or self._clock_was_set or self._missing_frames()[0]:
+            return duration_s
+        stated_s += last.offset_s - last.pts_s
+        return stated_s if stated_s > 0 else duration_s
+
+    def _stated_end_s(self) -> float | None:
+        """When the pictures end by the file's own clock, where it says so beside the pictures themselves."""
+        if "matroska" not in self._container.format.name:
+            return None
+        tagged_s = tagged_duration_s(self._video.metadata)
+        if tagged_s is not None or len(self._container.streams) > 1 or not self._container.duration:
+            return tagged_s
+        return self._container.duration / 1e6
+
     def _missing_frames(self) -> tuple[int, str]:
         """Frames that the file promises behind its end, and how we know."""
         try:
@@ -87,14 +106,14 @@ class VideoFile(ContainerSource):
             return beyond, f"the last {beyond} frames lie beyond the end of the file"
         if self._container.format.name == "mpegts" and all(self._size % packet for packet in _TRANSPORT_PACKETS):
             return 1, "the file ends within a transport packet"
-        promised_s = _tagged_duration_s(self._video.metadata)
+        promised_s = tagged_duration_s(self._video.metadata)
         end, tick_s = self._decoder.end_tick, self._video.time_base
         if promised_s is None or end is None or tick_s is None:
             return 0, ""
         # Matroska's tag counts from the container's zero.
         got_s = float(end * tick_s)
         frame_s = 1 / float(self._info.fps) if self._info.fps else 0.04
-        if got_s > promised_s - 2.5 * frame_s:
+        if got_s > promised_s - 2.5 * frame_s or lacks_its_end(self._path) is False:
             return 0, ""
         return 1, f"the video ends after {got_s:.2f} s of the {promised_s:.2f} s that the file promises"
 
@@ -154,13 +173,3 @@ def _reason(path: Path, size: int, error: av.FFmpegError) -> str:
             )
         return "is not a video, or is damaged at its very beginning; check that it plays in a video player"
     return f"can't be opened as a video ({describe(error)}); check that it plays in a video player"
-
-
-def _tagged_duration_s(metadata: dict[str, str]) -> float | None:
-    """Matroska's statement of how long this one stream is, such as ``00:01:02.345000000``."""
-    tag = next((value for key, value in metadata.items() if key.upper().startswith("DURATION")), "")
-    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tag.strip().strip("\0"))
-    if match is None:
-        return None
-    hours, minutes, seconds = match.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

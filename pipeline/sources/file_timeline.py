@@ -7,7 +7,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from statistics import median
 from typing import Generic, TypeVar
@@ -45,12 +45,14 @@ class Timed(Generic[Item]):
         offset_s: media time minus the file's own clock, in seconds. It changes where that clock was set anew, and
             only there: a frame whose timestamp was wrong has its neighbours' offset.
         repaired: whether its own timestamp was missing or wrong.
+        duration_s: until the next frame; None for the last one.
     """
 
     item: Item
     pts_s: float
     offset_s: float
     repaired: bool
+    duration_s: float | None = None
 
 
 class FileTimeline:
@@ -104,7 +106,7 @@ class FileTimeline:
         self.repaired = 0
 
     def place(self, frames: Iterable[Item], stamps: Callable[[Item], Stamps]) -> Iterator[Timed[Item]]:
-        """The frames in the order given, each with its time. Two are held back, and more only in case of doubt.
+        """The frames in the order given, each with its time. Three are held back, and more only in case of doubt.
 
         Args:
             frames: in display order.
@@ -112,14 +114,24 @@ class FileTimeline:
                 it, in ticks. The latter rises evenly even where a container has no presentation timestamps and FFmpeg
                 made some up in decoding order (AVI); it is used instead once the former goes back again and again.
         """
-        source = iter(frames)
+        before: Timed[Item] | None = None
+        for timed in self._placed(iter(frames), stamps):
+            if before is not None:
+                yield replace(before, duration_s=timed.pts_s - before.pts_s)
+            before = timed
+        if before is not None:
+            yield before
+
+    def _placed(self, source: Iterator[Item], stamps: Callable[[Item], Stamps]) -> Iterator[Timed[Item]]:
         ahead: deque[tuple[Item, Stamps]] = deque()
         while True:
             self._fill(ahead, source, stamps, 2)
             if not ahead:
                 return
             window = [stamp for _, stamp in ahead]
-            if not self._is_ordinary(window):
+            if self._last_s is None and self._begins_ordinarily(window):
+                pts_s, believed = self._begin(window)
+            elif not self._is_ordinary(window):
                 ended = self._fill(ahead, source, stamps, LOOK_AHEAD)
                 window = [stamp for _, stamp in ahead]
                 self._use_dts_if_better(window)
@@ -153,6 +165,12 @@ class FileTimeline:
         if len(self._steps) < _STEPS_NEEDED:
             return False
         return max(self._steps) <= ORDINARY_STEP * self.frame_s and 2 * min(self._steps) >= self.frame_s
+
+    def _begins_ordinarily(self, window: list[Stamps]) -> bool:
+        first, second = window[0][0], window[-1][0]
+        if first is None or second is None or self._start not in (None, first):
+            return False
+        return 0 < (second - first) * self._tick_s <= ORDINARY_STEP * self.frame_s
 
     def _is_ordinary(self, window: list[Stamps]) -> bool:
         """Whether the first frame is an ordinary step ahead, and the second does not contradict it."""

@@ -65,21 +65,52 @@ for step in np.random.default_rng(1).choice([0.01, 0.03, 0.04, 0.09, 0.31], 25).
     UNEVEN.append(round(UNEVEN[-1] + step, 3))
 
 
-@pytest.mark.parametrize("fps", [None, 10, 20, 25, 60, Fraction(30000, 1001)])
+@pytest.mark.parametrize("fps", [10, 20, 25, 60, Fraction(30000, 1001)])
 @pytest.mark.parametrize("pts_s", [[number / 25 for number in range(40)], UNEVEN], ids=["regular", "uneven"])
 def test_each_output_frame_shows_what_is_on_screen_then(
-    tmp_path: Path, pts_s: list[float], fps: Fraction | int | None
+    tmp_path: Path, pts_s: list[float], fps: Fraction | int
 ) -> None:
     path = tmp_path / "a.mp4"
     record(path, numbered(pts_s), fps=fps)
     video = read_video(path)
-    rate = Fraction(fps or 25)
+    rate = Fraction(fps)
     assert video.fps == rate
     assert [round(moment * rate) for moment in video.pts_s] == list(range(len(video.images)))
     exact = [Fraction(str(round(moment, 3))) for moment in pts_s]
     for tick, image in enumerate(video.images):
         assert read_number(image) == max(n for n, moment in enumerate(exact) if moment <= tick / rate), f"tick {tick}"
     assert abs(video.duration_s - (exact[-1] + Fraction(1, 25))) <= 1 / rate
+
+
+@pytest.mark.parametrize("stated", [None, Fraction(25), Fraction(51, 7), Fraction(1, 2), Fraction(30_000, 1001)])
+def test_where_no_rate_is_asked_for_each_picture_of_a_file_is_there_once(
+    tmp_path: Path, stated: Fraction | None
+) -> None:
+    """Whatever rate the file states, and however far the pictures are apart; a camera's output has its rate."""
+    path, live = tmp_path / "a.mp4", tmp_path / "live.mp4"
+    pts_s = [*UNEVEN, UNEVEN[-1] + 4.0, UNEVEN[-1] + 4.04, UNEVEN[-1] + 9.04]
+    record(path, numbered(pts_s), SourceInfo(160, 120, fps=stated))
+    video = read_video(path)
+    assert [read_number(image) for image in video.images] == list(range(len(pts_s)))
+    assert [float(moment) for moment in video.pts_s] == pytest.approx(pts_s, abs=0.0007)
+    with av.open(str(path)) as container:
+        keyframes = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    # What comes after a long picture can be jumped to.
+    assert all(keyframes[place] for place in (0, len(pts_s) - 3, len(pts_s) - 1))
+    record(live, every_40_ms(30), SourceInfo(160, 120, fps=Fraction(10), live=True))
+    assert read_video(live).fps == 10
+
+
+def test_a_regular_file_keeps_its_rate_to_the_tick_however_its_container_rounds(tmp_path: Path) -> None:
+    for fps in (Fraction(30_000, 1001), Fraction(25), Fraction(24_000, 1001), Fraction(60)):
+        record(
+            tmp_path / "a.mp4",
+            numbered([round(float(number / fps), 3) for number in range(40)]),
+            SourceInfo(160, 120, fps=fps),
+        )
+        video = read_video(tmp_path / "a.mp4")
+        assert video.fps == fps
+        assert list(video.pts_s) == [number / fps for number in range(40)]
 
 
 def test_a_source_without_a_rate_is_measured(tmp_path: Path) -> None:
@@ -101,8 +132,10 @@ def test_a_single_frame_lasts_its_nominal_duration(tmp_path: Path) -> None:
 def test_a_first_frame_that_comes_late_is_shown_from_the_start(tmp_path: Path) -> None:
     """So that the output's time is the events' time; but a camera's recording starts with its first picture."""
     frames = numbered([0.4, 0.44, 0.48])
-    record(tmp_path / "file.mp4", frames)
+    record(tmp_path / "file.mp4", frames, fps=25)
     assert [read_number(image) for image in read_video(tmp_path / "file.mp4").images] == [0] * 11 + [1, 2]
+    record(tmp_path / "each.mp4", frames)
+    assert [float(moment) for moment in read_video(tmp_path / "each.mp4").pts_s] == pytest.approx([0, 0.44, 0.48])
     record(tmp_path / "live.mp4", frames, SourceInfo(160, 120, fps=Fraction(25), live=True))
     assert [read_number(image) for image in read_video(tmp_path / "live.mp4").images] == [0, 1, 2]
 
@@ -160,7 +193,10 @@ def test_real_clips_keep_their_length(tmp_path: Path, name: str, fps: int | None
     path = tmp_path / "a.mp4"
     record(path, frames, info, fps=fps, audio_from=source)
     video = read_video(path, pictures=False)
-    assert video.fps == (fps or original.fps)
+    if fps is None:
+        assert video.pts_s == pytest.approx([moment - original.pts_s[0] for moment in original.pts_s], abs=0.0007)
+    else:
+        assert video.fps == fps
     assert abs(video.duration_s - original.duration_s) <= 1 / Fraction(video.fps or 0)
     assert video.audio == original.audio
     assert abs(video.sound_s - original.sound_s) < 0.03
