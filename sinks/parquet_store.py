@@ -8,19 +8,12 @@ start.
 from __future__ import annotations
 
 import errno
-import fcntl
-import io
-import itertools
 import logging
 import os
 import re
 import time
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
 from pathlib import Path
-
-import msgspec
 
 from pipeline.errors import SinkError
 from pipeline.events import Event, OutputCounts, encode_json
@@ -29,18 +22,16 @@ from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
 from sinks.outputs import write_error
-from sinks.parquet import ParquetFile, load_pyarrow
+from sinks.parquet import load_pyarrow
+from sinks.parquet_journal import JOURNAL_NAME, Journal, recover
 from sinks.steady_file import mount_point
-from sinks.store_schema import COLUMN_NAMES
 from sinks.written_files import WrittenFiles
 
 logger = logging.getLogger(__name__)
 
 _MB = 1_000_000
 _DAY_S = 86_400.0
-_JOURNAL = re.compile(r"events-\d{8}T\d{12}Z-\d+\.journal")
 _FILE = re.compile(r"events-\d{8}T\d{12}Z-\d+\.parquet")
-_ROWS_AT_A_TIME = 5000
 
 
 class ParquetStore(Sink):
@@ -87,8 +78,8 @@ class ParquetStore(Sink):
         self._flush_s = flush_s
         self._rotate_s = rotate_s
         self._rotate_bytes = rotate_mb * _MB
-        self._journal: _Journal | None = None
-        self._left: list[_Journal] = []  # that could not be completed yet
+        self._journal: Journal | None = None
+        self._left: list[Journal] = []  # that could not be completed yet
         self._mount: Path | None = None
         self._record = WrittenFiles(self.folder / ".events.written")
         self._counts: OutputCounts | None = None
@@ -118,7 +109,7 @@ class ParquetStore(Sink):
         try:
             self.folder.mkdir(exist_ok=True)
             for path in sorted(self.folder.iterdir()):
-                if _JOURNAL.fullmatch(path.name) and (recovered := _recover(path)) is not None:
+                if JOURNAL_NAME.fullmatch(path.name) and (recovered := recover(path)) is not None:
                     self._note(recovered)
         except OSError as error:
             failure = _explained(self.folder, error)
@@ -186,7 +177,7 @@ class ParquetStore(Sink):
                 raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
             if patient:
                 self.folder.mkdir(exist_ok=True)
-            self._journal = _Journal(self.folder)
+            self._journal = Journal(self.folder)
 
     def _complete(self) -> None:
         journal, self._journal = self._journal, None
@@ -231,105 +222,6 @@ class ParquetStore(Sink):
             if old or (self._max_bytes is not None and total > self._max_bytes):
                 (self.folder / name).unlink(missing_ok=True)
                 total -= sizes[name]
-
-
-class _Journal:
-    """A file of JSON lines that is locked as long as its owner lives."""
-
-    def __init__(self, folder: Path) -> None:
-        self._begun_s = time.monotonic()
-        self.path, self._file = _new_journal(folder)
-        self._status = os.fstat(self._file.fileno())
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self.size = 0
-
-    @property
-    def present(self) -> bool:
-        """Whether it is still there under its name."""
-        try:
-            return os.path.samestat(self.path.stat(), self._status)
-        except OSError:
-            return False
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since it was begun."""
-        return time.monotonic() - self._begun_s
-
-    def write(self, lines: bytes) -> None:
-        """Add whole lines, safe from a loss of power when this returns. After an error none of them is there."""
-        rest = memoryview(lines)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(self.size)
-            self._file.seek(self.size)
-            raise
-        self.size += len(lines)
-
-    def complete(self) -> Path:
-        """Turn it into a Parquet file; returns that. After an error it may be tried again."""
-        path = _convert(self.path)
-        self.abandon()
-        return path
-
-    def abandon(self) -> None:
-        """Let go of it, and of the lock."""
-        self._file.close()
-
-
-def _new_journal(folder: Path) -> tuple[Path, io.FileIO]:
-    """A new file, whose name no journal and no Parquet file has: the clock may tell the same time twice."""
-    for number in itertools.count():
-        stamp = (datetime.now(UTC) + timedelta(microseconds=number)).strftime("%Y%m%dT%H%M%S%f")
-        path = folder / f"events-{stamp}Z-{os.getpid()}.journal"
-        if not path.with_suffix(".parquet").exists():
-            try:
-                return path, path.open("xb", buffering=0)
-            except FileExistsError:
-                continue
-    raise AssertionError("there is always another name")
-
-
-def _recover(path: Path) -> Path | None:
-    """Turn a journal that nobody writes any more into a Parquet file; returns that."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None
-        if path.exists():  # its owner may have completed it just now
-            logger.warning("%s was left by a run that was killed; it is completed", path)
-            return _convert(path)
-    return None
-
-
-def _convert(path: Path) -> Path:
-    """Make a Parquet file of a journal, and delete that; returns that, which is not there if it is empty."""
-    target = path.with_suffix(".parquet")
-    with path.open("rb") as file:
-        # Only the last line can be torn: the journal is written in order.
-        rows = map(_row, takewhile(lambda line: line.endswith(b"\n"), file))
-        part = list(islice(rows, _ROWS_AT_A_TIME))
-        if part:
-            with ParquetFile(target) as parquet:
-                while part:
-                    parquet.write_rows(part)
-                    part = list(islice(rows, _ROWS_AT_A_TIME))
-    path.unlink()
-    return target
-
-
-def _row(line: bytes) -> tuple[object, ...]:
-    """The values of ``store_schema.COLUMNS`` of an event in JSON."""
-    fields = msgspec.json.decode(line, type=dict[str, object])
-    box = fields.get("xyxy")
-    if isinstance(box, list):
-        fields |= dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-    fields["data"] = line.rstrip(b"\n").decode()
-    return tuple(fields.get(name) for name in COLUMN_NAMES)
 
 
 def _explained(folder: Path, error: OSError) -> SinkError:

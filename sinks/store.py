@@ -16,8 +16,9 @@ from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
 from sinks.outputs import check_output
 from sinks.steady_file import mount_point
+from sinks.store_check import check_store
 from sinks.store_schema import store_files
-from sinks.store_writer import StoreWriter, check_store
+from sinks.store_writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 

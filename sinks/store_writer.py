@@ -18,6 +18,7 @@ from pipeline.events import Event
 from pipeline.types import Frame, Image
 from sinks.outputs import write_error
 from sinks.store_ages import EventAges
+from sinks.store_check import check_version
 from sinks.store_schema import APPLICATION_ID, INSERT, SCHEMA, SCHEMA_VERSION, row_of
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class StoreWriter:
         self._check_version()
 
     def _check_version(self) -> None:
-        _check_version(self._path, self._number("PRAGMA application_id"), self._number("PRAGMA user_version"))
+        check_version(self._path, self._number("PRAGMA application_id"), self._number("PRAGMA user_version"))
 
     def write(self, batch: Sequence[Event | Frame]) -> None:
         """Write a batch in one transaction.
@@ -281,31 +282,6 @@ class StoreWriter:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.Error as error:
                 raise self._failed(error) from error
-
-
-def check_store(path: Path) -> None:
-    """Raise ``SinkError`` unless the file is a store of events of this version. Writes nothing."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        raise SinkError(f"cannot read {path}: {error.strerror}; choose another name") from error
-    if header[:16] != b"SQLite format 3\0":
-        raise SinkError(f"cannot keep events in {path}: it is there and no store of events; choose another name")
-    log = path.with_name(f"{path.name}-wal")
-    # What is in a write-ahead log may not have reached the header yet; opening tells.
-    if not log.exists() or not log.stat().st_size:
-        _check_version(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"))
-
-
-def _check_version(path: Path, application: int, version: int) -> None:
-    if application != APPLICATION_ID:
-        raise SinkError(f"cannot keep events in {path}: it is a database of something else; choose another name")
-    if version != SCHEMA_VERSION:
-        raise SinkError(
-            f"cannot keep events in {path}: it is of version {version} and this program writes {SCHEMA_VERSION}; "
-            "choose another name"
-        )
 
 
 def _jpeg(image: Image) -> tuple[int, int, bytes] | None:

@@ -21,7 +21,9 @@ import pytest
 
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
-from pipeline.types import Sink, SourceInfo
+from pipeline.run import Pipeline
+from pipeline.stream import Stream
+from pipeline.types import Frame, Sink, SourceInfo
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink
@@ -30,9 +32,11 @@ from sinks.segments import SegmentedMp4Sink
 from sinks.store import SqliteStore
 from sinks.store_query import query
 from sinks.webhook import WebhookSink
+from tests.fakes import BlobDetector, MemorySource
 from tests.sinks.feed_parts import updated
 from tests.sinks.tracked import read_video, tracked, tracks
 from tests.small_disk import SmallDisk, small_disk
+from trackers import create_tracker
 
 LIVE = SourceInfo(64, 48, fps=Fraction(10), uri="rtsp://camera", live=True)
 FILE = SourceInfo(64, 48, fps=Fraction(10), uri="memory")
@@ -266,3 +270,60 @@ def test_what_there_is_no_room_for_is_lost_and_counted(
     else:
         lines = (disk.path / "a.jsonl").read_text().splitlines()
         assert len(lines) == counts.written
+
+
+class LiveSource(MemorySource):
+    """A camera that goes on until it is told to stop."""
+
+    def __init__(self, stream: str, stop: threading.Event) -> None:
+        super().__init__(list(NOISE), stream=stream)
+        self.info = LIVE
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in itertools.count():
+            if self._stop.wait(0.01):
+                return
+            yield Frame(NOISE[index % 8], index, index / 10, time.monotonic(), self.stream)
+
+
+def test_a_camera_s_broken_output_stops_no_camera_and_is_in_the_report(disk: SmallDisk, tmp_path: Path) -> None:
+    stop = threading.Event()
+    outputs = {name: JsonlSink(folder / f"{name}.jsonl") for name, folder in (("a", disk.path), ("b", tmp_path))}
+    shared = SqliteStore(disk.path / "events.db", flush_s=0.02, pictures=False)
+    streams = [
+        Stream(source=LiveSource(name, stop), tracker=create_tracker(), sinks=[outputs[name]]) for name in ("a", "b")
+    ]
+    pipeline = Pipeline(streams, BlobDetector(), sinks=[shared])
+    disk.fill()
+
+    def watch() -> None:
+        deadline_s = time.monotonic() + 30
+        while time.monotonic() < deadline_s and not all(retried(sink) for sink in (outputs["a"], shared)):
+            time.sleep(0.02)
+        disk.free()
+        while time.monotonic() < deadline_s and not all(goes_on(sink) for sink in (outputs["a"], shared)):
+            time.sleep(0.02)
+        stop.set()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    report = pipeline.run()
+    watching.join()
+    assert [stream.error for stream in report.streams.values()] == [None, None]
+    told = [report.streams["a"].outputs["JsonlSink"], report.streams["b"].outputs["JsonlSink"]]
+    told.append(report.outputs["SqliteStore"])
+    assert [(counts.given - counts.written, counts.lost) for counts in told] == [(0, 0)] * 3
+    assert [bool(counts.retried) for counts in told] == [True, False, True]
+    assert len((disk.path / "a.jsonl").read_text().splitlines()) == told[0].given
+    assert query(disk.path / "events.db", "SELECT count(*) FROM events").rows == [(told[2].given,)]
+    assert told[2].given == told[0].given + told[1].given
+
+
+def retried(sink: Sink) -> bool:
+    return (sink.counts() or OutputCounts()).retried > 0
+
+
+def goes_on(sink: Sink) -> bool:
+    counts = sink.counts() or OutputCounts()
+    return counts.written > 20
