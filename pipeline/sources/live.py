@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal, get_args
+from typing import IO, Literal, get_args
 
 import av
 
 from pipeline.addresses import Address, parse_address
 from pipeline.errors import ConfigError, SourceError, SourceRefusedError
 from pipeline.redaction import environment_variable, redact_address
-from pipeline.sources.container import OPEN_OPTIONS, PLAYLISTS, ContainerSource, describe
+from pipeline.sources.container import OPEN_OPTIONS, PLAYLISTS, ContainerSource, describe, has_end
+from pipeline.sources.fetch import fetch
 from pipeline.sources.mjpeg import MULTIPART, Opener, UnknownFormatError, is_whole, open_guessed, open_raw
 from pipeline.sources.uri import stream_name
 
@@ -40,6 +41,7 @@ class NetworkStream(ContainerSource):
     out as the decoder patched them up; frames that never came out are counted in ``failed["decode"]``.
 
     What has a duration or a length is read like a file, to its end, and so is a playlist that says that it is complete.
+    Where its index is at its end and the server can't begin in the middle, it is fetched whole to a temporary file.
     A connection that breaks is taken up where it was, if the server can; else iterating raises ``SourceError``. A
     further ``NetworkStream`` that is given ``played`` of this one by ``resume`` then goes on behind the last frame.
 
@@ -87,11 +89,16 @@ class NetworkStream(ContainerSource):
         if transport not in get_args(Transport):
             raise ConfigError(f"transport: expected tcp or udp, got {transport!r}")
         self._read_timeout_s = read_timeout_s
-        address = connection_address(uri, username_env, password_env).encoded
+        address = connection_address(uri, username_env, password_env)
         timeout_s = (open_timeout_s, read_timeout_s)
+        self._fetched: IO[bytes] | None = None
 
         def open_as(form: str | None, options: dict[str, str]) -> av.container.InputContainer:
-            return _open(address, shown, {**_options(scheme, transport), **options}, timeout_s, form)
+            return _open(address.encoded, shown, {**_options(scheme, transport), **options}, timeout_s, form)
+
+        def open_fetched(form: str) -> av.container.InputContainer:
+            self._fetched = fetch(address, shown, open_timeout_s)
+            return _open(self._fetched, shown, {"protocol_whitelist": ""}, timeout_s, form)
 
         read = partial(
             super().__init__,
@@ -105,14 +112,35 @@ class NetworkStream(ContainerSource):
         if scheme.startswith("rtsp"):
             read(open_as(None, {}))
         else:
-            self._read_http(open_as, read)
+            self._read_http(open_as, open_fetched, read)
         if not self._info.live:
             self._decoder.is_whole = self._is_whole
 
-    def _read_http(self, open_as: Opener, read: Callable[[av.container.InputContainer], None]) -> None:
+    def close(self) -> None:
+        """Give back the decoder and the connection."""
+        super().close()
+        if self._fetched is not None:
+            self._fetched.close()
+
+    def _read_http(
+        self,
+        open_as: Opener,
+        open_fetched: Callable[[str], av.container.InputContainer],
+        read: Callable[[av.container.InputContainer], None],
+    ) -> None:
         """Open what is there, whatever it is, and begin to read it."""
         container = _open_any(open_as)
-        if container.format.name != MULTIPART:
+        form = container.format.name
+        if form != MULTIPART and has_end(container):
+            try:
+                read(container)
+            except SourceError as error:
+                if form in PLAYLISTS or self._decoder.packets:
+                    raise SourceRefusedError(str(error)) from None
+                # Its index is at its end, and the server can't begin in the middle.
+                read(open_fetched(form))
+            return
+        if form != MULTIPART:
             read(container)
             return
         try:
@@ -239,7 +267,7 @@ def _from_environment(name: str) -> bytes:
 
 
 def _open(
-    uri: str, shown: str, options: dict[str, str], timeout_s: tuple[float, float], form: str | None
+    uri: str | IO[bytes], shown: str, options: dict[str, str], timeout_s: tuple[float, float], form: str | None
 ) -> av.container.InputContainer:
     began_s = time.monotonic()
     problems: list[SourceError] = []

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pipeline.addresses import parse_address
 from pipeline.backoff import Backoff
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.events import StreamStarted
 from pipeline.pace import EveryNth, PaceBySource
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
+from pipeline.sources.fetch import fetch
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from pipeline.types import Frame, SourceInfo
 from tests.clips import read_number, write_clip
 from tests.fakes import BlobDetector, MemorySink
+from tests.http_server import serve_http
 from tests.video_server import Answer, VideoServer, write_pieces
 from trackers import create_tracker
 
@@ -130,6 +134,29 @@ def test_a_file_that_breaks_off_is_read_on_and_nothing_comes_twice(
     assert [frame.index for frame in frames] == list(range(COUNT))
     assert [frame.pts_s for frame in frames] == pytest.approx([k / 25 for k in range(COUNT)], abs=0.002)
     assert told.offline == []  # the reader is none the wiser
+
+
+def test_a_file_with_its_index_at_its_end_is_read_from_a_server_that_gives_no_parts(
+    server: VideoServer, tmp_path: Path
+) -> None:
+    data = write_clip(tmp_path / "clip.mp4", count=COUNT, b_frames=2).read_bytes()
+    assert data.find(b"moov") > data.find(b"mdat")
+    answer = Answer(break_after=len(data) - 50)
+    address = server.serve("/download?id=3", data, answer)
+    with reconnecting(address) as source:
+        assert numbers(list(source)) == list(range(COUNT))
+    answer.breaks = 1
+    with pytest.raises(SourceError, match="the connection ended after"):
+        fetch(parse_address(address), "shown", 5.0)
+
+
+def test_a_fetched_file_needs_its_password_and_tells_it_to_nobody_else(tmp_path: Path) -> None:
+    data = write_clip(tmp_path / "clip.mp4", count=5).read_bytes()
+    with serve_http(tmp_path, user="admin", password="p@ss") as address:
+        with fetch(parse_address(address.replace("//", "//admin:p%40ss@") + "/clip.mp4"), "shown", 5.0) as file:
+            assert file.read() == data
+        with pytest.raises(SourceError, match=r"^shown: can't be fetched"):
+            fetch(parse_address(f"{address}/clip.mp4"), "shown", 5.0)
 
 
 def test_a_file_that_breaks_off_at_the_same_place_for_ever_is_an_error(
