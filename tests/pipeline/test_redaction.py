@@ -16,7 +16,8 @@ from pipeline.addresses import parse_address
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, PipelineError, SinkError, SourceError
 from pipeline.plain_log import RedactingFormatter, print_error
-from pipeline.redaction import redact, redact_address, redact_data
+from pipeline.redaction import environment_variable, redact, redact_address, redact_data
+from pipeline.sources.live import connection_address
 from pipeline.sources.uri import stream_name
 from tests.passwords import FORMS, SECRET, USER, Form, shown_secrets
 
@@ -211,3 +212,12 @@ def test_errors_log_records_and_tracebacks_show_no_secret(
     for text in (shown, printed):
         assert "ValueError: 'http://camera/?password=***'" in text
         assert not list(shown_secrets(text))
+
+
+@pytest.mark.parametrize("name", ["hunter2", SECRET, "my secret", "S3-CRET_x", "ABC"])
+def test_a_secret_given_in_place_of_its_variable_is_not_repeated(name: str) -> None:
+    assert environment_variable("CAMERA_PASSWORD") == "environment variable CAMERA_PASSWORD"
+    assert name not in environment_variable(name)
+    with pytest.raises(ConfigError, match="is not set") as raised:
+        connection_address("rtsp://camera/live", password_env=name)
+    assert name not in str(raised.value)
