@@ -98,7 +98,8 @@ def run(
         Path | None, typer.Option("--output", "-o", metavar="X.mp4", help="Write the annotated video.")
     ] = None,
     fps: Annotated[
-        float | None, typer.Option(help="Frames per second of the annotated video. [default: the source's]")
+        float | None,
+        typer.Option(help="Frames per second of the annotated video. [default: each at its own time]"),
     ] = None,
     no_audio: Annotated[
         bool, typer.Option("--no-audio", help="Leave the source's sound out of the annotated video.")

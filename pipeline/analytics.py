@@ -181,7 +181,8 @@ class StreamAnalytics:
     def finish(self) -> list[Event]:
         """The stream is over: its tracks end, and the last, partial windows close. Calling it again gives nothing."""
         events = self._end_tracks(self._table.all(), "end")
-        return events + self._window_events(self._counters.finish())
+        stays_s = self._frame.duration_s if self._frame is not None and self._frame.is_last else None
+        return events + self._window_events(self._counters.finish(stays_s))
 
     def objects(self) -> dict[str, dict[str, int]]:
         """Per class name of which there was any: ``unique`` tracks so far, and ``max`` at once."""

@@ -68,10 +68,10 @@ class Counters:
         for window in self._windows:
             window.interrupt()
 
-    def finish(self) -> list[tuple[WindowKind, dict[str, Any]]]:
-        """Kind and fields of the events of the windows that are still open."""
+    def finish(self, stays_s: float | None = None) -> list[tuple[WindowKind, dict[str, Any]]]:
+        """Kind and fields of the events of the windows that are still open; ``stays_s`` as for ``WindowCounter``."""
         for kept, window in zip(self._kept, self._windows, strict=True):
-            kept += window.finish()
+            kept += window.finish(stays_s)
         return self._told(float("inf"))
 
     def observe(self, rows: IndexArray, class_id: NDArray[np.integer[Any]], inside: BoolArray) -> None:

@@ -24,6 +24,9 @@ from pipeline.geometry import Float64Array
 from pipeline.track_table import IndexArray, TrackTable
 from pipeline.types import BoolArray, Int64Array
 
+# A last frame that is on screen for so many times the usual distance between frames stays there.
+_STAYS = 1.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowCounts:
@@ -197,11 +200,19 @@ class WindowCounter:
         """Say that a gap follows the newest frame, which then stands for no longer than frames usually do."""
         self._broken = True
 
-    def finish(self) -> list[WindowCounts]:
-        """The window that is still open, observed in part as a rule; none where there was no frame."""
+    def finish(self, stays_s: float | None = None) -> list[WindowCounts]:
+        """The window that is still open, observed in part as a rule; none where there was no frame.
+
+        Args:
+            stays_s: for how long the newest frame stays on screen, where that is known. Windows go on with it if it is
+                longer than frames usually do, as with slides, and like any frame up to ``hold_s``.
+        """
         if self._newest_s is None:
             return []
-        closed = self._hold(self._last_moment(), None)
+        until_s = self._last_moment()
+        if stays_s is not None and stays_s > _STAYS * self._interval_s and not self._broken:
+            until_s = self._newest_s + min(stays_s, self._hold_s)
+        closed = self._hold(until_s, None)
         self._newest_s = None
         return closed
 

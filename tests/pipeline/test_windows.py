@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,19 @@ def seconds(
             events += counter.gap()
     events += counter.finish()
     return [event for event in events if isinstance(event, WindowSecond)]
+
+
+def test_the_last_slide_is_counted_for_as_long_as_it_stays() -> None:
+    """Up to ``hold_s``, like any other; a last frame that stays as long as frames usually do changes nothing."""
+    for stays_s, expected in [(3.0, [1.0, 1.0, 1.0, 0.5]), (60.0, [1.0, 1.0, 1.0, 1.0, 0.5]), (0.5, [1.0])]:
+        counter = StreamAnalytics("s", NAMES, stamper=EventStamper(), hold_s=4.0)
+        for index in range(2):
+            tracked = tracked_frame(index, index / 2, {1: standing_at(50, 50)})
+            frame = tracked.frame.timed(0.5 if index == 0 else stays_s, 0.0, is_last=index == 1)
+            counter.update(replace(tracked, frame=frame))
+        windows = [event for event in counter.finish() if isinstance(event, WindowSecond)]
+        assert [window.coverage for window in windows] == expected
+        assert [told(window)[3:] for window in windows] == [(1.0, 1, 1)] * len(windows)
 
 
 def told(window: WindowSecond) -> tuple[int, int, float, float, int, int]:
