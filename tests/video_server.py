@@ -154,15 +154,20 @@ class VideoServer:
         return playlist
 
 
-def write_pieces(folder: Path, *, count: int, frames: int = 10, fps: int = 25, first_number: int = 0) -> list[bytes]:
-    """``count`` pieces of an HLS stream with ``frames`` numbered frames each; timestamps go on from one to the next."""
-    write_clip(
-        folder / "pieces.m3u8",
-        count=count * frames,
-        first_number=first_number,
-        fps=fps,
-        keyframe_every=frames,
-        container="hls",
-        container_options={"hls_time": str(frames / fps), "hls_list_size": "0"},
-    )
-    return [(folder / f"pieces{number}.ts").read_bytes() for number in range(count)]
+def write_pieces(folder: Path, *, count: int, frames: int = 10, fps: int = 25) -> list[bytes]:
+    """``count`` pieces of an HLS stream with ``frames`` numbered frames each; timestamps go on from one to the next.
+
+    Each is a transport stream of its own, whose packets are counted from 0, as many servers write them.
+    """
+    pieces = []
+    for first in range(0, count * frames, frames):
+        path = write_clip(
+            folder / f"{first}.ts",
+            count=frames,
+            first_number=first,
+            fps=fps,
+            keyframe_every=frames,
+            pts_s=[(first + number) / fps for number in range(frames)],
+        )
+        pieces.append(path.read_bytes())
+    return pieces

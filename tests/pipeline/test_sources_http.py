@@ -139,8 +139,10 @@ def test_a_file_that_breaks_off_is_read_on_and_nothing_comes_twice(
 def test_a_file_with_its_index_at_its_end_is_read_from_a_server_that_gives_no_parts(
     server: VideoServer, tmp_path: Path
 ) -> None:
-    data = write_clip(tmp_path / "clip.mp4", count=COUNT, b_frames=2).read_bytes()
-    assert data.find(b"moov") > data.find(b"mdat")
+    data = write_clip(
+        tmp_path / "clip.mp4", count=COUNT, codec="mjpeg", pixel_format="yuvj420p", size=(960, 720)
+    ).read_bytes()
+    assert data.find(b"moov") > 300_000  # FFmpeg would find its way back from nearer
     answer = Answer(break_after=len(data) - 50)
     address = server.serve("/download?id=3", data, answer)
     with reconnecting(address) as source:
