@@ -47,7 +47,7 @@ from sinks.options import (
     WeightsOption,
     names,
 )
-from sinks.outputs import OutputFile
+from sinks.outputs import Claim, OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
 
@@ -184,6 +184,8 @@ def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
     config = read()
     pipeline = build_pipeline(config, progress=not quiet, path=path)
     reloader = build_reloader(pipeline, config, read)
+    # The report comes last; that no other run writes the same one must be known now.
+    claim = Claim(config.output.report) if config.output.report is not None else None
     try:
         with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
             stack.enter_context(reloading_on_hangup(reloader.reload))
@@ -193,9 +195,11 @@ def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
                 stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
             report = pipeline.run()
     finally:
-        if config.output.report is not None and pipeline.report is not None:
-            with OutputFile(config.output.report) as file:
-                file.write(pipeline.report.to_json())
+        if config.output.report is not None and claim is not None:
+            if pipeline.report is not None:
+                with OutputFile(config.output.report, claim=claim) as file:
+                    file.write(pipeline.report.to_json())
+            claim.release()
     if not quiet:
         print_summary(Console(), report, written_files(config))
     if stopped():

@@ -16,7 +16,7 @@ from pipeline.classifier_models import (
 )
 from pipeline.config import load_config
 from pipeline.configured_files import configured_files
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.files import read_files, refuse_conflicts
 from pipeline.models import DEFAULT_MODEL, Model, catalogue, fetch, find_model
 from pipeline.own_models import ModelFiles, choose_model, own_model
@@ -24,7 +24,7 @@ from pipeline.weights.formats import format_to_write, read_weights, weights_form
 from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
 from sinks.options import OwnModelsOption
-from sinks.outputs import check_output, commit, partial_path, write_error, written_file
+from sinks.outputs import Claim, check_output, commit, write_error, written_file
 
 
 def list_command(config: OwnModelsOption = None) -> None:
@@ -76,13 +76,15 @@ def convert_command(
     kind = weights_format(source)
     candidates = [choose_model(model, _own(config))] if model is not None else _convertible()
     chosen, network, parameters = _read(source, candidates)
-    partial = partial_path(output)
+    claim = Claim(output)
     try:
-        write_weights(partial, parameters, network, written)
+        write_weights(claim.partial, parameters, network, written)
+        commit(claim.partial, output)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise write_error(output, error) from error
-    commit(partial, output)
+        claim.partial.unlink(missing_ok=True)
+        raise error if isinstance(error, SinkError) else write_error(output, error) from error
+    finally:
+        claim.release()
     typer.echo(f"{output}: {chosen.name}, {kind} -> {written}")
 
 

@@ -18,7 +18,7 @@ from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
-from sinks.outputs import check_output, partial_path, written_file
+from sinks.outputs import Claim, check_output, partial_path, written_file
 from sinks.picture_track import PictureTrack
 from sinks.recording import Recording, finishing_path
 from sinks.resample import limited
@@ -104,6 +104,7 @@ class Mp4Sink(Sink):
         self._stream = self._chosen = stream
         self._record = partial(Recording, self.path, preset=preset, crf=crf, threads=threads)
         self._part = part
+        self._claim: Claim | None = None
         self._video: PictureTrack | None = None
         self._recording: Recording | None = None  # when it has ended
         self._picture_clock = PictureClock()
@@ -127,10 +128,10 @@ class Mp4Sink(Sink):
         return [written_file("the video", self.path, finishing_path(self.path))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
-        """A stream starts; it is recorded if it is the chosen one. The file is made with its first frame.
+        """A stream starts; it is recorded if it is the chosen one, and the file is claimed from now on.
 
         Raises:
-            SinkError: a second stream, where none was chosen.
+            SinkError: a second stream, where none was chosen; or another run writes the file.
         """
         if self._stream not in (None, stream):
             return
@@ -140,8 +141,10 @@ class Mp4Sink(Sink):
                 f"choose one for it"
             )
         self._chosen = stream
+        self._claim = Claim(self.path, patient=info.live)
         annotator = None if self._annotate is None else self._annotate(class_names)
-        record = partial(self._record, patient=info.live, mount=mount_point(partial_path(self.path)))
+        mount = mount_point(self._claim.partial)
+        record = partial(self._record, patient=info.live, mount=mount, claim=self._claim)
         self._video = PictureTrack(info, self._fps, annotator, record)
 
     def counts(self) -> OutputCounts | None:
@@ -194,3 +197,6 @@ class Mp4Sink(Sink):
             if completed:
                 raise
             logger.warning("%s", failure)
+        finally:
+            if self._claim is not None:
+                self._claim.release()

@@ -4,10 +4,11 @@ A sink writes to a partial name beside the target (``out/demo.mp4`` is written a
 it at the end, so that an existing output is replaced only by a complete one and a failed run leaves the old one alone:
 
     check_output(path, suffixes=(".mp4",))      # before the first frame is read; writes nothing
-    partial = partial_path(path)
-    ...                                         # write to `partial`; wrap each OSError with write_error()
-    commit(partial, path)                       # on a clean end or an interrupt
-    keep_partial(partial, path)                 # on an error: logs where what was processed is
+    claim = Claim(path)                         # refuses a second run; sets aside what a killed one left
+    ...                                         # write to `claim.partial`; wrap each OSError with write_error()
+    commit(claim.partial, path)                 # on a clean end or an interrupt
+    keep_partial(claim.partial, path)           # on an error: logs where what was processed is
+    claim.release()
 
 A symbolic link stays a link: its target is replaced. A pipe or a device such as ``/dev/stdout`` cannot be renamed over,
 so there the "partial" name is the path itself and ``commit`` has nothing to do.
@@ -26,6 +27,7 @@ from typing import Self
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
+from sinks.locks import FileInUseError, FileLock, OutputInUseError, in_use, is_locked_elsewhere, set_aside
 from sinks.steady_file import SteadyFile
 
 logger = logging.getLogger(__name__)
@@ -80,12 +82,14 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> 
         raise SinkError(f"cannot write {name}: the folder {folder} does not exist; create it first")
     if not _special(mode) and not _may(folder, os.W_OK | os.X_OK):
         raise SinkError(f"cannot write {name}: no permission to write in {folder}; choose another place")
+    if is_locked_elsewhere(partial_path(path)):
+        raise in_use(path)
 
 
 def partial_path(path: str | os.PathLike[str]) -> Path:
     """Where to write until the output is complete: beside the target, with the same ending.
 
-    A partial file left there by a run that was killed is overwritten. For a pipe or a device it is the path itself.
+    For a pipe or a device it is the path itself.
     """
     target = _target(path)
     if _special(_mode(path)):
@@ -151,6 +155,81 @@ def keep_partial(partial: str | os.PathLike[str], path: str | os.PathLike[str]) 
     logger.warning("%s is incomplete: what was written is kept as %s", os.fspath(path), partial)
 
 
+class Claim:
+    """The right to write an output, held until ``release`` or the end of the process.
+
+    It is a lock on the partial file, which is made empty. What another run left under that name is kept under a name of
+    its own, which is logged: ``demo.partial-20261130T061500Z.mp4``. A pipe or a device needs no claim.
+
+    Args:
+        path: the final name.
+        patient: where the partial file can't be made yet, leave that to ``renew``.
+
+    Attributes:
+        partial: where to write until the output is complete.
+
+    Raises:
+        SinkError: another run writes the output, or the partial file can't be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, patient: bool = False) -> None:
+        self._path = path
+        self.partial = partial_path(path)
+        self._lock: FileLock | None = None
+        try:
+            self.renew()
+        except OutputInUseError:
+            raise
+        except SinkError as error:
+            if not patient:
+                raise
+            logger.debug("%s", error)  # what writes there tells
+
+    @property
+    def held(self) -> bool:
+        """Whether the partial file is there, and nobody else may write it."""
+        return self.partial == Path(self._path) or (self._lock is not None and self._lock.in_place)
+
+    def renew(self) -> None:
+        """Claim the output again, where the partial file is gone, since its folder was deleted and made again, say.
+
+        It is then empty; what is in its place is set aside.
+
+        Raises:
+            SinkError: as when the claim was made.
+        """
+        self.release()
+        if self.partial == Path(self._path):
+            return
+        try:
+            if self.partial.is_symlink():
+                self._set_aside()
+            self._lock = FileLock(self.partial)
+            while os.fstat(self._lock.descriptor).st_size:
+                self._set_aside()
+                self._lock.release()
+                self._lock = FileLock(self.partial)
+        except FileInUseError:
+            raise in_use(self._path) from None
+        except OSError as error:
+            self.release()
+            if self.partial.exists() and not self.partial.is_file():
+                reason = f"{self.partial} is in the way; move it away"
+                raise SinkError(f"cannot write {os.fspath(self._path)}: {reason}") from error
+            raise write_error(self._path, error) from error
+
+    def _set_aside(self) -> None:
+        target = _target(self._path)
+        aside = set_aside(self.partial, f"{target.stem}.partial", target.suffix)
+        logger.warning("%s was left by a run that did not end; it is kept as %s", self.partial, aside)
+
+    def release(self) -> None:
+        """Leave the output to others. A partial file in which nothing was written is deleted."""
+        if self._lock is not None:
+            self._lock.release(delete=os.fstat(self._lock.descriptor).st_size == 0)
+            self._lock = None
+
+
 class OutputFile:
     """A file of whole records, one ``write`` each, under the rules of this module.
 
@@ -160,16 +239,27 @@ class OutputFile:
     Args:
         path: the final name.
         patient: wait short trouble out (see ``sinks.steady_file``) instead of raising it; pipes and devices never do.
+        claim: of ``path``, where that was made before; it is released with the file.
 
     Raises:
-        SinkError: it can't be opened.
+        SinkError: it can't be opened, or another run writes the output.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, patient: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, patient: bool = False, claim: Claim | None = None) -> None:
         self.path = Path(path)
-        self.partial = partial_path(path)
+        self._claim = claim or Claim(path, patient=patient)
+        self.partial = self._claim.partial
         self._regular = self.partial != self.path
-        self._file = SteadyFile(self.partial, lambda error: write_error(path, error), patient=patient and self._regular)
+        try:
+            self._file = SteadyFile(
+                self.partial,
+                lambda error: write_error(path, error),
+                patient=patient and self._regular,
+                claim=self._claim,
+            )
+        except BaseException:
+            self._claim.release()
+            raise
 
     def be_patient(self, patient: bool = True) -> None:
         """From now on wait short trouble out, if it is to; what is patient stays so."""
@@ -194,6 +284,12 @@ class OutputFile:
         Raises:
             SinkError: it can't be closed or renamed, or something is lost that waited to be written.
         """
+        try:
+            self._close(error)
+        finally:
+            self._claim.release()
+
+    def _close(self, error: BaseException | None) -> None:
         try:
             self._file.close()
         except SinkError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.errors import SinkError
-from sinks.outputs import commit, keep_partial, partial_path, write_error
+from sinks.outputs import Claim, commit, is_stream, keep_partial, write_error
 from sinks.store_schema import COLUMNS
 
 
@@ -43,12 +43,14 @@ class ParquetFile:
         self.path = Path(path)
         self._arrow = load_pyarrow()
         self._schema = _schema(self._arrow)
-        self._partial = partial_path(path)
-        if self._partial == self.path and self.path.exists():
+        if is_stream(path):
             raise SinkError(f"cannot write {self.path}: Parquet can't be written to a pipe or a device; name a file")
+        self._claim = Claim(path)
+        self._partial = self._claim.partial
         try:
             self._writer = self._arrow.parquet.ParquetWriter(self._partial, self._schema, compression="zstd")
         except OSError as error:
+            self._claim.release()
             raise write_error(path, error) from error
 
     def write_rows(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -64,12 +66,14 @@ class ParquetFile:
         """Complete the file; after an error what there is stays under its partial name."""
         try:
             self._writer.close()
+            if error is None or isinstance(error, KeyboardInterrupt):
+                commit(self._partial, self.path)
+            else:
+                keep_partial(self._partial, self.path)
         except OSError as failure:
-            raise write_error(self.path, failure) from failure
-        if error is None or isinstance(error, KeyboardInterrupt):
-            commit(self._partial, self.path)
-        else:
-            keep_partial(self._partial, self.path)
+            raise failure if isinstance(failure, SinkError) else write_error(self.path, failure) from failure
+        finally:
+            self._claim.release()
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from sinks.outputs import partial_path
 from sinks.parquet import ParquetFile
 from sinks.store_schema import COLUMN_NAMES
 
@@ -100,6 +101,8 @@ def recover(path: Path) -> Path | None:
 def _convert(path: Path) -> Path:
     """Make a Parquet file of a journal, and delete that; returns that, which is not there if it is empty."""
     target = path.with_suffix(".parquet")
+    # What is left of an earlier attempt; all of it is in the journal, which is locked.
+    partial_path(target).unlink(missing_ok=True)
     with path.open("rb") as file:
         # Only the last line can be torn: the journal is written in order.
         rows = map(_row, takewhile(lambda line: line.endswith(b"\n"), file))

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _MB = 1_000_000
 _DAY_S = 86_400.0
+_RECORD = ".events.written"
 _FILE = re.compile(r"events-\d{8}T\d{12}Z-\d+\.parquet")
 
 
@@ -81,7 +82,7 @@ class ParquetStore(Sink):
         self._journal: Journal | None = None
         self._left: list[Journal] = []  # that could not be completed yet
         self._mount: Path | None = None
-        self._record = WrittenFiles(self.folder / ".events.written")
+        self._record = WrittenFiles(self.folder / _RECORD)
         self._counts: OutputCounts | None = None
         self._batcher: Batcher[Event] | None = None
 
@@ -95,10 +96,10 @@ class ParquetStore(Sink):
             raise SinkError(f"cannot keep events in {self.folder}: no permission to write; choose another place")
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
-        """The journals and Parquet files of the folder: old ones are deleted."""
+        """The journals and Parquet files of the folder, of which old ones are deleted, and their record."""
         names = re.compile(r"events-\d{8}T\d{12}Z-\d+(\.journal|(\.partial)?\.parquet)|\.events\.written")
         part = FolderFiles(self.folder, names, "events-20260101T000000000000Z-1.parquet")
-        return [OutputFiles("the store of events", self.folder, (self.folder,), (part,))]
+        return [OutputFiles("the store of events", self.folder, (self.folder, self.folder / _RECORD), (part,))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Make the folder, and complete what a killed run left."""

@@ -23,6 +23,7 @@ from pipeline.printable import encodable
 from pipeline.stream_names import cut as cut_text
 from pipeline.types import Detections, Image
 from sinks.annotate import Annotator
+from sinks.locks import FolderLock, lock_path
 from sinks.outputs import OutputFile, partial_path, write_error
 
 # What is added to a name ("-12.partial.jpg", "-objects") must still fit into the 255 bytes that a file's name may have.
@@ -30,6 +31,7 @@ _LONGEST_BYTES = 180
 # Endings whose format OpenCV writes in colour; a copy of any other is PNG.
 _SUFFIXES = frozenset({".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # An object's file name ends in its number; the name of its class comes before that.
+_LOCK = "sightline"
 _CUT_OUT = re.compile(r".+-\d+(\.partial)?\.jpg")
 
 
@@ -56,19 +58,20 @@ class PictureOutput:
         copies += [partial_path(copy) for copy in copies]
         folders = (self.folder / f"{Path(name).stem}-objects" for name in self._names if self._extract)
         cut_outs = tuple(FolderFiles(folder, _CUT_OUT, "person-1.jpg") for folder in folders)
-        return OutputFiles("the copies", self.folder, (self.folder, *copies), cut_outs)
+        return OutputFiles("the copies", self.folder, (self.folder, *copies, lock_path(self.folder, _LOCK)), cut_outs)
 
     def __enter__(self) -> Self:
-        """Make the folder.
+        """Make the folder, and keep others from writing there.
 
         Raises:
-            SinkError: it can't be made.
+            SinkError: it can't be made, or another run is writing there.
         """
         _make_folder(self.folder)
+        self._lock = FolderLock(self.folder, _LOCK)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Nothing is left to do."""
+        self._lock.release()
 
     def save(self, index: int, image: Image, detections: Detections) -> tuple[str, list[str | None]]:
         """Write the copy of a picture, and its objects; the names of both, relative to the folder.

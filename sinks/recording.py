@@ -27,7 +27,7 @@ from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.types import Image
 from sinks.fragments import FragmentWriter
-from sinks.outputs import commit, keep_partial, partial_path, write_error
+from sinks.outputs import Claim, commit, keep_partial, partial_path, write_error
 from sinks.remux import remux
 from sinks.sound_clock import PictureClock
 from sinks.steady_file import SteadyFile
@@ -65,6 +65,7 @@ class Recording:
         threads: of libx264; None takes what ``pipeline.cpu_budget`` gives it.
         patient: wait out what keeps the partial file from being written: see ``sinks.steady_file``.
         mount: where a disk must be mounted for that; None for where one is now.
+        claim: of ``path``, which whoever made it releases; None where something else keeps others from writing it.
 
     Raises:
         SinkError: the partial file can't be made, or the size or settings can't be encoded.
@@ -83,12 +84,15 @@ class Recording:
         patient: bool = False,
         mount: Path | None = None,
         ticks_per_frame: int = 1,
+        claim: Claim | None = None,
     ) -> None:
         self.path = Path(path)
         self.partial = partial_path(path)
         self._steady: SteadyFile | None = None
         if patient:
-            self._steady = SteadyFile(self.partial, lambda error: write_error(path, error), patient=True, mount=mount)
+            self._steady = SteadyFile(
+                self.partial, lambda error: write_error(path, error), patient=True, mount=mount, claim=claim
+            )
         self.fps = fps
         self.width, self.height = width & ~1, height & ~1
         if min(self.width, self.height) < 2:

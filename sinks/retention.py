@@ -42,6 +42,11 @@ def segment_names(prefix: str) -> re.Pattern[str]:
     )
 
 
+def record_path(folder: Path, prefix: str) -> Path:
+    """The record of the segments: see ``sinks.written_files``."""
+    return folder / f".{prefix}.written"
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentFile:
     """A segment, or what a crash left of one.
@@ -99,7 +104,7 @@ class Retention:
         self._lock = threading.Lock()
         self._in_hand: set[Path] = set()
         self._refused: set[Path] = set()
-        self._record = WrittenFiles(folder / f".{prefix}.written", clock=clock)
+        self._record = WrittenFiles(record_path(folder, prefix), clock=clock)
         self._limited = keep_s is not None or keep_bytes is not None
 
     def hold(self, path: Path) -> None:

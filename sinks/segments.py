@@ -26,12 +26,13 @@ from pipeline.events import Event, OutputCounts, StreamOffline
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
+from sinks.locks import FolderLock, in_use, is_locked_elsewhere, lock_path
 from sinks.mp4 import PRESETS
 from sinks.outputs import check_output
 from sinks.picture_track import PictureTrack
 from sinks.recording import Recording
 from sinks.resample import limited
-from sinks.retention import Retention, segment_names, segment_path
+from sinks.retention import Retention, record_path, segment_names, segment_path
 from sinks.segment_finisher import SegmentFinisher
 from sinks.steady_file import mount_point
 
@@ -117,6 +118,7 @@ class SegmentedMp4Sink(Sink):
         self._finisher: SegmentFinisher | None = None
         self._mount: Path | None = None
         self._ended: SegmentFinisher | None = None
+        self._lock: FolderLock | None = None
         # What the media time 0 is in seconds since 1970, for sources that are read at any speed.
         self._epoch_s: float | None = None
         self._failed = False
@@ -124,14 +126,17 @@ class SegmentedMp4Sink(Sink):
     def check(self) -> None:
         """Raise ``SinkError`` if no segment can be written: see ``check_output``."""
         check_output(segment_path(self._folder, self._prefix or "segment", self._now_s()))
+        if self._prefix is not None and is_locked_elsewhere(lock_path(self._folder, self._prefix)):
+            raise in_use(self.path)
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
-        """All that is named like segments of the stream: old ones are deleted."""
+        """All that is named like segments of the stream, of which old ones are deleted; their record; a lock's file."""
         if self._stream not in (None, stream):
             return []
         names = segment_names(self._prefix or stream)
         example = segment_path(self._folder, self._prefix or stream, 0).name
-        return [OutputFiles("the video", self.path, folders=(FolderFiles(self._folder, names, example),))]
+        beside = (lock_path(self._folder, self._prefix or stream), record_path(self._folder, self._prefix or stream))
+        return [OutputFiles("the video", self.path, beside, (FolderFiles(self._folder, names, example),))]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """A stream starts; it is recorded if it is the chosen one. Segments that are too old go now.
@@ -146,8 +151,9 @@ class SegmentedMp4Sink(Sink):
                 f"cannot write {self.path}: a recording holds one stream, and there are {self._chosen!r} and "
                 f"{stream!r}; choose one for it"
             )
-        self._chosen, self._info = stream, info
         self._prefix = self._prefix or stream
+        self._lock = FolderLock(self._folder, self._prefix, patient=info.live)
+        self._chosen, self._info = stream, info
         self._annotator = None if self._annotate is None else self._annotate(class_names)
         self._retention = Retention(self._folder, self._prefix, now_s=self._now_s, **self._keep)
         self._finisher = SegmentFinisher(self._retention, patient=info.live)
@@ -203,6 +209,13 @@ class SegmentedMp4Sink(Sink):
         Raises:
             SinkError: the disk is full, or another failure; not when the run has failed already.
         """
+        try:
+            self._close(error)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def _close(self, error: BaseException | None) -> None:
         self._ended = finisher = self._finisher
         self._finisher = None
         segment, self._segment = self._segment, None
@@ -242,6 +255,8 @@ class SegmentedMp4Sink(Sink):
 
     def _begin(self, tracked: TrackedFrame, info: SourceInfo) -> _Segment:
         assert self._retention is not None
+        if self._lock is not None and self._mount is not None and self._mount.is_mount():
+            self._lock.renew()
         pts_s = tracked.frame.pts_s
         # A clock that is set back must not have a segment take the name of another.
         path = self._retention.free_path(int(self._wall_s(tracked, info)))

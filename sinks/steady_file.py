@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
@@ -26,6 +27,19 @@ logger = logging.getLogger(__name__)
 # Between two tries, in seconds, and bytes that may wait meanwhile.
 _RETRY_S = 1.0
 _MOST_WAITING = 16_000_000
+
+
+class Renewable(Protocol):
+    """The right to write a file, such as ``sinks.outputs.Claim``."""
+
+    @property
+    def held(self) -> bool:
+        """Whether the file is there, and nobody else may write it."""
+        ...
+
+    def renew(self) -> None:
+        """Make an empty file anew, which nobody else writes; what is in its place is set aside."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class SteadyFile:
         patient: wait trouble out.
         mount: what must be mounted for it to be written; None for what is its mount point now.
         most_waiting: bytes that may wait.
+        claim: made for ``path``; it is renewed where the file is gone and another takes its place.
 
     Attributes:
         patient: may be set at any time.
@@ -63,10 +78,12 @@ class SteadyFile:
         patient: bool,
         mount: Path | None = None,
         most_waiting: int | None = None,
+        claim: Renewable | None = None,
     ) -> None:
         self.path = path
         self.patient = patient
         self._explain = explain
+        self._claim = claim
         self._most_waiting = most_waiting or _MOST_WAITING
         self._file: io.FileIO | None = None
         self._size = 0
@@ -182,15 +199,19 @@ class SteadyFile:
         if self.patient and not self._mount.is_mount():
             raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
         if self._file is None:
+            if self._claim is not None and not self._claim.held:
+                self._claim.renew()
             self._file = self.path.open("wb", buffering=0)
         else:
             self._begin_anew(self._file)
 
     def _begin_anew(self, old: io.FileIO) -> None:
         """Make a new file where the old one is gone, say with its folder."""
-        if self.path.exists():  # a disk that was unplugged is back
+        if self._claim is not None:
+            self._claim.renew()
+        elif self.path.exists():  # a disk that was unplugged is back
             _set_aside(self.path)
-        self._file = self.path.open("xb", buffering=0)
+        self._file = self.path.open("xb" if self._claim is None else "wb", buffering=0)
         self._size = 0
         logger.warning("%s is gone; a new one is begun", self.path)
         old.close()

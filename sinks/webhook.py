@@ -18,6 +18,7 @@ from pipeline.files import FolderFiles, OutputFiles
 from pipeline.types import Sink, SourceInfo
 from sinks.batching import Batcher
 from sinks.event_kinds import event_kinds
+from sinks.locks import is_locked_elsewhere
 from sinks.spool import SPOOL_NAMES, Batch, Spool
 from sinks.webhook_target import WebhookTarget
 
@@ -106,6 +107,8 @@ class WebhookSink(Sink):
             raise SinkError(f"cannot use {self._folder}: {folder} is no folder; create it first")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise SinkError(f"cannot use {self._folder}: no permission to write; choose another place")
+        if is_locked_elsewhere(self._folder / "lock"):
+            raise SinkError(f"cannot use {self._folder}: another run uses it; give each run a folder of its own")
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
         """The batches that wait in the spool's folder."""

@@ -35,7 +35,7 @@ def write_keras_weights(path: Path, parameters: Sequence[ConvolutionParameters],
     import h5py
 
     layers = dict(_layers(parameters, network))
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:
         file.attrs["layer_names"] = [name.encode() for name in layers]
         file.attrs["backend"] = b"tensorflow"
         file.attrs["keras_version"] = _KERAS_VERSION.encode()

@@ -72,7 +72,7 @@ def record(sink: SegmentedMp4Sink, frames: Sequence[TrackedFrame], info: SourceI
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))  # a lock's file is hidden
 
 
 def numbers(path: Path) -> list[int]:
