@@ -17,11 +17,12 @@ from pipeline.errors import SourceError
 from pipeline.sources.crop import crop_of
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.display import DisplayReader
-from pipeline.sources.file_timeline import FileTimeline, Stamps, Timed
+from pipeline.sources.file_timeline import FileTimeline, Timed
 from pipeline.sources.last_picture import last_duration_s
 from pipeline.sources.live_time import LiveTime
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.played import Played
+from pipeline.sources.stamp_path import Stamps
 from pipeline.sources.timeline import FALLBACK_FRAME_S
 from pipeline.types import Frame, SourceInfo
 from pipeline.upright import MAX_PIXELS, MAX_SIDE, too_large

@@ -12,13 +12,12 @@ from fractions import Fraction
 from statistics import median
 from typing import Generic, TypeVar
 
-from pipeline.sources.stamp_path import StampPath, explain
+from pipeline.sources.stamp_path import StampPath, Stamps, dts_are_better, explain
 from pipeline.sources.timeline import FALLBACK_FRAME_S
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-Stamps = tuple[int | None, int | None]
 
 # Frames looked at, the one in question among them, where a timestamp is anything but an ordinary step ahead.
 LOOK_AHEAD = 16
@@ -268,13 +267,7 @@ class FileTimeline:
         return 0 <= (first - self._start) * self._tick_s <= _LATEST_START_S
 
     def _use_dts_if_better(self, window: list[Stamps]) -> None:
-        if self._by_dts:
-            return
-        pts_back, _ = _steps_back([self._last[0], *(stamp[0] for stamp in window)])
-        dts_back, dts_missing = _steps_back([self._last[1], *(stamp[1] for stamp in window)])
-        missing_before = self._last_s is None or self._last[1] is not None
-        needed = max(2 if len(window) < LOOK_AHEAD else 3, math.ceil(len(window) / 5))
-        if pts_back < needed or dts_back or dts_missing or not missing_before:
+        if self._by_dts or not dts_are_better(window if self._last_s is None else [self._last, *window]):
             return
         self._by_dts = True
         if self._last_s is not None and self._last[1] is not None and self._origin is not None:
@@ -305,10 +298,3 @@ class FileTimeline:
         self._told.add(what)
         stamp = "no timestamp" if moment is None else f"timestamp {moment:.3f} s"
         logger.warning("%s: frame after %.3f s has %s: %s", self._name, self._last_s or 0.0, stamp, what)
-
-
-def _steps_back(stamps: list[int | None]) -> tuple[int, int]:
-    """How often timestamps fail to rise, and how many are missing; the first may be."""
-    present = [stamp for stamp in stamps if stamp is not None]
-    missing = sum(stamp is None for stamp in stamps[1:])
-    return sum(later <= earlier for earlier, later in itertools.pairwise(present)), missing

@@ -6,8 +6,13 @@ between two believed ones is ordinary, a pause, or a jump of the clock. What eac
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+# A frame's presentation timestamp, and the decoding timestamp that the decoder gave out with it, in ticks.
+Stamps: TypeAlias = tuple[int | None, int | None]
 
 _WRONG = 1.0
 # A clock that steps back or leaps beyond the largest pause. One or a few timestamps that stray and come back are
@@ -23,6 +28,8 @@ _SQUEEZED = 3.5
 _MISSING_FRAMES = 1.25
 _ROOM = 0.45
 _ORDINARY_STEP = 1.5
+# Presentation timestamps are made up where so many of them, and this part of all, go back.
+_FEWEST_BACK, _PART_BACK = 2, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +98,16 @@ def _step(
     if skipped and missing:
         return cost + _SQUEEZED, False
     return cost + (_PAUSE if ratio > _ORDINARY_STEP else _UNEVEN * abs(ratio - 1)), False
+
+
+def dts_are_better(frames: Sequence[Stamps]) -> bool:
+    """Whether presentation timestamps go back again and again, and decoding timestamps are all there and rise."""
+    pts = [pts for pts, _ in frames if pts is not None]
+    dts = [dts for _, dts in frames if dts is not None]
+    if len(dts) < len(frames) or _steps_back(dts):
+        return False
+    return _steps_back(pts) >= max(_FEWEST_BACK, _PART_BACK * len(frames))
+
+
+def _steps_back(stamps: Sequence[int]) -> int:
+    return sum(later <= earlier for earlier, later in itertools.pairwise(stamps))
