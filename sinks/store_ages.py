@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from sinks.written_files import Clock, boot_clock, since_newest_s, told
+from sinks.written_files import Clock, ages_by_dates, boot_clock
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS event_ages (
@@ -43,6 +43,7 @@ class EventAges:
         self._keep_s = keep_s
         self._clock = clock
         self._offset_s = time.time() - clock()[1]
+        self._last: tuple[int, float] | None = None  # an event that is not in the table, and its time
 
     def prepare(self) -> None:
         """Make the table, and judge events that are in none of its rows by their ``wall``, as far as that can tell."""
@@ -54,13 +55,11 @@ class EventAges:
         step = max(1, (last - first) // _SAMPLES)
         at_or_after = "SELECT id, wall FROM stored_events WHERE id >= ? ORDER BY id LIMIT 1"
         found = [self._execute(at_or_after, (row_id,)).fetchone() for row_id in (*range(first, last, step), last)]
-        now_s = time.time()
-        dated = {row_id: seconds for row_id, wall in found if told(seconds := _seconds(wall), now_s)}
-        newest_s = max(dated.values(), default=now_s)
-        since_s = since_newest_s(now_s - newest_s, self._keep_s)
-        for row_id, seconds in sorted(dated.items()):
-            self._note(row_id, self._now_s() - since_s - (newest_s - seconds), step_s=0.0)
-        self._note(last, self._now_s(), step_s=0.0)
+        ages = ages_by_dates([_seconds(wall) for _, wall in found], time.time(), self._keep_s)
+        for (row_id, _), age_s in zip(found, ages, strict=True):
+            if age_s is not None:
+                self._note(row_id, self._now_s() - age_s)
+        self._note(last, self._now_s())
 
     def note(self, walls: Sequence[str]) -> None:
         """Events with these ``wall``s were written just now, in that order.
@@ -73,7 +72,23 @@ class EventAges:
         for row_id, wall in enumerate(walls, last - len(walls) + 1):
             late_s = 0.0 if was_set else wall_s - _seconds(wall)
             if late_s > -_STEP_S:
-                self._note(row_id, now_s - max(0.0, late_s), step_s=min(_STEP_S, self._keep_s / 1000))
+                time_s = now_s - max(0.0, late_s)
+                newest = self._newest()
+                if newest is not None and time_s < newest[0] + min(_STEP_S, self._keep_s / 1000):
+                    self._last = (row_id, time_s)
+                    continue
+                self.finish()
+                self._note(row_id, time_s)
+
+    def finish(self) -> None:
+        """Note the last event before a pause, or the end."""
+        last, self._last = self._last, None
+        if last is not None:
+            self._note(*last)
+
+    def rolled_back(self) -> None:
+        """The newest events were not written after all."""
+        self._last = None
 
     def expired(self) -> int | None:
         """The id of the last event that is too old."""
@@ -98,10 +113,10 @@ class EventAges:
             return 0.0
         return newest[0] + (max(0.0, boot_s - newest[2]) if newest[1] == boot else 0.0)
 
-    def _note(self, row_id: int, time_s: float, *, step_s: float) -> None:
-        """Note an event unless one before it is as young: none is older than those that were written before it."""
+    def _note(self, row_id: int, time_s: float) -> None:
+        """Note an event unless one before it is younger: none is older than those that were written before it."""
         newest = self._newest()
-        if newest is not None and time_s < newest[0] + step_s:
+        if newest is not None and time_s < newest[0]:
             return
         boot, boot_s = self._clock()
         self._execute(

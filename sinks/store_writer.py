@@ -132,6 +132,8 @@ class StoreWriter:
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._run_ids = {}
+                if self._ages is not None:
+                    self._ages.rolled_back()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
@@ -279,6 +281,8 @@ class StoreWriter:
         """Move the write-ahead log into the file and close it."""
         with closing(self._connection) as connection:
             try:
+                if self._ages is not None:
+                    self._ages.finish()
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.Error as error:
                 raise self._failed(error) from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -61,14 +61,31 @@ def _boot() -> str:
         return f"process {os.getpid()} {time.monotonic()}"  # no other run knows how long ago this one was
 
 
-def told(date_s: float, now_s: float) -> bool:
-    """Whether a date can be right, both in seconds since 1970."""
-    return _EARLIEST_S <= date_s <= now_s
+def ages_by_dates(dates_s: Sequence[float], now_s: float, keep_s: float | None) -> list[float | None]:
+    """How old things without a record are, in seconds, as far as their dates tell; None where a date can't be right.
 
+    That is one from the future, of a clock that was never set, or later than that of something written afterwards. The
+    age adds up from the last to the first. Of the time since the last one an hour is believed, at most, and half of
+    ``keep_s``; a gap that is longer than ``keep_s`` may be a clock that was set, and counts for nothing.
 
-def since_newest_s(seconds: float, keep_s: float | None) -> float:
-    """What is believed of the time that the clock says has passed since the newest of what has no record."""
-    return min(seconds, _LATEST_S, (keep_s or 2 * _LATEST_S) / 2)
+    Args:
+        dates_s: in the order of writing, in seconds since 1970; so is ``now_s``.
+        keep_s: age at which things are to go; None for none.
+    """
+    ages: list[float | None] = []
+    age_s, next_s = 0.0, now_s
+    for date_s in reversed(dates_s):
+        if not _EARLIEST_S <= date_s <= next_s:
+            ages.append(None)
+            continue
+        gap_s = next_s - date_s
+        if age_s == 0.0 and next_s == now_s:
+            age_s = min(gap_s, _LATEST_S, (keep_s or 2 * _LATEST_S) / 2)
+        elif keep_s is None or gap_s <= keep_s:
+            age_s += gap_s
+        next_s = date_s
+        ages.append(age_s)
+    return ages[::-1]
 
 
 class WrittenFiles:
@@ -110,16 +127,13 @@ class WrittenFiles:
         """Begin a record of files that are there, with names and dates in seconds since 1970, as far as those tell.
 
         Those whose dates can't be right, since they lie ahead or where no clock was set, count as older than the others
-        for their order, and as just written for their age. The others are as far apart as their dates say. How long ago
-        the newest of them was is believed up to an hour, and half of ``keep_s``. It is written down with the first
-        file that is added.
+        for their order, and as just written for their age; that of the others see in ``ages_by_dates``. It is written
+        down with the first file that is added.
         """
-        dated = sorted(files, key=lambda file: (told(file[1], now_s), file[1], file[0]))
-        newest_s = max((date_s for _, date_s in dated if told(date_s, now_s)), default=now_s)
-        since_s = since_newest_s(now_s - newest_s, keep_s)
-        for name, date_s in dated:
-            age_s = newest_s - date_s + since_s if told(date_s, now_s) else 0.0
-            self._note(name, -age_s, done=True)
+        dated = sorted(files, key=lambda file: (_EARLIEST_S <= file[1] <= now_s, file[1], file[0]))
+        ages = ages_by_dates([date_s for _, date_s in dated], now_s, keep_s)
+        for (name, _), age_s in zip(dated, ages, strict=True):
+            self._note(name, -(age_s or 0.0), done=True)
 
     def ages(self, names: Collection[str]) -> dict[str, float]:
         """How long ago the files that are on record were complete, in seconds, the first written first.
