@@ -72,7 +72,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(steps=STEPS, keep_h=st.integers(2, 6))
 def test_nothing_goes_before_its_time_whatever_the_clock_says(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str], keep_h: int
@@ -98,7 +98,7 @@ def test_nothing_goes_before_its_time_whatever_the_clock_says(
             assert (name in machine.left()) == (passed_s - end_s <= keep_h * HOUR_S), "neither too early nor too late"
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(steps=STEPS, most=st.integers(2, 6))
 def test_the_first_recorded_go_first_whatever_the_clock_says(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str], most: int
