@@ -24,6 +24,7 @@ from pipeline.configured_files import configured_files, stream_files
 from pipeline.detectors import create_detector, reduced_side
 from pipeline.errors import ConfigError
 from pipeline.homography import Homography
+from pipeline.interfaces import Sink, Source
 from pipeline.models import Model
 from pipeline.motion_gate import MotionGate
 from pipeline.own_models import choose_model
@@ -42,7 +43,6 @@ from pipeline.sources.uri import has_scheme, local_path
 from pipeline.stream import Stream
 from pipeline.totals import LiveHistory
 from pipeline.track_classifier import TrackClassifier
-from pipeline.types import Sink, Source
 from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink

@@ -23,11 +23,12 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.throughput import EVAL_VARIABLE
-from pipeline.analytics import EventStamper, StreamAnalytics, hold_for
+from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.confirmation import Change, Sides
 from pipeline.detector import YoloDetector
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources import open_source
+from pipeline.stamp import EventStamper
 from pipeline.types import SourceInfo, TrackedFrame
 from pipeline.zones import Line, Zone
 from trackers import create_tracker

@@ -27,7 +27,8 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
-from pipeline.types import Detections, Detector, Image
+from pipeline.interfaces import Detector
+from pipeline.types import Detections, Image
 
 MOST_PER_IMAGE = 1000
 """COCO counts the best 100 per image and class, so what a user's own limit would cut must not be cut here."""

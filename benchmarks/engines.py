@@ -27,9 +27,9 @@ if __name__ == "__main__":  # run as a file, from wherever
 from benchmarks.machine import describe, machine
 from pipeline.engines import PRECISIONS, Engine, create_engine, installed_engines
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models import find_model, find_weights
-from pipeline.processor import cpu_has_bfloat16
-from pipeline.weights import read_weights
+from pipeline.weights.formats import read_weights
 from pipeline.yolov3 import Network
 
 

@@ -20,8 +20,9 @@ import numpy as np
 
 from pipeline.analytics import StreamAnalytics
 from pipeline.events import Event
+from pipeline.interfaces import Sink
 from pipeline.stamp import EventStamper
-from pipeline.types import Frame, Sink, SourceInfo, TrackedFrame, Tracks
+from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
 from sinks.jsonl import JsonlSink
 from sinks.mqtt import MqttSink
 from sinks.store import SqliteStore

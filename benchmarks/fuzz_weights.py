@@ -24,8 +24,9 @@ from typing import Any
 
 from pipeline.darknet_cfg import read_cfg
 from pipeline.errors import PipelineError
-from pipeline.weights import read_darknet_weights, read_state_dict, read_weights, write_weights
-from pipeline.weights.formats import SUFFIXES
+from pipeline.weights.darknet import read_darknet_weights
+from pipeline.weights.formats import SUFFIXES, read_weights, write_weights
+from pipeline.weights.pytorch import read_state_dict
 from pipeline.yolov3 import yolov3_tiny
 from tests.pipeline.darknet_files import miniature, narrow, random_parameters, write_configuration
 

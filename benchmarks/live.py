@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from pipeline.detector import YoloDetector
+from pipeline.interfaces import Sink
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from pipeline.timing import Durations
-from pipeline.types import Sink, TrackedFrame
+from pipeline.types import TrackedFrame
 from tests.clips import UnreadableNumberError, read_time_ms
 from tests.rtsp_server import LivePicture, RtspServer
 from trackers import create_tracker

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     time_ours(options.rounds)
     if options.torchvision is not None:
-        from pipeline.processor import available_threads
+        from pipeline.hardware import available_threads
 
         words = [options.torchvision, "-m", "benchmarks.retinanet", "--rounds", str(options.rounds)]
         return subprocess.run([*words, "--as-torchvision", str(available_threads())], cwd=ROOT, check=False).returncode

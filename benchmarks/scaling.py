@@ -30,11 +30,12 @@ if __name__ == "__main__":  # run as a file, from wherever
 from benchmarks.machine import describe, machine
 from benchmarks.measure import ProgramError, run
 from pipeline.detectors import create_detector, reduced_side
+from pipeline.interfaces import Detector, Sink, Source
 from pipeline.models import find_model
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.stream import Stream
-from pipeline.types import Detections, Detector, Frame, Image, Sink, Source, SourceInfo, TrackedFrame
+from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 from pipeline.zones import Zone
 from sinks.jsonl import JsonlSink
 from tests.clips import write_clip

@@ -33,13 +33,13 @@ if __package__ in (None, ""):  # run as a script: the project's root is what has
 from pipeline.backoff import Backoff
 from pipeline.detector import YoloDetector
 from pipeline.events import Event, StreamOffline, StreamOnline
+from pipeline.interfaces import Sink
 from pipeline.models import find_packaged
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
-from pipeline.types import Sink
 from sample_videos.fetch import BIKES
 from sinks.jsonl import JsonlSink
 from tests.fault_proxy import FaultProxy, Faults, Step

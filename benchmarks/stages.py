@@ -31,17 +31,19 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.throughput import default_clips
-from pipeline.analytics import EventStamper, StreamAnalytics, hold_for
+from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.boxes import Letterbox
 from pipeline.config import Config
 from pipeline.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.events import Event
+from pipeline.interfaces import Sink, Tracker
 from pipeline.look import Looker
 from pipeline.run import Pipeline
 from pipeline.sources import open_source
+from pipeline.stamp import EventStamper
 from pipeline.stream import Stream
-from pipeline.types import Detections, Float32Array, Frame, Image, Sink, SourceInfo, TrackedFrame, Tracker
+from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator
 from sinks.jsonl import JsonlSink
 from sinks.mp4 import Mp4Sink

@@ -26,7 +26,8 @@ if __package__ in (None, ""):  # run as a script: the project's root is what has
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
-from pipeline.types import Detections, Tracker
+from pipeline.interfaces import Tracker
+from pipeline.types import Detections
 from trackers import DEFAULT_TRACKER, TRACKERS, create_tracker
 
 Scores = dict[str, float]

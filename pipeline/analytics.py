@@ -21,20 +21,15 @@ import numpy as np
 from pipeline.confirmation import Look
 from pipeline.counters import Counters, WindowKind
 from pipeline.errors import ConfigError
-from pipeline.events import (
-    Event,
-    TrackEnded,
-    TrackStarted,
-    TrackUpdated,
-)
+from pipeline.events import Event, TrackEnded, TrackStarted, TrackUpdated
 from pipeline.frame_interval import FrameInterval
 from pipeline.geometry import anchor_index, anchor_points
 from pipeline.homography import Homography, SpeedMeter
 from pipeline.places import Places
 from pipeline.stamp import EventStamper
 from pipeline.totals import LiveCounts, LiveHistory
-from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import Float32Array, Frame, Int64Array, SourceInfo, TrackedFrame
+from pipeline.track_table import TrackTable
+from pipeline.types import Float32Array, Frame, IndexArray, Int64Array, SourceInfo, TrackedFrame
 from pipeline.zones import Line, Zone
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
 
 logger = logging.getLogger(__name__)

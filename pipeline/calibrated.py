@@ -24,7 +24,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.models import cache_folder
 from pipeline.openvino_core import openvino_core
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network, Yolo
 
 _LARGEST_RECORD = 64 * 1024

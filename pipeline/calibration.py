@@ -32,7 +32,8 @@ from pipeline.errors import ConfigError
 from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.openvino_core import openvino_core
 from pipeline.types import Detections, Image
-from pipeline.weights import ConvolutionParameters, read_weights
+from pipeline.weights.formats import read_weights
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import NETWORK_STRIDE, Network
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.events import WindowMinute, WindowSecond
 from pipeline.totals import LiveHistory, Totals
-from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import BoolArray
+from pipeline.track_table import TrackTable
+from pipeline.types import BoolArray, IndexArray
 from pipeline.windows import WindowCounter, WindowCounts, count_by_class
 
 WindowKind = type[WindowSecond] | type[WindowMinute]

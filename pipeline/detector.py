@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.picture_detector import PictureDetector, check_detection_options
 from pipeline.types import Detections, Float32Array, Image, Int32Array
-from pipeline.weights import read_weights
+from pipeline.weights.formats import read_weights
 from pipeline.yolov3 import NETWORK_STRIDE, Head, Network
 
 _LARGEST_LOGIT = 60.0  # beyond it a sigmoid is 0 or 1 in float32 anyway, and an exponential would overflow

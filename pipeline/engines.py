@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import ConfigError
-from pipeline.processor import available_threads
+from pipeline.hardware import available_threads
 from pipeline.types import Float32Array, Image
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
 
 ENGINES = ("tensorflow", "openvino")

@@ -9,8 +9,7 @@ says otherwise.
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -374,91 +373,3 @@ class FeedGap(Event, frozen=True, kw_only=True, tag="feed.gap"):
 
 FeedEvent = FeedSnapshot | FeedGap
 FEED_EVENT_TYPES: tuple[type[Event], ...] = FeedEvent.__args__
-
-
-def event_type(event: Event) -> str:
-    """The ``type`` an event is tagged with, such as ``"track.started"``."""
-    return str(type(event).__struct_config__.tag)
-
-
-def topic(event: Event) -> str:
-    """``<stream>/<type>/<class>``; the class is empty for events that concern none."""
-    return f"{event.stream}/{event_type(event)}/{getattr(event, 'class_name', '')}"
-
-
-def encode_json(event: Event) -> bytes:
-    """One JSON object without a line break, UTF-8."""
-    return msgspec.json.encode(event)
-
-
-def encode_msgpack(event: Event) -> bytes:
-    """One MessagePack map, with the same keys and values as the JSON."""
-    return msgspec.msgpack.encode(event)
-
-
-class _Envelope(msgspec.Struct):
-    type: str
-    schema: int = SCHEMA_VERSION
-
-
-_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in EVENT_TYPES + FEED_EVENT_TYPES)
-_JSON = msgspec.json.Decoder(AnyEvent | FeedEvent)
-_JSON_ENVELOPE = msgspec.json.Decoder(_Envelope)
-_MSGPACK = msgspec.msgpack.Decoder(AnyEvent | FeedEvent)
-_MSGPACK_ENVELOPE = msgspec.msgpack.Decoder(_Envelope)
-
-
-def decode_json(data: bytes) -> Event | None:
-    """Read one event from JSON; fields that this version does not know are skipped.
-
-    Returns:
-        The event, or None for a type or a version of the schema that this version does not know.
-
-    Raises:
-        msgspec.DecodeError: it is no event.
-    """
-    try:
-        return _of_this_schema(_JSON.decode(data))
-    except msgspec.ValidationError:
-        if _is_known(_JSON_ENVELOPE.decode(data)):
-            raise
-        return None
-
-
-def decode_msgpack(data: bytes) -> Event | None:
-    """Read one event from MessagePack; otherwise like ``decode_json``."""
-    try:
-        return _of_this_schema(_MSGPACK.decode(data))
-    except msgspec.ValidationError:
-        if _is_known(_MSGPACK_ENVELOPE.decode(data)):
-            raise
-        return None
-
-
-def _of_this_schema(event: Event) -> Event | None:
-    return event if event.schema == SCHEMA_VERSION else None
-
-
-def _is_known(envelope: _Envelope) -> bool:
-    return envelope.schema == SCHEMA_VERSION and envelope.type in _KNOWN
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of one event, as ``docs/events.schema.json`` holds it."""
-    import inspect  # what subscribers import starts quickly
-
-    schema = msgspec.json.schema(AnyEvent | FeedEvent)
-    for definition in schema["$defs"].values():
-        # How a docstring is indented depends on the versions of Python and msgspec.
-        if "description" in definition:
-            definition["description"] = inspect.cleandoc(definition["description"])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"Sightline event, schema {SCHEMA_VERSION}",
-        **schema,
-    }
-
-
-def json_schema_text() -> str:
-    """The schema as text, the way it is printed and committed."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

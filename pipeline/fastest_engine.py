@@ -22,10 +22,10 @@ import numpy as np
 from pipeline.cache_files import read_limited, write_whole
 from pipeline.engines import ENGINES, PRECISIONS, Engine, create_engine, installed_engines
 from pipeline.errors import ModelError, SinkError
+from pipeline.hardware import cpu_has_bfloat16, cpu_name, has_gpu_device
 from pipeline.models import cache_folder
-from pipeline.processor import cpu_has_bfloat16, cpu_name, has_gpu_device
 from pipeline.types import Float32Array, Image
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
 
 logger = logging.getLogger(__name__)

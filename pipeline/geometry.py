@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError
-from pipeline.types import BoolArray, Float32Array
+from pipeline.types import BoolArray, Float32Array, Float64Array
 
-Float64Array = NDArray[np.float64]
 Point = tuple[float, float]
 Units = Literal["pixels", "fraction"]
 Anchor = Literal[

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.geometry import Float64Array, Placement, Point, Units, check_points
-from pipeline.track_table import IndexArray, TrackTable
+from pipeline.geometry import Placement, Point, Units, check_points
+from pipeline.track_table import TrackTable
+from pipeline.types import Float64Array, IndexArray
 
 # Motion is averaged with weights that fall by a factor e in this many seconds ...
 SMOOTHING_S = 0.5

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from pipeline.boxes import Letterbox
-from pipeline.types import Detections, Detector, Frame, Image, ReducedDetector
+from pipeline.interfaces import Detector, ReducedDetector
+from pipeline.types import Detections, Frame, Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pipeline.interfaces import Detector, ParallelDetector
 from pipeline.look import Looker, Part
 from pipeline.timing import Timings
-from pipeline.types import Detections, Detector, Frame, ParallelDetector
+from pipeline.types import Detections, Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ import openvino as ov
 
 from pipeline.calibrated import load
 from pipeline.engines import check_engine
+from pipeline.hardware import available_threads, cpu_has_bfloat16
 from pipeline.openvino_core import openvino_core
 from pipeline.openvino_network import build_model
-from pipeline.processor import available_threads, cpu_has_bfloat16
 from pipeline.types import Float32Array, Image
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network
 
 _HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}

@@ -16,7 +16,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as operations
 
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import (
     INPUT_CHANNELS,
     Convolution,

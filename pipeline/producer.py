@@ -9,9 +9,10 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol, Self
 
+from pipeline.interfaces import ReconnectingSource, Source
 from pipeline.ledger import Ledger
 from pipeline.timing import Timings
-from pipeline.types import Frame, ReconnectingSource, Source
+from pipeline.types import Frame
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from pipeline.engines import Engine
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, OutputFiles
 from pipeline.intake import Arrival, Intake, StreamEnd
+from pipeline.interfaces import Detector, Sink, Source
 from pipeline.look_ahead import Look, LookAhead
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.run_files import RunFiles
@@ -28,7 +29,7 @@ from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_account import StreamAccount
 from pipeline.stream_run import STOP_S, StreamRun
 from pipeline.timing import Timings
-from pipeline.types import Detector, Frame, Sink, Source, SourceInfo
+from pipeline.types import Frame, SourceInfo
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.files import InputFiles, OutputFiles, refuse_conflicts
+from pipeline.interfaces import Sink
 from pipeline.sources.local_files import source_files
 from pipeline.stream import Stream
-from pipeline.types import Sink
 
 
 @dataclass(frozen=True, slots=True)

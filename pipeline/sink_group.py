@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.events import Event, OutputCounts
+from pipeline.interfaces import Sink
 from pipeline.sink_worker import SinkWorker
 from pipeline.timing import Durations, Timings
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.types import SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
 

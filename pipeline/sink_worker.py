@@ -17,8 +17,9 @@ from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
 from pipeline.errors import SinkError
 from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
+from pipeline.interfaces import Sink
 from pipeline.timing import Durations, Timings
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.types import SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from pipeline.events import Event
 from pipeline.frozen import FrozenWatch
 from pipeline.gathering import Gathering
 from pipeline.intake import Inlet, Intake
+from pipeline.interfaces import ReconnectingSource
 from pipeline.look import Part
 from pipeline.manner import Manner, room
 from pipeline.producer import Producer
@@ -22,7 +23,7 @@ from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.stream_events import StreamEvents
 from pipeline.timing import Timings
-from pipeline.types import ClockedSource, Detections, Frame, ReconnectingSource, SourceInfo, TrackedFrame
+from pipeline.types import ClockedSource, Detections, Frame, SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.engines import check_engine
-from pipeline.processor import available_threads, cpu_has_bfloat16
+from pipeline.hardware import available_threads, cpu_has_bfloat16
 from pipeline.quiet_tensorflow import gpu_count, tf
 from pipeline.types import Float32Array, Image
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Convolution, MaxPool, Network, PlannedLayer, Route, Shortcut, Upsample, Yolo
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import BoolArray, Frame, Int64Array
+from pipeline.track_table import TrackTable
+from pipeline.types import BoolArray, Frame, IndexArray, Int64Array
 from pipeline.windows import count_by_class
 
 # How many changes of the live counts are remembered for those who draw a frame later than it was counted.

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import BoolArray, Int64Array
-
-IndexArray = NDArray[np.intp]
+from pipeline.types import BoolArray, IndexArray, Int64Array
 
 
 class Column:

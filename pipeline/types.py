@@ -9,7 +9,7 @@ Media time (``pts_s``) is in seconds from the start of the stream. All types pic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
@@ -17,12 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frame import Frame as Frame
-from pipeline.frame import Image as Image
-
 if TYPE_CHECKING:
-    from pipeline.events import Event, OutputCounts
-    from pipeline.files import OutputFiles
+    pass
 
 Float32Array = NDArray[np.float32]
 Int32Array = NDArray[np.int32]
@@ -162,41 +158,6 @@ class TrackedFrame:
 
 
 @runtime_checkable
-class Source(Protocol):
-    """An iterator of frames that owns a decoder. One thread reads it; the same thread closes it.
-
-    Iterating yields each frame exactly once, in display order, with strictly increasing ``pts_s``, and ends at the end
-    of the stream. ``SourceError`` is raised for a source that can't be opened or holds no frame that can be decoded.
-    Damage after the first frame is logged and counted in ``failed`` and does not raise.
-    """
-
-    @property
-    def stream(self) -> str:
-        """Name of the stream, used in frames, events and reports."""
-        ...
-
-    @property
-    def info(self) -> SourceInfo:
-        """What the source said of itself when it opened."""
-        ...
-
-    @property
-    def failed(self) -> Mapping[str, int]:
-        """Frames that were there but could not be decoded, by reason."""
-        ...
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def close(self) -> None:
-        """Give back the decoder. May be called more than once."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc_info: object) -> None: ...
-
-
-@runtime_checkable
 class ClockedSource(Protocol):
     """A live source whose timestamps are checked against the arrival of its pictures."""
 
@@ -206,169 +167,156 @@ class ClockedSource(Protocol):
         ...
 
 
-@runtime_checkable
-class ReconnectingSource(Source, Protocol):
-    """A source that outlives its connection. What it is may show only once it is open; until then it counts as live."""
+Image = NDArray[np.uint8]
 
-    @property
-    def known(self) -> bool:
-        """Whether the first attempt has shown what the source is; until then ``info`` is only supposed."""
-        ...
 
-    def listen(
+class Frame:
+    """One decoded picture. Nothing in it changes once it is made.
+
+    Attributes:
+        image: uint8 ``(height, width, 3)``, BGR; a source may leave it to be made when it is first asked for.
+        height, width: of ``image`` in pixels; asking for them converts nothing.
+        reduced: the same picture, uint8 BGR, scaled to the size that the source was asked for, so that a detector need
+            not look at all of ``image``; None where the source was not asked. It, too, may be made when asked for.
+        index: position in the stream, from 0, counting every frame decoded.
+        pts_s: media time in seconds from the stream's start; strictly increasing within a stream.
+        captured_s: ``time.monotonic()`` when the frame was received or decoded.
+        stream: name of the stream it belongs to.
+        duration_s: for how long it is on screen, in seconds: until the next one, and for a file's last picture as long
+            as the file says. None where nobody can tell yet, as with cameras.
+        clock_offset_s: media time minus the file's own clock, by which its sound comes; it changes where that clock
+            was set anew. None where there is no such clock.
+        is_last: whether it is known that no other follows it.
+
+    Args:
+        image: the picture, or what makes it.
+        reduced: the scaled picture, what makes it, or None.
+        size: ``(height, width)`` of the picture, where ``image`` is what makes it.
+
+    Raises:
+        ValueError: a picture of another shape or type.
+    """
+
+    __slots__ = (
+        "_image",
+        "_reduced",
+        "captured_s",
+        "clock_offset_s",
+        "duration_s",
+        "height",
+        "index",
+        "is_last",
+        "pts_s",
+        "stream",
+        "width",
+    )
+
+    def __init__(
         self,
-        on_offline: Callable[[str], object],
-        on_online: Callable[[float], object],
-        on_known: Callable[[SourceInfo], object] | None = None,
+        image: Image | Callable[[], Image],
+        index: int,
+        pts_s: float,
+        captured_s: float,
+        stream: str,
+        *,
+        reduced: Image | Callable[[], Image] | None = None,
+        size: tuple[int, int] | None = None,
+        duration_s: float | None = None,
+        clock_offset_s: float | None = None,
+        is_last: bool = False,
     ) -> None:
-        """Have the reading thread call these between frames. Call before iterating.
-
-        Args:
-            on_offline: called with the reason of each outage when it begins.
-            on_online: called with its length in seconds when it is over.
-            on_known: called when it shows what the source is, before anything else is told and before the first frame.
-        """
-        ...
-
-    def request_stop(self) -> None:
-        """End the iteration soon, also while it waits or reads. For any thread."""
-        ...
-
-
-@runtime_checkable
-class Detector(Protocol):
-    """Finds objects in images. One thread uses it at a time, not always the same one."""
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """The model's classes; ``Detections.class_id`` indexes it."""
-        ...
+        for name, picture in (("image", image), ("reduced", reduced)):
+            if isinstance(picture, np.ndarray):
+                _check_picture(name, picture)
+        if not callable(image):
+            size = (int(image.shape[0]), int(image.shape[1]))
+        if size is None:
+            raise ValueError("Frame.size: expected (height, width) with an image that is made later")
+        self._image = image
+        self.height, self.width = size
+        self.index = index
+        self.pts_s = pts_s
+        self.captured_s = captured_s
+        self.stream = stream
+        self.duration_s = duration_s
+        self.clock_offset_s = clock_offset_s
+        self.is_last = is_last
+        self._reduced = reduced
 
     @property
-    def precision(self) -> str:
-        """The numeric type the network computes in, such as ``"float32"``."""
-        ...
-
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """Detections of each image, in the same order; images may differ in size. An empty list gives an empty list.
-
-        Args:
-            images: uint8 ``(height, width, 3)``, BGR.
-        """
-        ...
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        """Build what images of that size in pixels need; returns the network's input shape ``(height, width)``."""
-        ...
-
-
-@runtime_checkable
-class ReducedDetector(Detector, Protocol):
-    """A detector that scales pictures, and can be spared that."""
+    def image(self) -> Image:
+        """uint8 ``(height, width, 3)``, BGR. For any thread."""
+        image = self._image
+        if callable(image):
+            # Two threads that ask at once may both make it: the same picture either way.
+            image = self._image = image()
+            _check_picture("image", image)
+        return image
 
     @property
-    def input_size(self) -> int:
-        """The longer side, in pixels, at which it sees a whole picture."""
-        ...
+    def reduced(self) -> Image | None:
+        """uint8 ``(height, width, 3)``, BGR, or None. For any thread."""
+        reduced = self._reduced
+        if callable(reduced):
+            reduced = self._reduced = reduced()
+            _check_picture("reduced", reduced)
+        return reduced
 
-    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """Detections in pictures, or parts of pictures, that have been scaled to its ``input_size`` already.
+    def placed(self, *, index: int | None = None, pts_s: float | None = None, stream: str | None = None) -> Frame:
+        """The same picture at another place or time, or in another stream. At another time, nothing else of its
+        source's clock is kept."""
+        clock: dict[str, Any] = {} if pts_s is not None else self._clock
+        return Frame(
+            self._image,
+            self.index if index is None else index,
+            self.pts_s if pts_s is None else pts_s,
+            self.captured_s,
+            self.stream if stream is None else stream,
+            reduced=self._reduced,
+            size=(self.height, self.width),
+            **clock,
+        )
 
-        Args:
-            images: uint8 BGR of any size, which is left as it is.
-            sizes: per image the ``(height, width)`` it had before it was scaled; boxes are in its pixels.
-        """
-        ...
-
-
-@runtime_checkable
-class ParallelDetector(Detector, Protocol):
-    """A detector that several threads may use at a time."""
-
-    @property
-    def calls_at_once(self) -> int:
-        """How many threads; 1 or more."""
-        ...
-
-
-@runtime_checkable
-class Tracker(Protocol):
-    """Gives detections of one stream their identities. State is per instance; one instance per stream.
-
-    Attributes:
-        needs_image: whether ``update`` makes use of the picture, which need not be made otherwise.
-    """
-
-    needs_image: bool
-
-    @property
-    def lowest_score(self) -> float:
-        """Weaker detections are of no use to it, so the detector need not report them."""
-        ...
-
-    def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
-        """The confirmed tracks at ``pts_s``, which must be later than at the last call.
-
-        ``None`` says that nobody looked at this frame: tracks coast on their motion model and none is let go for being
-        unseen merely because nobody looked. Empty ``Detections`` say that there was nothing. Any permutation of the
-        detections gives the same tracks. ``image`` is given where ``needs_image`` says so, for trackers that estimate
-        the camera's motion, say.
-        """
-        ...
+    def timed(self, duration_s: float, clock_offset_s: float, *, is_last: bool) -> Frame:
+        """The same frame, with what its source's clock says of it: see the attributes."""
+        return Frame(
+            self._image,
+            self.index,
+            self.pts_s,
+            self.captured_s,
+            self.stream,
+            reduced=self._reduced,
+            size=(self.height, self.width),
+            duration_s=duration_s,
+            clock_offset_s=clock_offset_s,
+            is_last=is_last,
+        )
 
     @property
-    def ended(self) -> Int64Array:
-        """int64 ``(M,)``: ids returned by earlier updates that the last ``update`` let go for good."""
-        ...
+    def _clock(self) -> dict[str, Any]:
+        return {"duration_s": self.duration_s, "clock_offset_s": self.clock_offset_s, "is_last": self.is_last}
 
-    def reset(self) -> Int64Array:
-        """Let go of every track (end of stream, or a gap) and return the ids; they are not used again."""
-        ...
-
-
-# Which detections to keep: bool (N,).
-DetectionFilter = Callable[[Detections, Frame], BoolArray]
+    def __reduce__(self) -> tuple[Any, ...]:
+        placed = (self.index, self.pts_s, self.captured_s, self.stream)
+        return _frame, (self.image, *placed, self.reduced, self._clock)
 
 
-class Sink:
-    """An output. Every method has a default that does nothing, so a sink overrides only what it uses.
+def _frame(
+    image: Image,
+    index: int,
+    pts_s: float,
+    captured_s: float,
+    stream: str,
+    reduced: Image | None,
+    clock: dict[str, Any],
+) -> Frame:
+    return Frame(image, index, pts_s, captured_s, stream, reduced=reduced, **clock)
 
-    All calls come from one thread, in the order ``open``, then ``on_frame`` and ``on_event`` in the order things
-    happened, then ``close`` exactly once, also when ``open`` or a later call failed. For one frame, ``on_frame`` comes
-    first and the events that it gave rise to follow. A sink that serves several streams sees ``open`` once per stream.
 
-    Attributes:
-        may_stall: True for a sink whose methods may take long (an encoder, user code); it then gets its own thread.
-    """
+def _check_picture(name: str, image: Image) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"Frame.{name}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
 
-    may_stall: bool = True
 
-    def check(self) -> None:
-        """Raise ``SinkError`` if this output can't work (folder missing, no permission, port in use, ...).
-
-        Called for every sink, perhaps more than once, before the first frame is read and before anything is written.
-        """
-
-    def files(self, stream: str) -> Sequence[OutputFiles]:
-        """What it writes, replaces or deletes on behalf of a stream of that name; asked before ``open``.
-
-        Whatever is left out here may destroy a file that the run reads: see ``pipeline.files``.
-        """
-        return ()
-
-    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
-        """A stream starts."""
-
-    def on_frame(self, tracked: TrackedFrame) -> None:
-        """A frame was processed. The image must not be changed."""
-
-    def on_event(self, event: Event) -> None:
-        """Something happened."""
-
-    def counts(self) -> OutputCounts | None:
-        """What became of what it was given, for any thread; None for a sink that keeps no count."""
-        return None
-
-    def close(self, error: BaseException | None = None) -> None:
-        """The run is over; with ``error`` when it failed. What was processed must be kept, under the final name when
-        the run ended cleanly or was interrupted (``KeyboardInterrupt``)."""
+Float64Array = NDArray[np.float64]
+IndexArray = NDArray[np.intp]

@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.events import ClassCounts, LineCounts
-from pipeline.geometry import Float64Array
-from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import BoolArray, Int64Array
+from pipeline.track_table import TrackTable
+from pipeline.types import BoolArray, Float64Array, IndexArray, Int64Array
 
 # A last frame that is on screen for so many times the usual distance between frames stays there.
 _STAYS = 1.5

@@ -21,7 +21,6 @@ from pipeline.confirmation import Change, Look, Sides
 from pipeline.errors import ConfigError
 from pipeline.geometry import (
     Anchor,
-    Float64Array,
     Placement,
     Point,
     Polygons,
@@ -34,8 +33,8 @@ from pipeline.geometry import (
     check_polygon,
     length_to_pixels,
 )
-from pipeline.track_table import IndexArray, TrackTable
-from pipeline.types import BoolArray
+from pipeline.track_table import TrackTable
+from pipeline.types import BoolArray, Float64Array, IndexArray
 
 log = logging.getLogger(__name__)
 

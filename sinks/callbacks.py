@@ -21,7 +21,8 @@ from typing import Any, Literal, Protocol
 
 from pipeline.errors import CallbackError, ConfigError
 from pipeline.events import Event, StreamEnded, WindowMinute, WindowSecond
-from pipeline.types import Detections, Image, Sink, SourceInfo, TrackedFrame, Tracks
+from pipeline.interfaces import Sink
+from pipeline.types import Detections, Image, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
 from sinks.annotate import Annotator
 

@@ -28,11 +28,12 @@ import psutil
 from pipeline.detector import YoloDetector
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, PipelineError, SinkError
+from pipeline.interfaces import Detector, Source
 from pipeline.models import Model, catalogue, find_model
 from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.sources import open_source
 from pipeline.sources.uri import redact
-from pipeline.types import Detector, Image, Source, SourceInfo
+from pipeline.types import Image, SourceInfo
 from sinks.diagnosis import Check, Diagnosis, Load, Reading
 from sinks.recording import Recording
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.types import Frame, Source
+from pipeline.interfaces import Source
+from pipeline.types import Frame
 from sinks.options import InputSizeOption, ModelOption, WeightsOption
 
 _OF_A_CAMERA_S = 60.0

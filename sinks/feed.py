@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection
 from typing import Literal
 
-from pipeline.events import Event, Heartbeat, encode_json, encode_msgpack, topic
+from pipeline.event_codec import encode_json, encode_msgpack, topic
+from pipeline.events import Event, Heartbeat
 from sinks.protocol import (
     HEARTBEAT_TOPIC,
     MAX_REPLY_BYTES,

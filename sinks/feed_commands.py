@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pipeline.events import Event, encode_json, event_type, json_schema_text
+from pipeline.event_codec import encode_json, event_type, json_schema_text
+from pipeline.events import Event
 
 # Fields of an event that its line shows elsewhere, or that only programs need.
 _NOT_SHOWN = {"schema", "seq", "run", "stream", "pts_s", "wall", "class_name", "track_id"}

@@ -7,9 +7,11 @@ import os
 from collections.abc import Collection, Sequence
 
 from pipeline.errors import ConfigError
-from pipeline.events import EVENT_TYPES, Event, OutputCounts, encode_json
+from pipeline.event_codec import encode_json
+from pipeline.events import EVENT_TYPES, Event, OutputCounts
 from pipeline.files import OutputFiles
-from pipeline.types import Sink, SourceInfo
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
 from sinks.outputs import OutputFile, check_output, is_stream, written_file
 
 _TYPE_NAMES = {str(kind.__struct_config__.tag): kind for kind in EVENT_TYPES}

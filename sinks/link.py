@@ -15,7 +15,8 @@ import msgspec
 import zmq
 
 from pipeline.errors import ConfigError
-from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat, topic
+from pipeline.event_codec import topic
+from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat
 from sinks.curve import read_key_pair, read_public_key
 from sinks.protocol import HEARTBEAT_TOPIC, encode_message, read_event
 from sinks.reader import Counters, FeedReader

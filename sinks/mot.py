@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.outputs import OutputFile, check_output, is_stream, written_file
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.outputs import Claim, check_output, partial_path, written_file
 from sinks.picture_track import PictureTrack
@@ -85,7 +86,7 @@ class Mp4Sink(Sink):
                 follows another recording of the stream does; such a file has no sound.
             preset: of libx264, from ``ultrafast`` (large files) to ``veryslow``.
             crf: quality, from 0 (best) to 51; 6 more about halve the file.
-            threads: of the encoder; None takes what ``pipeline.cpu_budget`` gives it.
+            threads: of the encoder; None takes what ``pipeline.hardware`` gives it.
 
         Raises:
             ValueError: ``fps``, ``preset`` or ``crf`` is not among what is possible.

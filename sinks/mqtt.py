@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, encode_json, event_type
-from pipeline.types import Sink, SourceInfo
+from pipeline.event_codec import encode_json, event_kinds, event_type
+from pipeline.events import Event
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
 from sinks.batching import Batcher
-from sinks.event_kinds import event_kinds
 from sinks.mqtt_link import BrokerAddress, BrokerLink, load_paho
 from sinks.mqtt_names import can_begin_topics
 from sinks.mqtt_topics import Message, Places, Topics

@@ -16,11 +16,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, OutputCounts, encode_json
+from pipeline.event_codec import encode_json, event_kinds
+from pipeline.events import Event, OutputCounts
 from pipeline.files import FolderFiles, OutputFiles
-from pipeline.types import Sink, SourceInfo
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
 from sinks.batching import Batcher
-from sinks.event_kinds import event_kinds
 from sinks.outputs import write_error
 from sinks.parquet import load_pyarrow
 from sinks.parquet_journal import JOURNAL_NAME, Journal, recover

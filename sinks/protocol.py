@@ -23,7 +23,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from pipeline.events import Event, decode_json, decode_msgpack
+from pipeline.event_codec import decode_json, decode_msgpack
+from pipeline.events import Event
 
 MAX_REQUEST_BYTES = 4096
 MAX_REPLY_EVENTS = 5000

@@ -22,9 +22,9 @@ import cv2
 import numpy as np
 from av.video.frame import PictureType
 
-from pipeline.cpu_budget import CpuBudget
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
+from pipeline.hardware import CpuBudget
 from pipeline.types import Image
 from sinks.fragments import FragmentWriter
 from sinks.outputs import Claim, commit, keep_partial, partial_path, write_error
@@ -62,7 +62,7 @@ class Recording:
         fps: frames per second, as a rule.
         ticks_per_frame: a tick is this part of ``1 / fps`` seconds.
         preset, crf: of libx264; see ``Mp4Sink``.
-        threads: of libx264; None takes what ``pipeline.cpu_budget`` gives it.
+        threads: of libx264; None takes what ``pipeline.hardware`` gives it.
         patient: wait out what keeps the partial file from being written: see ``sinks.steady_file``.
         mount: where a disk must be mounted for that; None for where one is now.
         claim: of ``path``, which whoever made it releases; None where something else keeps others from writing it.

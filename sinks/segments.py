@@ -24,7 +24,8 @@ from typing import Any
 from pipeline.errors import SinkError
 from pipeline.events import Event, OutputCounts, StreamOffline
 from pipeline.files import FolderFiles, OutputFiles
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.locks import FolderLock, in_use, is_locked_elsewhere, lock_path
 from sinks.mp4 import PRESETS

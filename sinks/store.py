@@ -9,11 +9,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.errors import SinkError
+from pipeline.event_codec import event_kinds
 from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
-from pipeline.types import Frame, Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import Frame, SourceInfo, TrackedFrame
 from sinks.batching import Batcher
-from sinks.event_kinds import event_kinds
 from sinks.outputs import check_output
 from sinks.steady_file import mount_point
 from sinks.store_check import check_store

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from pipeline.event_codec import event_kinds
 from pipeline.files import InputFiles, refuse_conflicts
 from sinks.csv_text import csv_text
-from sinks.event_kinds import event_kinds
 from sinks.outputs import OutputFile, check_output, written_file
 from sinks.parquet import ParquetFile
 from sinks.store_query import connect, find_run, select_events

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.events import Event, encode_json, event_type
+from pipeline.event_codec import encode_json, event_type
+from pipeline.events import Event
 
 _BESIDE = ("-wal", "-shm", "-journal")
 

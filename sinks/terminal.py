@@ -20,9 +20,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.interfaces import Sink
 from pipeline.printable import readable
 from pipeline.report import Report, StreamReport
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.types import SourceInfo, TrackedFrame
 
 
 class _FramesPerSecond(ProgressColumn):

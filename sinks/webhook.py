@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, OutputCounts, encode_json
+from pipeline.event_codec import encode_json, event_kinds
+from pipeline.events import Event, OutputCounts
 from pipeline.files import FolderFiles, OutputFiles
-from pipeline.types import Sink, SourceInfo
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
 from sinks.batching import Batcher
-from sinks.event_kinds import event_kinds
 from sinks.locks import is_locked_elsewhere
 from sinks.spool import SPOOL_NAMES, Batch, Spool
 from sinks.webhook_target import WebhookTarget

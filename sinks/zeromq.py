@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pipeline.errors import SinkError
 from pipeline.events import EVENT_TYPES, Event, Heartbeat
-from pipeline.types import Sink, SourceInfo
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
 from sinks.curve import read_allowed, read_key_pair
 from sinks.endpoint import Endpoint
 from sinks.feed import Encoding, Feed

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from pipeline.events import Event
-from pipeline.types import Detections, Frame, Image, Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 
 
 def picture(boxes: Sequence[tuple[int, int, int, int]], *, width: int = 160, height: int = 120) -> Image:

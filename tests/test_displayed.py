@@ -10,7 +10,7 @@ import av
 import pytest
 
 from pipeline.pictures import read_picture
-from pipeline.sources import VideoFile
+from pipeline.sources.file import VideoFile
 from pipeline.sources.tone import Curve
 from pipeline.types import Image
 from sinks.mp4 import Mp4Sink

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.interfaces import Sink
 from pipeline.reload import Reloader
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
-from pipeline.types import Sink, TrackedFrame
+from pipeline.types import TrackedFrame
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from tests.fakes import BlobDetector, MemorySink

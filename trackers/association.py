@@ -10,15 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-Float64Array = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-Int32Array = NDArray[np.int32]
-IndexArray = NDArray[np.intp]
+from pipeline.types import BoolArray, Float64Array, IndexArray, Int32Array
 
 # Up to this many cells a full matrix is quicker than anything cleverer.
 _FEW_CELLS = 16384

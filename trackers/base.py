@@ -10,8 +10,18 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import Detections, Float32Array, Image, Int32Array, Int64Array, Tracks
-from trackers.kalman import BoolArray, Float64Array, IndexArray, KalmanFilter
+from pipeline.types import (
+    BoolArray,
+    Detections,
+    Float32Array,
+    Float64Array,
+    Image,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    Tracks,
+)
+from trackers.kalman import KalmanFilter
 
 # One row per track. ``track_id`` is 0 until the track is shown for the first time, so that users see no gaps.
 TRACK = np.dtype(

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.types import BoolArray, Float64Array, IndexArray
 from trackers.association import Stage, assign_in_stages, overlapping_pairs, pair_iou
 from trackers.base import ArrayTracker, Found
-from trackers.kalman import BoolArray, Float64Array, IndexArray
 
 # Standard deviations of (centre x, centre y, width, height) per step, as parts of the square root of the box's area.
 _MEASUREMENT = np.array([0.05, 0.05, 0.15, 0.15]) ** 2

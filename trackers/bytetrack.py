@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.types import BoolArray, Float64Array, IndexArray
 from trackers.association import Stage, assign_in_stages, overlapping_pairs, pair_iou
 from trackers.base import ArrayTracker, Found
-from trackers.kalman import BoolArray, Float64Array, IndexArray
 
 # Standard deviations per step, as parts of the box's height: of places, and of their velocities.
 _PLACE, _VELOCITY = 1.0 / 20.0, 1.0 / 160.0

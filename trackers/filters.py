@@ -29,7 +29,8 @@ from pipeline.geometry import (
     check_polygon,
     check_units,
 )
-from pipeline.types import BoolArray, DetectionFilter, Detections, Frame
+from pipeline.interfaces import DetectionFilter
+from pipeline.types import BoolArray, Detections, Frame
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.types import BoolArray, Float64Array
 from trackers.association import associate, overlapping_pairs, pair_iou
 from trackers.base import ArrayTracker, Found
-from trackers.kalman import BoolArray, Float64Array
 
 # The published noises, as variances per step, of (centre x, centre y, area, aspect ratio).
 _MEASUREMENT = np.array([1.0, 1.0, 10.0, 10.0])

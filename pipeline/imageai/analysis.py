@@ -23,7 +23,8 @@ from pipeline.imageai.results import (
     track_ids,
     truncated_averages,
 )
-from pipeline.types import Image, Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import Image, SourceInfo, TrackedFrame
 from pipeline.user_code import check_callable, summary, trimmed, user_line
 
 Function = Callable[..., object]

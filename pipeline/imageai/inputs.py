@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.interfaces import Source
 from pipeline.sources.timeline import Timeline
-from pipeline.types import Frame, Image, Source, SourceInfo
+from pipeline.types import Frame, Image, SourceInfo
 
 _MICROSECOND = Fraction(1, 1_000_000)
 _URI = "camera_input"

@@ -11,8 +11,9 @@ from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, read_files
 from pipeline.imageai.model_file import ModelFileUser
 from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
+from pipeline.interfaces import Detector, ReducedDetector
 from pipeline.models import COCO_CLASS_NAMES, Model, find_model, local_weights
-from pipeline.types import Detections, Detector, Image, ReducedDetector
+from pipeline.types import Detections, Image
 
 # Sizes of the network's input in pixels: the long side for YOLO, the short one for RetinaNet. They are ImageAI 2's, but
 # for 224, which is 208 there and no multiple of 32. For TinyYOLOv3 it takes twice as much: 2.7 times the work,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.processor import available_threads, cpu_has_bfloat16
+from pipeline.hardware import available_threads, cpu_has_bfloat16
 from pipeline.quiet_tensorflow import tf
 from pipeline.retinanet.architecture import (
     ANCHORS_PER_CELL,
@@ -28,7 +28,7 @@ from pipeline.retinanet.decoder import LevelOutput
 from pipeline.retinanet.preprocessing import PIXEL_MEAN_BGR
 from pipeline.tensorflow_engine import session_config
 from pipeline.types import Float32Array
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 
 
 class RetinaNetEngine:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline.errors import ModelError
 from pipeline.retinanet.architecture import Layer, RetinaNet
 from pipeline.types import Float32Array
-from pipeline.weights import BatchNorm, ConvolutionParameters
 from pipeline.weights.formats import weights_format
+from pipeline.weights.parameters import BatchNorm, ConvolutionParameters
 from pipeline.weights.pytorch import read_state_dict
 
 StateDict = Mapping[str, NDArray[np.generic]]

@@ -10,6 +10,7 @@ from fractions import Fraction
 from urllib.parse import unquote
 
 from pipeline.errors import ConfigError
+from pipeline.interfaces import Source
 from pipeline.redaction import redact_address
 from pipeline.sources.file import VideoFile
 from pipeline.sources.folder import ImageFolder, is_images
@@ -17,7 +18,6 @@ from pipeline.sources.live import NETWORK_SCHEMES, NetworkStream, Transport
 from pipeline.sources.pipe import PipeSource, RawVideo, is_pipe
 from pipeline.sources.uri import clean_name, has_scheme, redact, stream_name
 from pipeline.sources.webcam import Webcam
-from pipeline.types import Source
 
 __all__ = [
     "ImageFolder",
@@ -70,7 +70,7 @@ def open_source(
             input, or a named pipe; ``webcam:0`` or ``/dev/video0``; ``rtsp://``, ``rtsps://``, ``http://``,
             ``https://``.
         stream: name of the stream; default: made from the address. White space and "/" in it become "-".
-        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
+        threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         fps: images per second of media time (default 1), the frame rate to ask of a webcam, or that of raw pictures.
         width, height: pixels to ask of a webcam, or of raw pictures in a pipe.
         transport: how RTSP carries video: ``"tcp"`` or ``"udp"``.

@@ -61,7 +61,7 @@ class ContainerSource:
         container: open for reading; this object closes it.
         stream: the stream's name.
         uri: the address without credentials, for ``info`` and messages.
-        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
+        threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         live: a camera, which does not wait; None decides by whether the container knows an end. What then is live may
             come in bursts, and is handed out at the pace of its timestamps.
         network: read errors are raised as ``SourceError``, and so is the end of a live stream.

@@ -13,7 +13,7 @@ import av
 from av.codec.context import ThreadType
 from av.packet import Packet
 
-from pipeline.cpu_budget import CpuBudget
+from pipeline.hardware import CpuBudget
 from pipeline.sources.packets import PacketLedger, PacketTail
 from pipeline.upright import MAX_PIXELS
 
@@ -40,7 +40,7 @@ class PacketDecoder:
     Args:
         container, stream: opened by the caller, who closes the container after the last use of this object.
         name: what to call the source in the log.
-        threads: decoding threads; 0 takes as many as ``pipeline.cpu_budget`` gives pictures of this size.
+        threads: decoding threads; 0 takes as many as ``pipeline.hardware`` gives pictures of this size.
         live: hand out each frame as soon as its packet is in (threads share a picture's slices, not whole frames),
             and also frames that the decoder had to patch up: a camera's next whole one may be seconds away.
         frame_s: nominal duration of a frame in seconds, or None.

@@ -35,7 +35,7 @@ class VideoFile(ContainerSource):
     Args:
         path: the file.
         stream: name of the stream; default: the file's name without its suffix.
-        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
+        threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:

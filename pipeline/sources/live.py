@@ -58,7 +58,7 @@ class NetworkStream(ContainerSource):
             RTSP stream that falls silent may first give out, after that time, the last picture that was on its way.
         username_env, password_env: environment variables that hold user name and password, in place of those in
             ``uri``.
-        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
+        threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:

@@ -71,7 +71,7 @@ class PipeSource(ContainerSource):
         stream: name of the stream; default: ``"stdin"`` or the path's stem.
         read_timeout_s: longest wait for the next bytes, in seconds.
         raw: how the pictures lie in a pipe without a container; None where there is one.
-        threads: decoding threads; 0 takes what ``pipeline.cpu_budget`` gives them.
+        threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
 
     Raises:

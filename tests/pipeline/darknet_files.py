@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.models import Model
-from pipeline.weights import BatchNorm, ConvolutionParameters
-from pipeline.weights.parameters import DARKNET_EPSILON
+from pipeline.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters
 from pipeline.yolov3 import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
 
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import EventStamper, LiveHistory, StreamAnalytics, hold_for
+from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.confirmation import CONFIRM_WITHIN_S
 from pipeline.errors import ConfigError
+from pipeline.event_codec import event_type
 from pipeline.events import (
     Event,
     LineCrossed,
@@ -28,8 +29,9 @@ from pipeline.events import (
     WindowSecond,
     ZoneEntered,
     ZoneLeft,
-    event_type,
 )
+from pipeline.stamp import EventStamper
+from pipeline.totals import LiveHistory
 from pipeline.types import SourceInfo
 from pipeline.zones import Line, Zone
 from tests.pipeline import reference_analytics as reference

@@ -19,7 +19,7 @@ from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.models import CACHE_VARIABLE, Model
 from pipeline.types import Detections, Image
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Convolution, Network, Yolo
 from run_pipeline import main
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights

@@ -12,7 +12,7 @@ import pytest
 from pipeline.darknet_cfg import MOST_LAYERS, read_cfg
 from pipeline.engines import create_engine, installed_engines
 from pipeline.errors import ConfigError, ModelError
-from pipeline.weights import read_weights
+from pipeline.weights.formats import read_weights
 from pipeline.yolov3 import Convolution, MaxPool, Network, Route, Upsample, Yolo, yolov3, yolov3_spp, yolov3_tiny
 from tests.pipeline.darknet_files import miniature, narrow, random_parameters, write_configuration, write_weights
 from tests.pipeline.test_yolov3 import largest_differences, opencv_heads, random_images

@@ -18,11 +18,11 @@ from benchmarks.detection import MOST_PER_IMAGE, Accuracy, evaluate
 from pipeline.boxes import Letterbox
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SourceError
+from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models import Model
 from pipeline.pictures import PictureLike
-from pipeline.processor import cpu_has_bfloat16
 from pipeline.types import Detections, Image
-from pipeline.weights import ConvolutionParameters
+from pipeline.weights.parameters import ConvolutionParameters
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import draw_stop_sign
 

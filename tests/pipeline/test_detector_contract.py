@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.detector import YoloDetector
 from pipeline.engines import installed_engines
+from pipeline.interfaces import Detector, ParallelDetector
 from pipeline.models import Model
 from pipeline.retinanet.detector import RetinaNetDetector
-from pipeline.types import Detections, Detector, Image, ParallelDetector
+from pipeline.types import Detections, Image
 from tests.fakes import BlobDetector
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import blocks

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.detection import MOST_PER_IMAGE, evaluate
 from pipeline.calibration import calibrate
 from pipeline.detector import YoloDetector
+from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models import CACHE_VARIABLE
-from pipeline.processor import cpu_has_bfloat16
 from pipeline.sources import open_source
 
 needs_openvino = pytest.mark.skipif(

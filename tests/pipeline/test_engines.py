@@ -17,10 +17,11 @@ from pipeline import engines
 from pipeline.calibration import calibrate
 from pipeline.engines import ENGINES, Engine, check_engine, create_engine, installed_engines
 from pipeline.errors import ConfigError
+from pipeline.hardware import available_threads, cpu_has_bfloat16, cpu_name
 from pipeline.models import CACHE_VARIABLE, Model
-from pipeline.processor import available_threads, cpu_has_bfloat16, cpu_name
 from pipeline.types import Image
-from pipeline.weights import ConvolutionParameters, read_darknet_weights
+from pipeline.weights.darknet import read_darknet_weights
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Network, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.test_yolov3 import largest_differences, opencv_heads, random_images

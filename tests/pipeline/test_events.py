@@ -12,10 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from pipeline.events import (
-    EVENT_TYPES,
-    FEED_EVENT_TYPES,
-    Event,
+from pipeline.event_codec import (
     decode_json,
     decode_msgpack,
     encode_json,
@@ -25,6 +22,7 @@ from pipeline.events import (
     json_schema_text,
     topic,
 )
+from pipeline.events import EVENT_TYPES, FEED_EVENT_TYPES, Event
 from tests.sinks.feed_parts import updated
 from tests.sinks.feed_runs import recorded_run
 

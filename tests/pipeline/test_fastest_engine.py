@@ -15,8 +15,8 @@ from pipeline import fastest_engine
 from pipeline.engines import Engine, create_engine, installed_engines
 from pipeline.errors import ModelError
 from pipeline.fastest_engine import FastestEngine, read_choices
+from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models import CACHE_VARIABLE
-from pipeline.processor import cpu_has_bfloat16
 from pipeline.types import Float32Array, Image
 from tests.pipeline.darknet_files import miniature, random_parameters
 

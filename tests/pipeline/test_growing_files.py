@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources import PipeSource, VideoFile
 from pipeline.sources.being_written import is_being_written
+from pipeline.sources.file import VideoFile
+from pipeline.sources.pipe import PipeSource
 from tests.clips import read_number, write_clip
 
 COUNT = 40

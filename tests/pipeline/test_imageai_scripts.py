@@ -21,8 +21,7 @@ from pipeline.imageai import model
 from pipeline.models import COCO_CLASS_NAMES, Model
 from pipeline.sources import open_source
 from pipeline.types import Image
-from pipeline.weights import read_weights
-from pipeline.weights.formats import Format, write_weights
+from pipeline.weights.formats import Format, read_weights, write_weights
 from pipeline.yolov3 import yolov3_tiny
 from tests.pipeline import imageai_scripts as scripts
 

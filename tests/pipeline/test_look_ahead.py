@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.events import StreamEnded
+from pipeline.interfaces import ParallelDetector
 from pipeline.look_ahead import Look, LookAhead
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
 from pipeline.timing import Timings
-from pipeline.types import Detections, Frame, Image, ParallelDetector
+from pipeline.types import Detections, Frame, Image
 from tests.fakes import BlobDetector, MemorySink, MemorySource, picture
 from trackers.sort import SortTracker
 

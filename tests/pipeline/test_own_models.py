@@ -17,8 +17,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.models import COCO_CLASS_NAMES, catalogue
 from pipeline.own_models import ModelFiles, choose_model, own_model
 from pipeline.types import Detections, Image
-from pipeline.weights import read_weights, write_weights
-from pipeline.weights.formats import format_to_write
+from pipeline.weights.formats import format_to_write, read_weights, write_weights
 from pipeline.yolov3 import Network, imageai_3_tiny_yolov3, imageai_3_yolov3, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import (
     miniature,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.printable import encodable, readable
-from pipeline.sources import clean_name
+from pipeline.sources.uri import clean_name
 from pipeline.stream_names import LONGEST, LONGEST_BYTES, cut, is_plain_name, plain_name
 
 names = st.binary(min_size=1, max_size=40).map(os.fsdecode)

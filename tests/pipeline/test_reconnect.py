@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from pipeline.backoff import Backoff
 from pipeline.errors import ConfigError, SourceError
+from pipeline.interfaces import ReconnectingSource as ReconnectingProtocol
+from pipeline.interfaces import Source
 from pipeline.sources.reconnect import ReconnectingSource
-from pipeline.types import Frame, Source, SourceInfo
-from pipeline.types import ReconnectingSource as ReconnectingProtocol
+from pipeline.types import Frame, SourceInfo
 
 AT_ONCE = Backoff(first_s=1e-6, cap_s=1e-6)
 # No test waits for as long as this; it only keeps a broken one from hanging.

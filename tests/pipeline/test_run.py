@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.events import StreamEnded, StreamStarted, WindowSecond, event_type
+from pipeline.event_codec import event_type
+from pipeline.events import StreamEnded, StreamStarted, WindowSecond
+from pipeline.interfaces import Sink
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
-from pipeline.types import Sink, TrackedFrame
+from pipeline.types import TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker
 

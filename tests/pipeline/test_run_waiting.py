@@ -12,15 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.events import (
-    Event,
-    StreamEnded,
-    TrackEnded,
-    TrackStarted,
-    WindowSecond,
-    encode_json,
-    event_type,
-)
+from pipeline.event_codec import encode_json, event_type
+from pipeline.events import Event, StreamEnded, TrackEnded, TrackStarted, WindowSecond
 from pipeline.motion_gate import MotionGate
 from pipeline.pace import EveryNth, LatencyPace, Pace
 from pipeline.predictive_pace import PredictivePace

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import EventStamper, StreamAnalytics
+from pipeline.analytics import StreamAnalytics
 from pipeline.events import WindowSecond
 from pipeline.geometry import Placement
 from pipeline.homography import Homography, SpeedMeter
 from pipeline.look import Part
 from pipeline.region import Region
+from pipeline.stamp import EventStamper
 from pipeline.track_table import TrackTable
 from pipeline.types import Detections, Frame
 from pipeline.zones import Line, Zone

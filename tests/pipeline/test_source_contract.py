@@ -22,8 +22,12 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources import PipeSource, VideoFile, Webcam, open_source
-from pipeline.types import Frame, Source
+from pipeline.interfaces import Source
+from pipeline.sources import open_source
+from pipeline.sources.file import VideoFile
+from pipeline.sources.pipe import PipeSource
+from pipeline.sources.webcam import Webcam
+from pipeline.types import Frame
 from tests.clips import draw_number, read_number, write_clip
 from tests.holdings import all_given_back
 from tests.http_server import serve_http

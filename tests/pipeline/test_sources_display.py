@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.pictures import read_picture
-from pipeline.sources import VideoFile
 from pipeline.sources.crop import Crop
 from pipeline.sources.display import DisplayReader
+from pipeline.sources.file import VideoFile
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.tone import Curve, to_bt709
 from pipeline.types import Frame, Image

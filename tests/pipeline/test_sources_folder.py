@@ -13,7 +13,8 @@ import PIL.Image
 import pytest
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.sources import ImageFolder, open_source
+from pipeline.sources import open_source
+from pipeline.sources.folder import ImageFolder
 from tests.clips import draw_number, read_number
 
 

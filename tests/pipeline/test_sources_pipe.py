@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
-from pipeline.sources import PipeSource, RawVideo, open_source
+from pipeline.sources import open_source
+from pipeline.sources.pipe import PipeSource, RawVideo
 from tests.clips import draw_number, read_number, write_clip
 
 COUNT = 20

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import PipeSource, VideoFile
+from pipeline.sources.file import VideoFile
+from pipeline.sources.pipe import PipeSource
 from pipeline.sources.transport import TransportPart
 from tests.clips import read_number, write_clip
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import VideoFile
+from pipeline.sources.file import VideoFile
 from pipeline.sources.packets import is_not_coded
 from tests.clips import VideoPacket, draw_number, read_number, write_clip
 

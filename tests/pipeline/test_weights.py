@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ModelError
-from pipeline.weights import ConvolutionParameters, read_darknet_weights
+from pipeline.weights.darknet import read_darknet_weights
+from pipeline.weights.parameters import ConvolutionParameters
 from pipeline.yolov3 import Convolution, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 

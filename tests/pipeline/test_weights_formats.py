@@ -16,9 +16,9 @@ import pytest
 from benchmarks.fuzz_weights import mutate
 from pipeline.errors import ConfigError, ModelError
 from pipeline.types import Float32Array
-from pipeline.weights import ConvolutionParameters, read_state_dict, read_weights, write_weights
-from pipeline.weights.formats import SUFFIXES, format_to_write, weights_format
-from pipeline.weights.parameters import BatchNorm
+from pipeline.weights.formats import SUFFIXES, format_to_write, read_weights, weights_format, write_weights
+from pipeline.weights.parameters import BatchNorm, ConvolutionParameters
+from pipeline.weights.pytorch import read_state_dict
 from pipeline.weights.pytorch_writer import write_state_dict
 from pipeline.yolov3 import Network, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import miniature, narrow, random_parameters

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.analytics import EventStamper, StreamAnalytics
+from pipeline.analytics import StreamAnalytics
 from pipeline.events import Event, WindowMinute, WindowSecond
+from pipeline.stamp import EventStamper
 from pipeline.zones import Line, Zone
 from tests.tracked import Shown, standing_at, tracked_frame
 

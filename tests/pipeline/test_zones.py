@@ -13,11 +13,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import EventStamper, StreamAnalytics
+from pipeline.analytics import StreamAnalytics
 from pipeline.errors import ConfigError
 from pipeline.events import LineCrossed, WindowSecond, ZoneEntered, ZoneLeft
 from pipeline.geometry import Polygons, anchor_index, anchor_points
 from pipeline.homography import SMOOTHING_S, Homography, SpeedMeter
+from pipeline.stamp import EventStamper
 from pipeline.track_table import TrackTable
 from pipeline.zones import Line, Zone
 from tests.tracked import standing_at, tracked_frame

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SinkError
-from pipeline.events import AnyEvent, Event, Ledger, LineCrossed, StreamEnded, TrackStarted, encode_json
-from pipeline.types import Sink, SourceInfo
+from pipeline.event_codec import encode_json
+from pipeline.events import AnyEvent, Event, Ledger, LineCrossed, StreamEnded, TrackStarted
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
 from sinks.jsonl import JsonlSink
 
 INFO = SourceInfo(width=4, height=2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.classifier_models import cached_classifier_weights, classifier_names, find_classifier
-from pipeline.weights import read_weights
+from pipeline.weights.formats import read_weights
 from pipeline.yolov3 import yolov3_tiny
 from run_pipeline import main
 from tests.pipeline.darknet_files import miniature, random_parameters, write_configuration, write_weights

@@ -21,9 +21,10 @@ import pytest
 
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
+from pipeline.interfaces import Sink
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
-from pipeline.types import Frame, Sink, SourceInfo
+from pipeline.types import Frame, SourceInfo
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink
 from sinks.mp4 import Mp4Sink

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.analytics import EventStamper, StreamAnalytics
+from pipeline.analytics import StreamAnalytics
+from pipeline.stamp import EventStamper
 from pipeline.totals import LiveCounts, LiveHistory
 from pipeline.types import Frame, Image, TrackedFrame
 from pipeline.zones import Line, Zone

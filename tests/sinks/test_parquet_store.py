@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, encode_json
+from pipeline.event_codec import encode_json
+from pipeline.events import Event
 from pipeline.types import SourceInfo
 from sinks.parquet_store import ParquetStore
 from sinks.store_schema import COLUMN_NAMES

@@ -39,7 +39,8 @@ from pipeline.events import (
     ZoneEntered,
     ZoneLeft,
 )
-from pipeline.types import Sink, SourceInfo, TrackedFrame
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.callbacks import CallbacksSink
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink

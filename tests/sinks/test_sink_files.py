@@ -15,10 +15,10 @@ import pytest
 import sinks
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, refuse_conflicts
+from pipeline.interfaces import Sink
 from pipeline.run import Pipeline
 from pipeline.sink_worker import SinkWorker
 from pipeline.stream import Stream
-from pipeline.types import Sink
 from sinks.callbacks import CallbacksSink
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, SinkError, SourceError, SourceNotFoundError
-from pipeline.events import Event, Heartbeat, decode_json
+from pipeline.event_codec import decode_json
+from pipeline.events import Event, Heartbeat
 from pipeline.types import SourceInfo
 from sinks.batching import Batcher
 from sinks.store import SqliteStore

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError, SinkError
-from pipeline.events import Event, OutputCounts, decode_json
+from pipeline.event_codec import decode_json
+from pipeline.events import Event, OutputCounts
 from pipeline.types import SourceInfo
 from sinks.spool import Spool
 from sinks.webhook import WebhookSink

@@ -16,7 +16,8 @@ import zmq
 
 from benchmarks.feed import throughput
 from pipeline.errors import SinkError
-from pipeline.events import Heartbeat, decode_json, decode_msgpack
+from pipeline.event_codec import decode_json, decode_msgpack
+from pipeline.events import Heartbeat
 from pipeline.types import SourceInfo
 from sinks.protocol import MAX_REPLY_EVENTS
 from sinks.zeromq import ZeroMqSink

@@ -9,7 +9,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from pipeline.events import Event, FeedGap, FeedSnapshot, event_type
+from pipeline.event_codec import event_type
+from pipeline.events import Event, FeedGap, FeedSnapshot
 from sinks.feed import Encoding, Feed
 from sinks.protocol import decode_request, encode_message
 from sinks.reader import FeedReader

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.types import Detections, Tracker, Tracks
+from pipeline.interfaces import Tracker
+from pipeline.types import Detections, Tracks
 from tests.trackers.scenes import Box, detections, shuffled, walker
 from trackers import DEFAULT_TRACKER, TRACKERS, create_tracker
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import CallbackError, ConfigError
-from pipeline.types import DetectionFilter, Detections, Frame
+from pipeline.interfaces import DetectionFilter
+from pipeline.types import Detections, Frame
 from trackers.filters import (
     AllOf,
     ClassFilter,

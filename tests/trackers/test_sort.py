@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 
 from benchmarks.tracking import Scores, evaluate, read_text, run_sequences
 from tests.trackers.scenes import detections, walker
-from trackers import SortTracker
 from trackers.association import assign, associate, overlapping_pairs, pair_iou
+from trackers.sort import SortTracker
 
 # MOTA and identity switches, as published for SORT on its own detections.
 PUBLISHED = {

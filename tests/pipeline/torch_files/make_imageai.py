@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.weights import write_weights
+from pipeline.weights.formats import write_weights
 from pipeline.yolov3 import imageai_3_tiny_yolov3, imageai_3_yolov3
 from tests.pipeline.darknet_files import narrow, random_parameters
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -45,3 +46,39 @@ def _field(name: str, cpuinfo: Path) -> str:
 def has_gpu_device() -> bool:
     """Whether there is the device of a GPU that TensorFlow may use. Whether it can, only TensorFlow tells."""
     return any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd"))
+
+
+_CORES_PER_MEGAPIXEL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CpuBudget:
+    """Threads per stage on a machine of so many cores.
+
+    Attributes:
+        cores: that this process may use.
+    """
+
+    cores: int
+
+    @classmethod
+    def of_this_machine(cls) -> CpuBudget:
+        """For the cores that this process may use."""
+        return cls(available_threads())
+
+    @property
+    def network(self) -> int:
+        """Threads of the network."""
+        return self.cores
+
+    def decode(self, width: int, height: int) -> int:
+        """Threads of the decoder for pictures of that size in pixels."""
+        return self._for_pixels(width, height)
+
+    def encode(self, width: int, height: int) -> int:
+        """Threads of the encoder for pictures of that size in pixels."""
+        return self._for_pixels(width, height)
+
+    def _for_pixels(self, width: int, height: int) -> int:
+        wanted = round(width * height / 1_000_000 * self.cores / _CORES_PER_MEGAPIXEL)
+        return max(1, min(self.cores, wanted))

@@ -1,0 +1,215 @@
+"""The protocols of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+from pipeline.types import BoolArray, Detections, Frame, Image, Int64Array, SourceInfo, TrackedFrame, Tracks
+
+if TYPE_CHECKING:
+    from pipeline.events import Event, OutputCounts
+    from pipeline.files import OutputFiles
+
+
+@runtime_checkable
+class Source(Protocol):
+    """An iterator of frames that owns a decoder. One thread reads it; the same thread closes it.
+
+    Iterating yields each frame exactly once, in display order, with strictly increasing ``pts_s``, and ends at the end
+    of the stream. ``SourceError`` is raised for a source that can't be opened or holds no frame that can be decoded.
+    Damage after the first frame is logged and counted in ``failed`` and does not raise.
+    """
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream, used in frames, events and reports."""
+        ...
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the source said of itself when it opened."""
+        ...
+
+    @property
+    def failed(self) -> Mapping[str, int]:
+        """Frames that were there but could not be decoded, by reason."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:
+        """Give back the decoder. May be called more than once."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+@runtime_checkable
+class ReconnectingSource(Source, Protocol):
+    """A source that outlives its connection. What it is may show only once it is open; until then it counts as live."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the first attempt has shown what the source is; until then ``info`` is only supposed."""
+        ...
+
+    def listen(
+        self,
+        on_offline: Callable[[str], object],
+        on_online: Callable[[float], object],
+        on_known: Callable[[SourceInfo], object] | None = None,
+    ) -> None:
+        """Have the reading thread call these between frames. Call before iterating.
+
+        Args:
+            on_offline: called with the reason of each outage when it begins.
+            on_online: called with its length in seconds when it is over.
+            on_known: called when it shows what the source is, before anything else is told and before the first frame.
+        """
+        ...
+
+    def request_stop(self) -> None:
+        """End the iteration soon, also while it waits or reads. For any thread."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds objects in images. One thread uses it at a time, not always the same one."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The model's classes; ``Detections.class_id`` indexes it."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """The numeric type the network computes in, such as ``"float32"``."""
+        ...
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Detections of each image, in the same order; images may differ in size. An empty list gives an empty list.
+
+        Args:
+            images: uint8 ``(height, width, 3)``, BGR.
+        """
+        ...
+
+    def warm_up(self, height: int, width: int) -> tuple[int, int]:
+        """Build what images of that size in pixels need; returns the network's input shape ``(height, width)``."""
+        ...
+
+
+@runtime_checkable
+class ReducedDetector(Detector, Protocol):
+    """A detector that scales pictures, and can be spared that."""
+
+    @property
+    def input_size(self) -> int:
+        """The longer side, in pixels, at which it sees a whole picture."""
+        ...
+
+    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        """Detections in pictures, or parts of pictures, that have been scaled to its ``input_size`` already.
+
+        Args:
+            images: uint8 BGR of any size, which is left as it is.
+            sizes: per image the ``(height, width)`` it had before it was scaled; boxes are in its pixels.
+        """
+        ...
+
+
+@runtime_checkable
+class ParallelDetector(Detector, Protocol):
+    """A detector that several threads may use at a time."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many threads; 1 or more."""
+        ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Gives detections of one stream their identities. State is per instance; one instance per stream.
+
+    Attributes:
+        needs_image: whether ``update`` makes use of the picture, which need not be made otherwise.
+    """
+
+    needs_image: bool
+
+    @property
+    def lowest_score(self) -> float:
+        """Weaker detections are of no use to it, so the detector need not report them."""
+        ...
+
+    def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
+        """The confirmed tracks at ``pts_s``, which must be later than at the last call.
+
+        ``None`` says that nobody looked at this frame: tracks coast on their motion model and none is let go for being
+        unseen merely because nobody looked. Empty ``Detections`` say that there was nothing. Any permutation of the
+        detections gives the same tracks. ``image`` is given where ``needs_image`` says so, for trackers that estimate
+        the camera's motion, say.
+        """
+        ...
+
+    @property
+    def ended(self) -> Int64Array:
+        """int64 ``(M,)``: ids returned by earlier updates that the last ``update`` let go for good."""
+        ...
+
+    def reset(self) -> Int64Array:
+        """Let go of every track (end of stream, or a gap) and return the ids; they are not used again."""
+        ...
+
+
+# Which detections to keep: bool (N,).
+DetectionFilter = Callable[[Detections, Frame], BoolArray]
+
+
+class Sink:
+    """An output. Every method has a default that does nothing, so a sink overrides only what it uses.
+
+    All calls come from one thread, in the order ``open``, then ``on_frame`` and ``on_event`` in the order things
+    happened, then ``close`` exactly once, also when ``open`` or a later call failed. For one frame, ``on_frame`` comes
+    first and the events that it gave rise to follow. A sink that serves several streams sees ``open`` once per stream.
+
+    Attributes:
+        may_stall: True for a sink whose methods may take long (an encoder, user code); it then gets its own thread.
+    """
+
+    may_stall: bool = True
+
+    def check(self) -> None:
+        """Raise ``SinkError`` if this output can't work (folder missing, no permission, port in use, ...).
+
+        Called for every sink, perhaps more than once, before the first frame is read and before anything is written.
+        """
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """What it writes, replaces or deletes on behalf of a stream of that name; asked before ``open``.
+
+        Whatever is left out here may destroy a file that the run reads: see ``pipeline.files``.
+        """
+        return ()
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """A stream starts."""
+
+    def on_frame(self, tracked: TrackedFrame) -> None:
+        """A frame was processed. The image must not be changed."""
+
+    def on_event(self, event: Event) -> None:
+        """Something happened."""
+
+    def counts(self) -> OutputCounts | None:
+        """What became of what it was given, for any thread; None for a sink that keeps no count."""
+        return None
+
+    def close(self, error: BaseException | None = None) -> None:
+        """The run is over; with ``error`` when it failed. What was processed must be kept, under the final name when
+        the run ended cleanly or was interrupted (``KeyboardInterrupt``)."""
