@@ -23,7 +23,8 @@ from pipeline.config import Config, ResolvedStream
 from pipeline.configured_files import configured_files, stream_files
 from pipeline.detectors import create_detector, reduced_side
 from pipeline.errors import ConfigError
-from pipeline.homography import Homography
+from pipeline.geometry.ground import Homography
+from pipeline.geometry.region import Region
 from pipeline.interfaces import Sink, Source
 from pipeline.models import Model
 from pipeline.motion_gate import MotionGate
@@ -31,7 +32,6 @@ from pipeline.own_models import choose_model
 from pipeline.pace import EveryNth, LatencyPace, Pace, PaceBySource
 from pipeline.predictive_pace import PredictivePace
 from pipeline.redaction import environment_variable
-from pipeline.region import Region
 from pipeline.reload import Before, Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline

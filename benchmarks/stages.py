@@ -32,11 +32,11 @@ if __name__ == "__main__":  # run as a file, from wherever
 from benchmarks.machine import describe, machine
 from benchmarks.throughput import default_clips
 from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.boxes import Letterbox
 from pipeline.config import Config
 from pipeline.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.events import Event
+from pipeline.geometry.boxes import Letterbox
 from pipeline.interfaces import Sink, Tracker
 from pipeline.look import Looker
 from pipeline.run import Pipeline

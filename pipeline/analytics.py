@@ -23,8 +23,8 @@ from pipeline.counters import Counters, WindowKind
 from pipeline.errors import ConfigError
 from pipeline.events import Event, TrackEnded, TrackStarted, TrackUpdated
 from pipeline.frame_interval import FrameInterval
-from pipeline.geometry import anchor_index, anchor_points
-from pipeline.homography import Homography, SpeedMeter
+from pipeline.geometry.anchors import anchor_index, anchor_points
+from pipeline.geometry.ground import Homography, SpeedMeter
 from pipeline.places import Places
 from pipeline.stamp import EventStamper
 from pipeline.totals import LiveCounts, LiveHistory

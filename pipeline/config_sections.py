@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 from pipeline.errors import ConfigError
 from pipeline.events import EVENT_TYPES
-from pipeline.geometry import Anchor, Units
-from pipeline.homography import Homography
+from pipeline.geometry.anchors import Anchor
+from pipeline.geometry.ground import Homography
+from pipeline.geometry.points import Units
 from pipeline.models import DEFAULT_MODEL
 from pipeline.zones import Line, Zone
 

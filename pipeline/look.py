@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from pipeline.boxes import Letterbox
+from pipeline.geometry.boxes import Letterbox
+from pipeline.geometry.region import Part
 from pipeline.interfaces import Detector, ReducedDetector
 from pipeline.types import Detections, Frame, Image
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A rectangle of a frame, in whole pixels: right and bottom are the first that do not belong to it."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """``(height, width)``."""
-        return self.bottom - self.top, self.right - self.left
 
 
 class Looker:

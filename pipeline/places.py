@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.confirmation import Change, Look
 from pipeline.counters import Counters
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
-from pipeline.geometry import anchor_points
+from pipeline.geometry.anchors import anchor_points
 from pipeline.track_table import TrackTable
 from pipeline.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 from pipeline.zones import Line, LineMonitor, Zone, ZoneMonitor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.boxes import iou_matrix
+from pipeline.geometry.boxes import iou_matrix
 from pipeline.types import Float32Array, Frame, TrackedFrame, Tracks
 
 # How much of the old estimate of a box's velocity stays at each look.

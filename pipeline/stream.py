@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import events
 from pipeline.files import InputFiles
+from pipeline.geometry.region import Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.ledger import Rates
 from pipeline.pace import Pace, PaceBySource
-from pipeline.region import Region
 
 if TYPE_CHECKING:
     from pipeline.track_classifier import TrackClassifier

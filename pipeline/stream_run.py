@@ -11,9 +11,9 @@ from typing import Literal
 from pipeline.events import Event
 from pipeline.frozen import FrozenWatch
 from pipeline.gathering import Gathering
+from pipeline.geometry.region import Part
 from pipeline.intake import Inlet, Intake
 from pipeline.interfaces import ReconnectingSource
-from pipeline.look import Part
 from pipeline.manner import Manner, room
 from pipeline.producer import Producer
 from pipeline.report import StreamReport

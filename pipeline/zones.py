@@ -19,20 +19,17 @@ from numpy.typing import NDArray
 from pipeline.classes import class_ids
 from pipeline.confirmation import Change, Look, Sides
 from pipeline.errors import ConfigError
-from pipeline.geometry import (
-    Anchor,
+from pipeline.geometry.anchors import Anchor, anchor_index, check_anchor
+from pipeline.geometry.points import (
     Placement,
     Point,
-    Polygons,
-    Segments,
     Units,
-    anchor_index,
-    check_anchor,
     check_length,
     check_points,
     check_polygon,
     length_to_pixels,
 )
+from pipeline.geometry.shapes import Polygons, Segments
 from pipeline.track_table import TrackTable
 from pipeline.types import BoolArray, Float64Array, IndexArray
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry import Placement
+from pipeline.geometry.points import Placement
 from pipeline.totals import LiveCounts
 from pipeline.types import Frame, Image, TrackedFrame
 from pipeline.zones import Line, Zone

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load_config
-from pipeline.homography import Homography
+from pipeline.geometry.ground import Homography
 from pipeline.zones import Line, Zone
 from tests.tracked import standing_at, tracked_frame
 

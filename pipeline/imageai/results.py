@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.boxes import iou_matrix
+from pipeline.geometry.boxes import iou_matrix
 from pipeline.types import Detections, Int64Array, Tracks
 
 ObjectList = list[dict[str, Any]]

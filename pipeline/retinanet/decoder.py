@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.boxes import non_maximum_suppression
 from pipeline.errors import ModelError
+from pipeline.geometry.boxes import non_maximum_suppression
 from pipeline.retinanet.anchors import anchors, moved
 from pipeline.retinanet.preprocessing import Placement
 from pipeline.types import Detections, Float32Array, Int32Array

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.boxes import clip
+from pipeline.geometry.boxes import clip
 from pipeline.retinanet.architecture import NETWORK_STRIDE, PIXEL_MEAN_RGB
 from pipeline.types import Float32Array, Image
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from pipeline.boxes import Letterbox
+from pipeline.geometry.boxes import Letterbox
 from pipeline.pictures import on_white
 from pipeline.sources.display import Display, DisplayReader
 from pipeline.sources.tone import add_table

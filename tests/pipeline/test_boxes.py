@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.boxes import LETTERBOX_VALUE, Letterbox, clip, iou_matrix, non_maximum_suppression
+from pipeline.geometry.boxes import LETTERBOX_VALUE, Letterbox, clip, iou_matrix, non_maximum_suppression
 from pipeline.types import Float32Array, Image, Int32Array
 
 Box = tuple[float, float, float, float]

@@ -15,9 +15,9 @@ import PIL.Image
 import pytest
 
 from benchmarks.detection import MOST_PER_IMAGE, Accuracy, evaluate
-from pipeline.boxes import Letterbox
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SourceError
+from pipeline.geometry.boxes import Letterbox
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models import Model
 from pipeline.pictures import PictureLike

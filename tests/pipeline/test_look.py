@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.boxes import iou_matrix
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError
-from pipeline.look import Looker, Part
-from pipeline.region import Region
+from pipeline.geometry.boxes import iou_matrix
+from pipeline.geometry.region import Part, Region
+from pipeline.look import Looker
 from pipeline.sources import open_source
 from pipeline.types import Detections, Frame, Image
 from tests.fakes import BlobDetector, picture

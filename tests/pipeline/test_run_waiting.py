@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from pipeline.errors import ConfigError, SourceError
 from pipeline.event_codec import encode_json, event_type
 from pipeline.events import Event, StreamEnded, TrackEnded, TrackStarted, WindowSecond
+from pipeline.geometry.region import Region
 from pipeline.motion_gate import MotionGate
 from pipeline.pace import EveryNth, LatencyPace, Pace
 from pipeline.predictive_pace import PredictivePace
-from pipeline.region import Region
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.stream import Stream

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.analytics import StreamAnalytics
 from pipeline.events import WindowSecond
-from pipeline.geometry import Placement
-from pipeline.homography import Homography, SpeedMeter
-from pipeline.look import Part
-from pipeline.region import Region
+from pipeline.geometry.ground import Homography, SpeedMeter
+from pipeline.geometry.points import Placement
+from pipeline.geometry.region import Part, Region
 from pipeline.stamp import EventStamper
 from pipeline.track_table import TrackTable
 from pipeline.types import Detections, Frame

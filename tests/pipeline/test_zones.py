@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from pipeline.analytics import StreamAnalytics
 from pipeline.errors import ConfigError
 from pipeline.events import LineCrossed, WindowSecond, ZoneEntered, ZoneLeft
-from pipeline.geometry import Polygons, anchor_index, anchor_points
-from pipeline.homography import SMOOTHING_S, Homography, SpeedMeter
+from pipeline.geometry.anchors import anchor_index, anchor_points
+from pipeline.geometry.ground import SMOOTHING_S, Homography, SpeedMeter
+from pipeline.geometry.shapes import Polygons
 from pipeline.stamp import EventStamper
 from pipeline.track_table import TrackTable
 from pipeline.zones import Line, Zone

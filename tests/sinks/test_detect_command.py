@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.boxes import iou_matrix
 from pipeline.detector import YoloDetector
 from pipeline.engines import installed_engines
+from pipeline.geometry.boxes import iou_matrix
 from pipeline.models import COCO_CLASS_NAMES
 from pipeline.pictures import read_picture
 from run_pipeline import main

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.geometry import Placement, Point, Units, check_points
-from pipeline.look import Part
+from pipeline.geometry.points import Placement, Point, Units, check_points
 
 # A part that saves less than this of the picture is not worth a cut edge.
 _LEAST_SAVED = 0.1
@@ -62,3 +62,18 @@ class Region:
             raise ConfigError(f"detect_region: lies outside the picture, which is {width}x{height} px")
         area = (part.right - part.left) * (part.bottom - part.top)
         return part if area < (1 - _LEAST_SAVED) * width * height else None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a frame, in whole pixels: right and bottom are the first that do not belong to it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)``."""
+        return self.bottom - self.top, self.right - self.left

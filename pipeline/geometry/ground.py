@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.geometry import Placement, Point, Units, check_points
+from pipeline.geometry.points import Placement, Point, Units, check_points
 from pipeline.track_table import TrackTable
 from pipeline.types import Float64Array, IndexArray
 

@@ -1,0 +1,1 @@
+"""Points, polygons, boxes, regions and the ground: arithmetic without pictures."""
