@@ -36,7 +36,7 @@ from pipeline.config import Config
 from pipeline.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.events import Event
-from pipeline.geometry.boxes import Letterbox
+from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Sink, Tracker
 from pipeline.look import Looker
 from pipeline.run import Pipeline

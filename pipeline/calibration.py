@@ -28,7 +28,8 @@ from pipeline.calibrated import Record, save, weights_digest
 from pipeline.detector import YoloDetector
 from pipeline.engines import Engine, check_engine
 from pipeline.errors import ConfigError
-from pipeline.geometry.boxes import Letterbox, iou_matrix
+from pipeline.geometry.boxes import iou_matrix
+from pipeline.images.letterbox import Letterbox
 from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.openvino_core import openvino_core
 from pipeline.types import Detections, Image

@@ -25,7 +25,7 @@ from pipeline.classifier_models import (
     load_weights,
 )
 from pipeline.errors import ConfigError, ModelError
-from pipeline.pictures import PictureLike, read_picture, several_pictures
+from pipeline.images.reading import PictureLike, read_picture, several_pictures
 from pipeline.types import Float32Array, Image
 
 _IMAGENET_CLASSES = 1000
@@ -120,7 +120,7 @@ class Classifier:
         """The most probable classes of each picture, best first.
 
         Args:
-            pictures: a list of pictures, or one; see ``pipeline.pictures``. Only a batch of them is held at a time.
+            pictures: a list of pictures, or one; see ``pipeline.images.reading``. Only a batch of them is held at a time.
             top: how many classes; of fewer classes, all.
 
         Returns:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pipeline.anchor_masks import choose_masks
 from pipeline.engines import Engine, check_engine, create_engine
 from pipeline.errors import ConfigError, ModelError
-from pipeline.geometry.boxes import Letterbox, clip, non_maximum_suppression
+from pipeline.geometry.boxes import clip, non_maximum_suppression
+from pipeline.images.letterbox import Letterbox
 from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.picture_detector import PictureDetector, check_detection_options
 from pipeline.types import Detections, Float32Array, Image, Int32Array

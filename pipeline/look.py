@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from pipeline.geometry.boxes import Letterbox
 from pipeline.geometry.region import Part
+from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Detector, ReducedDetector
 from pipeline.types import Detections, Frame, Image
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar, cast, overload
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.pictures import PictureLike, read_picture, several_pictures
+from pipeline.images.reading import PictureLike, read_picture, several_pictures
 from pipeline.types import Detections, Image
 
 
@@ -95,7 +95,7 @@ class PictureDetector(ABC, Generic[EngineT, PlaceT]):
 
         Args:
             images: a list of images, or one of them. Each is an array uint8 ``(height, width, 3)``, BGR, which is only
-                read; or a path, a file's bytes, a Pillow image or another array: see ``pipeline.pictures``.
+                read; or a path, a file's bytes, a Pillow image or another array: see ``pipeline.images.reading``.
 
         Returns:
             One per image, or that of the one image; boxes are in pixels of the upright image and lie inside it.

@@ -20,10 +20,10 @@ from pipeline.configured_files import configured_files
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import read_files, refuse_conflicts
+from pipeline.images.batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.interfaces import Detector
 from pipeline.models import DEFAULT_MODEL
 from pipeline.own_models import choose_model
-from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.folder import find_images

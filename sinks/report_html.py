@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import InputFiles, refuse_conflicts
-from pipeline.pictures import read_picture
+from pipeline.images.reading import read_picture
 from pipeline.types import Image
 from sinks.outputs import OutputFile, check_output, written_file
 from sinks.report_charts import crossings, curves, duration_text, histogram

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from pipeline.pictures import read_picture
+from pipeline.images.reading import read_picture
 from pipeline.sources.file import VideoFile
 from pipeline.sources.tone import Curve
 from pipeline.types import Image

@@ -16,7 +16,7 @@ from pipeline.imageai.model import DetectionModel
 from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.imageai.results import ObjectList, above, object_list
-from pipeline.pictures import read_picture
+from pipeline.images.reading import read_picture
 from pipeline.types import Frame, Image
 from sinks.outputs import check_output, partial_path, write_error
 from sinks.picture_output import cut, write_picture

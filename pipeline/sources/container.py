@@ -14,6 +14,7 @@ import av
 from av.stream import Disposition
 
 from pipeline.errors import SourceError
+from pipeline.images.limits import MAX_PIXELS, MAX_SIDE, too_large
 from pipeline.sources.crop import crop_of
 from pipeline.sources.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.display import DisplayReader
@@ -25,7 +26,6 @@ from pipeline.sources.played import Played
 from pipeline.sources.stamp_path import Stamps
 from pipeline.sources.timeline import FALLBACK_FRAME_S
 from pipeline.types import Frame, SourceInfo
-from pipeline.upright import MAX_PIXELS, MAX_SIDE, too_large
 
 logger = logging.getLogger(__name__)
 

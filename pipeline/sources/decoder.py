@@ -14,8 +14,8 @@ from av.codec.context import ThreadType
 from av.packet import Packet
 
 from pipeline.hardware import CpuBudget
+from pipeline.images.limits import MAX_PIXELS
 from pipeline.sources.packets import PacketLedger, PacketTail
-from pipeline.upright import MAX_PIXELS
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,10 @@ from typing import Any, cast
 import av
 from av.sidedata.sidedata import SideData, Type
 
+from pipeline.images.limits import too_large
+from pipeline.images.orientation import UPRIGHT, Orientation
 from pipeline.sources.crop import NO_CROP, Crop
 from pipeline.sources.tone import Curve, curve_of
-from pipeline.upright import UPRIGHT, Orientation, too_large
 
 logger = logging.getLogger(__name__)
 

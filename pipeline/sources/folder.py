@@ -18,8 +18,8 @@ from types import MappingProxyType
 from typing import Self
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.picture_header import looks_like_picture
-from pipeline.pictures import RAW_SUFFIXES, read_picture
+from pipeline.images.header import looks_like_picture
+from pipeline.images.reading import RAW_SUFFIXES, read_picture
 from pipeline.printable import readable
 from pipeline.redaction import redact_missing_path
 from pipeline.sources.uri import clean_name

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from pipeline.geometry.boxes import Letterbox
-from pipeline.pictures import on_white
+from pipeline.images.letterbox import Letterbox
+from pipeline.images.reading import on_white
 from pipeline.sources.display import Display, DisplayReader
 from pipeline.sources.tone import add_table
 from pipeline.types import Frame, Image

@@ -13,10 +13,10 @@ from os import PathLike
 import av
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
+from pipeline.images.limits import MAX_SIDE
 from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
 from pipeline.sources.transport import TransportPart
 from pipeline.sources.uri import stream_name
-from pipeline.upright import MAX_SIDE
 
 _WITHOUT_SEEKING = "give the file itself, or send MPEG-TS, Matroska or MP4 with its index in front (+faststart)"
 _HEAD_BYTES = 4096

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.geometry.boxes import LETTERBOX_VALUE, Letterbox, clip, iou_matrix, non_maximum_suppression
+from pipeline.geometry.boxes import clip, iou_matrix, non_maximum_suppression
+from pipeline.images.letterbox import LETTERBOX_VALUE, Letterbox
 from pipeline.types import Float32Array, Image, Int32Array
 
 Box = tuple[float, float, float, float]

@@ -18,7 +18,7 @@ import pytest
 from pipeline.classifier import Classification, Classifier
 from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights, imagenet_names, read_names
 from pipeline.errors import ConfigError, ModelError, SourceError
-from pipeline.picture_batches import BrokenPicture, ClassifiedPicture, classify_pictures
+from pipeline.images.batches import BrokenPicture, ClassifiedPicture, classify_pictures
 from pipeline.types import Image
 from tests.http_server import serve_http
 from tests.pipeline.pictures import blocks

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.pictures import read_picture
+from pipeline.images.reading import read_picture
 from pipeline.types import Image
 
 HEIGHT, WIDTH = 240, 320

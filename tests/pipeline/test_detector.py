@@ -17,10 +17,10 @@ import pytest
 from benchmarks.detection import MOST_PER_IMAGE, Accuracy, evaluate
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SourceError
-from pipeline.geometry.boxes import Letterbox
 from pipeline.hardware import cpu_has_bfloat16
+from pipeline.images.letterbox import Letterbox
+from pipeline.images.reading import PictureLike
 from pipeline.models import Model
-from pipeline.pictures import PictureLike
 from pipeline.types import Detections, Image
 from pipeline.weights.parameters import ConvolutionParameters
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights

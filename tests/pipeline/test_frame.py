@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.geometry.boxes import Letterbox
+from pipeline.images.letterbox import Letterbox
 from pipeline.sources import open_source
 from pipeline.sources.picture import PictureConverter
 from pipeline.types import Frame, Image

@@ -13,8 +13,8 @@ import pytest
 from PIL import ImageOps
 
 from pipeline.errors import SourceError
-from pipeline.picture_header import read_header
-from pipeline.pictures import read_picture
+from pipeline.images.header import read_header
+from pipeline.images.reading import read_picture
 from tests.pipeline.test_pictures import ORIENTATION, close, on_white, scene
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif: pip install 'sightline[images]'")
@@ -75,7 +75,7 @@ def test_what_is_transparent_is_laid_on_white(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_absurd_size_is_refused_before_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytearray(saved(PIL.Image.fromarray(scene()), kind))
-    monkeypatch.setattr("pipeline.pictures.open_heif", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr("pipeline.images.reading.open_heif", lambda *_: pytest.fail("it was decoded"))
     struct.pack_into(">II", data, data.index(b"ispe") + 8, 60_000, 60_000)
     with pytest.raises(SourceError, match="60000x60000 px is too large"):
         read_picture(bytes(data))

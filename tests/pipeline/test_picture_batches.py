@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import picture_batches
 from pipeline.detector import YoloDetector
 from pipeline.errors import SourceNotFoundError
+from pipeline.images import batches as picture_batches
+from pipeline.images.batches import BrokenPicture, DetectedPicture, detect_pictures
+from pipeline.images.reading import PictureLike, read_picture
 from pipeline.models import Model
-from pipeline.picture_batches import BrokenPicture, DetectedPicture, detect_pictures
-from pipeline.pictures import PictureLike, read_picture
 from pipeline.types import Detections, Image
 from tests.fakes import BlobDetector
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights

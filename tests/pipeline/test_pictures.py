@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.picture_header import read_header
-from pipeline.pictures import read_picture
+from pipeline.images.header import read_header
+from pipeline.images.reading import read_picture
 from pipeline.types import Image
 
 KINDS = {"BMP": "bmp", "GIF": "gif", "JPEG": "jpeg", "JPEG2000": "jp2", "PNG": "png", "PPM": "pnm", "TIFF": "tiff"}

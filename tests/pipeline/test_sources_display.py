@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.pictures import read_picture
+from pipeline.images.limits import MAX_PIXELS, MAX_SIDE
+from pipeline.images.reading import read_picture
 from pipeline.sources.crop import Crop
 from pipeline.sources.display import DisplayReader
 from pipeline.sources.file import VideoFile
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.tone import Curve, to_bt709
 from pipeline.types import Frame, Image
-from pipeline.upright import MAX_PIXELS, MAX_SIDE
 from tests.clips import draw_number, read_number, write_clip
 
 Float64Array = NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 A small file can decompress to any size, so a picture's size is looked at before a decoder is. Only what is needed is
 read, by the formats' public descriptions (JPEG: ITU-T T.81; PNG: W3C; TIFF 6.0 and Exif 2.32 for the orientation; WebP
-container; JPEG 2000: ITU-T T.800; HEIC and AVIF: ``pipeline.heif``), and no more than a fixed number of steps is taken.
+container; JPEG 2000: ITU-T T.800; HEIC and AVIF: ``pipeline.images.heif``), and no more than a fixed number of steps is taken.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.heif import SIGNATURE, heif_size
-from pipeline.upright import EXIF_ORIENTATIONS, UPRIGHT, Orientation
+from pipeline.images.heif import SIGNATURE, heif_size
+from pipeline.images.orientation import EXIF_ORIENTATIONS, UPRIGHT, Orientation
 
 HEADER_BYTES = 256 * 1024
 """A header that is not told by so much of a file is rare: previews and colour profiles may come before it."""

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.errors import SourceError
+from pipeline.images.reading import picture_size, read_picture
 from pipeline.interfaces import Detector
-from pipeline.pictures import picture_size, read_picture
 from pipeline.types import Detections, Image
 
 if TYPE_CHECKING:

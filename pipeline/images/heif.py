@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
-from pipeline.upright import UPRIGHT, Orientation, too_large
+from pipeline.images.limits import too_large
+from pipeline.images.orientation import UPRIGHT, Orientation
 
 if TYPE_CHECKING:
     import PIL.Image

@@ -25,14 +25,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cut_jpeg import decode_cut
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.heif import open_heif
-from pipeline.picture_header import HEADER_BYTES, read_header
+from pipeline.images.cut_jpeg import decode_cut
+from pipeline.images.header import HEADER_BYTES, read_header
+from pipeline.images.heif import open_heif
+from pipeline.images.limits import MAX_PIXELS, MAX_SIDE, too_large
+from pipeline.images.orientation import UPRIGHT
 from pipeline.printable import readable
 from pipeline.redaction import redact_missing_path
 from pipeline.types import Image
-from pipeline.upright import MAX_PIXELS, MAX_SIDE, UPRIGHT, too_large
 
 if TYPE_CHECKING:
     import PIL.Image

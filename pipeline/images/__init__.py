@@ -1,0 +1,1 @@
+"""Single images: read within limits, turned upright, letterboxed, gathered in batches."""
