@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from pipeline.backoff import Backoff
 from pipeline.classifier import Classifier
 from pipeline.classifier_models import read_names
 from pipeline.config import Config, ResolvedStream
@@ -36,8 +35,9 @@ from pipeline.reload import Before, Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.run_files import RunFiles
-from pipeline.sources import is_camera, is_network, open_source
-from pipeline.sources.live import connection_address
+from pipeline.sources.backoff import Backoff
+from pipeline.sources.network import connection_address
+from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme, local_path
 from pipeline.stream import Stream

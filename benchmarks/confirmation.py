@@ -27,7 +27,7 @@ from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.confirmation import Change, Sides
 from pipeline.detector import YoloDetector
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.stamp import EventStamper
 from pipeline.types import SourceInfo, TrackedFrame
 from pipeline.zones import Line, Zone

@@ -19,7 +19,7 @@ from pipeline.detector import YoloDetector
 from pipeline.interfaces import Sink
 from pipeline.report import Report
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from pipeline.timing import Durations

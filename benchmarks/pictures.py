@@ -28,7 +28,7 @@ if __name__ == "__main__":  # run as a file, from wherever
 from pipeline.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.images.batches import DetectedPicture, detect_pictures
-from pipeline.sources.folder import find_images
+from pipeline.sources.image_folder import find_images
 from pipeline.types import Detections
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -33,7 +33,7 @@ from pipeline.detectors import create_detector, reduced_side
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.models import find_model
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.stream import Stream
 from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 from pipeline.zones import Zone

@@ -30,14 +30,14 @@ import psutil
 if __package__ in (None, ""):  # run as a script: the project's root is what has to be importable
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.backoff import Backoff
 from pipeline.detector import YoloDetector
 from pipeline.events import Event, StreamOffline, StreamOnline
 from pipeline.interfaces import Sink
 from pipeline.models import find_packaged
 from pipeline.report import Report
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.backoff import Backoff
+from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from sample_videos.fetch import BIKES

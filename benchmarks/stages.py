@@ -40,7 +40,7 @@ from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Sink, Tracker
 from pipeline.look import Looker
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.stamp import EventStamper
 from pipeline.stream import Stream
 from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, TrackedFrame

@@ -33,7 +33,7 @@ _NETWORK = "from pipeline.detector import YoloDetector; YoloDetector().warm_up({
 
 def programs(clip: Path) -> dict[str, Callable[[], float]]:
     """What is started, by name; each returns seconds."""
-    from pipeline.sources import open_source
+    from pipeline.sources.opening import open_source
 
     with open_source(str(clip)) as source:
         network = _NETWORK.format(height=source.info.height, width=source.info.width)

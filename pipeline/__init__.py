@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.classifier import Classifier
     from pipeline.detector import YoloDetector
     from pipeline.run import Pipeline
-    from pipeline.sources import open_source
+    from pipeline.sources.opening import open_source
     from pipeline.stream import Stream
 
 __all__ = ["Classifier", "Pipeline", "Stream", "YoloDetector", "open_source"]
@@ -23,7 +23,7 @@ _HOMES = {
     "Pipeline": "pipeline.run",
     "Stream": "pipeline.stream",
     "YoloDetector": "pipeline.detector",
-    "open_source": "pipeline.sources",
+    "open_source": "pipeline.sources.opening",
 }
 
 

@@ -15,7 +15,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition
 
-from pipeline.sources.file_timeline import FileTimeline
+from pipeline.sources.timing.file_timeline import FileTimeline
 from sinks.sound_clock import ClockPart, PictureClock, SoundClock
 from sinks.sound_encoder import SampleRow
 

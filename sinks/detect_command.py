@@ -26,7 +26,7 @@ from pipeline.models import DEFAULT_MODEL
 from pipeline.own_models import choose_model
 from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
-from pipeline.sources.folder import find_images
+from pipeline.sources.image_folder import find_images
 from pipeline.sources.local_files import picture_files
 from pipeline.types import Detections
 from sinks.options import (

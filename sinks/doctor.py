@@ -31,7 +31,7 @@ from pipeline.errors import ConfigError, PipelineError, SinkError
 from pipeline.interfaces import Detector, Source
 from pipeline.models import Model, catalogue, find_model
 from pipeline.retinanet.detector import RetinaNetDetector
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.sources.uri import redact
 from pipeline.types import Image, SourceInfo
 from sinks.diagnosis import Check, Diagnosis, Load, Reading

@@ -43,8 +43,8 @@ def calibrate_command(
     from pipeline.configured_files import configured_files
     from pipeline.files import refuse_conflicts
     from pipeline.own_models import choose_model
-    from pipeline.sources import open_source
     from pipeline.sources.local_files import source_files
+    from pipeline.sources.opening import open_source
 
     settings = load_config(config, (), {"model": {"name": model, "weights": weights, "input_size": input_size}})
     chosen = choose_model(settings.model.name, settings.own_models())

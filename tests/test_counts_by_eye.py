@@ -18,7 +18,7 @@ from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.config import load_config
 from pipeline.detector import YoloDetector
 from pipeline.events import AnyEvent, Event, LineCrossed, ZoneEntered, ZoneLeft
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.stamp import EventStamper
 from pipeline.types import TrackedFrame
 from pipeline.zones import Line, Zone

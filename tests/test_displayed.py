@@ -10,8 +10,8 @@ import av
 import pytest
 
 from pipeline.images.reading import read_picture
-from pipeline.sources.file import VideoFile
-from pipeline.sources.tone import Curve
+from pipeline.sources.decoding.tone import Curve
+from pipeline.sources.video_file import VideoFile
 from pipeline.types import Image
 from sinks.mp4 import Mp4Sink
 from tests.clips import read_number, write_clip

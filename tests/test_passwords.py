@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backoff import Backoff
 from pipeline.errors import ConfigError, SinkError, SourceError
-from pipeline.sources import open_source
+from pipeline.sources.backoff import Backoff
+from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from run_pipeline import main
 from sinks.client import subscribe

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.detector import YoloDetector
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.stream import Stream
 from pipeline.types import Detections, Image
 from pipeline.zones import Line, Zone

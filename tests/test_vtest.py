@@ -10,7 +10,7 @@ import pytest
 from benchmarks.tracking import score
 from pipeline.detector import YoloDetector
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.stream import Stream
 from pipeline.types import Detections, Image
 from sinks.mot import MotSink

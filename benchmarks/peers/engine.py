@@ -19,7 +19,7 @@ from pipeline.detector import YoloDetector
 from pipeline.detectors import reduced_side
 from pipeline.look import Looker
 from pipeline.models import find_model
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.types import Frame
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.interfaces import Source
-from pipeline.sources.timeline import Timeline
+from pipeline.sources.timing.timeline import Timeline
 from pipeline.types import Frame, Image, SourceInfo
 
 _MICROSECOND = Fraction(1, 1_000_000)

@@ -17,7 +17,7 @@ from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.interfaces import ReducedDetector, Sink, Source
 from pipeline.report import Report
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.sources.uri import local_path
 from pipeline.stream import Stream
 from pipeline.types import Frame, TrackedFrame

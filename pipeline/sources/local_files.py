@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.files import FileKeys, InputFiles
-from pipeline.sources.folder import IMAGE_SUFFIXES, find_images, is_pattern
+from pipeline.sources.image_folder import IMAGE_SUFFIXES, find_images, is_pattern
 from pipeline.sources.uri import local_path
 
 _LARGEST_PLAYLIST = 1_000_000

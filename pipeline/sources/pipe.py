@@ -14,8 +14,8 @@ import av
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from pipeline.images.limits import MAX_SIDE
-from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, describe
-from pipeline.sources.transport import TransportPart
+from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.decoding.transport import TransportPart
 from pipeline.sources.uri import stream_name
 
 _WITHOUT_SEEKING = "give the file itself, or send MPEG-TS, Matroska or MP4 with its index in front (+faststart)"

@@ -18,11 +18,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, Self
 
-from pipeline.backoff import Backoff
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.interfaces import Source
 from pipeline.redaction import redact, redact_address
-from pipeline.sources.played import Played, Resumable
+from pipeline.sources.backoff import Backoff
+from pipeline.sources.timing.played import Played, Resumable
 from pipeline.sources.uri import clean_name
 from pipeline.types import ClockedSource, Frame, SourceInfo
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.sources.timeline import Timeline
+from pipeline.sources.timing.timeline import Timeline
 from pipeline.types import Frame, Image, SourceInfo
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.arrival_clock import ArrivalClock
+from pipeline.sources.timing.arrival_clock import ArrivalClock
 
 SECONDS = 20
 fps = st.sampled_from([2, 5, 10, 25])

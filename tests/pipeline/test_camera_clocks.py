@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources.live import NetworkStream
+from pipeline.sources.network import NetworkStream
 from pipeline.types import Frame
 from tests.clips import read_number
 from tests.clocked_camera import ClockedCamera

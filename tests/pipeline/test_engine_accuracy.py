@@ -12,7 +12,7 @@ from pipeline.calibration import calibrate
 from pipeline.detector import YoloDetector
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models import CACHE_VARIABLE
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 
 needs_openvino = pytest.mark.skipif(
     find_spec("openvino") is None or find_spec("nncf") is None,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.file_timeline import LOOK_AHEAD, FileTimeline, Timed
+from pipeline.sources.timing.file_timeline import LOOK_AHEAD, FileTimeline, Timed
 
 MILLISECOND = Fraction(1, 1000)
 Stamp = int | None

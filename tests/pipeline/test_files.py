@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SourceNotFoundError
 from pipeline.files import FileKeys, FolderFiles, InputFiles, OutputFiles, ignores_case, refuse_conflicts
-from pipeline.sources.folder import find_images
+from pipeline.sources.image_folder import find_images
 from pipeline.sources.local_files import picture_files, source_files
 
 

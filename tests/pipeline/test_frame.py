@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from pipeline.images.letterbox import Letterbox
-from pipeline.sources import open_source
-from pipeline.sources.picture import PictureConverter
+from pipeline.sources.decoding.conversion import PictureConverter
+from pipeline.sources.opening import open_source
 from pipeline.types import Frame, Image
 from tests.clips import read_number, write_clip
 

@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources.being_written import is_being_written
-from pipeline.sources.file import VideoFile
 from pipeline.sources.pipe import PipeSource
+from pipeline.sources.video_file import VideoFile
 from tests.clips import read_number, write_clip
 
 COUNT = 40

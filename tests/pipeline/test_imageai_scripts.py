@@ -19,7 +19,7 @@ import pytest
 from pipeline.detectors import create_detector
 from pipeline.imageai import model
 from pipeline.models import COCO_CLASS_NAMES, Model
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.types import Image
 from pipeline.weights.formats import Format, read_weights, write_weights
 from pipeline.yolov3 import yolov3_tiny

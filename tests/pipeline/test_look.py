@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.geometry.region import Part, Region
 from pipeline.look import Looker
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Frame, Image
 from tests.fakes import BlobDetector, picture
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sources.pacing import Pacer
+from pipeline.sources.timing.pacing import Pacer
 
 FPS = 10
 

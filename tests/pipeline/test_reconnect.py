@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.backoff import Backoff
 from pipeline.errors import ConfigError, SourceError
 from pipeline.interfaces import ReconnectingSource as ReconnectingProtocol
 from pipeline.interfaces import Source
+from pipeline.sources.backoff import Backoff
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.types import Frame, SourceInfo
 

@@ -13,8 +13,8 @@ from typing import Self
 
 import pytest
 
-from pipeline.backoff import Backoff
-from pipeline.sources import open_source
+from pipeline.sources.backoff import Backoff
+from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.types import Frame
 from tests.clips import read_number

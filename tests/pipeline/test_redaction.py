@@ -17,7 +17,7 @@ from pipeline.config import load_config
 from pipeline.errors import ConfigError, PipelineError, SinkError, SourceError
 from pipeline.plain_log import RedactingFormatter, print_error
 from pipeline.redaction import environment_variable, redact, redact_address, redact_data
-from pipeline.sources.live import connection_address
+from pipeline.sources.network import connection_address
 from pipeline.sources.uri import stream_name
 from tests.passwords import FORMS, SECRET, USER, Form, shown_secrets
 

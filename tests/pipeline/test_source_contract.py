@@ -23,9 +23,9 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.interfaces import Source
-from pipeline.sources import open_source
-from pipeline.sources.file import VideoFile
+from pipeline.sources.opening import open_source
 from pipeline.sources.pipe import PipeSource
+from pipeline.sources.video_file import VideoFile
 from pipeline.sources.webcam import Webcam
 from pipeline.types import Frame
 from tests.clips import draw_number, read_number, write_clip

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.sources.file import VideoFile
+from pipeline.sources.video_file import VideoFile
 from pipeline.types import Image
 from tests.clips import UnreadableNumberError, read_number, truncate, write_clip
 

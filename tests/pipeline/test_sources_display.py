@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from pipeline.images.limits import MAX_PIXELS, MAX_SIDE
 from pipeline.images.reading import read_picture
-from pipeline.sources.crop import Crop
-from pipeline.sources.display import DisplayReader
-from pipeline.sources.file import VideoFile
-from pipeline.sources.picture import PictureConverter
-from pipeline.sources.tone import Curve, to_bt709
+from pipeline.sources.decoding.conversion import PictureConverter
+from pipeline.sources.decoding.crop import Crop
+from pipeline.sources.decoding.display import DisplayReader
+from pipeline.sources.decoding.tone import Curve, to_bt709
+from pipeline.sources.video_file import VideoFile
 from pipeline.types import Frame, Image
 from tests.clips import draw_number, read_number, write_clip
 

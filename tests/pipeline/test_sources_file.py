@@ -17,8 +17,8 @@ import pytest
 from av.stream import Disposition
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
-from pipeline.sources import open_source
-from pipeline.sources.file import VideoFile
+from pipeline.sources.opening import open_source
+from pipeline.sources.video_file import VideoFile
 from tests.clips import Image, draw_number, read_number, write_clip
 
 COUNT = 20

@@ -13,8 +13,8 @@ import PIL.Image
 import pytest
 
 from pipeline.errors import SourceError, SourceNotFoundError
-from pipeline.sources import open_source
-from pipeline.sources.folder import ImageFolder
+from pipeline.sources.image_folder import ImageFolder
+from pipeline.sources.opening import open_source
 from tests.clips import draw_number, read_number
 
 

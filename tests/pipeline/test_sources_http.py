@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.addresses import parse_address
-from pipeline.backoff import Backoff
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.events import StreamStarted
 from pipeline.pace import EveryNth, PaceBySource
 from pipeline.run import Pipeline
-from pipeline.sources import open_source
+from pipeline.sources.backoff import Backoff
 from pipeline.sources.fetch import fetch
+from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.stream import Stream
 from pipeline.types import Frame, SourceInfo

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
-from pipeline.sources import open_source
-from pipeline.sources.live import NetworkStream
+from pipeline.sources.network import NetworkStream
+from pipeline.sources.opening import open_source
 from pipeline.sources.uri import redact, stream_name
 from pipeline.sources.webcam import Webcam
 from tests.clips import read_number, read_time_ms, write_clip

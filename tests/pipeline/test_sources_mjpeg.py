@@ -13,7 +13,7 @@ import cv2
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources.live import NetworkStream
+from pipeline.sources.network import NetworkStream
 from tests.clips import draw_number, read_number
 
 COUNT = 12

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
-from pipeline.sources import open_source
+from pipeline.sources.opening import open_source
 from pipeline.sources.pipe import PipeSource, RawVideo
 from tests.clips import draw_number, read_number, write_clip
 
@@ -60,7 +60,7 @@ def test_containers_that_need_no_way_back(tmp_path: Path, name: str) -> None:
 def test_standard_input_of_a_program(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.ts", count=COUNT)
     program = (
-        "from pipeline.sources import open_source\n"
+        "from pipeline.sources.opening import open_source\n"
         "from tests.clips import read_number\n"
         "with open_source('-') as source:\n"
         "    print(source.stream, *(read_number(frame.image) for frame in source))\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources import open_source
-from pipeline.sources.live import NetworkStream
+from pipeline.sources.network import NetworkStream
+from pipeline.sources.opening import open_source
 from pipeline.types import Frame
 from tests.clips import is_whole, read_number, write_clip
 from tests.holdings import all_given_back

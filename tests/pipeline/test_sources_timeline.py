@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.sources.timeline import Timeline
+from pipeline.sources.timing.timeline import Timeline
 
 MILLISECOND = Fraction(1, 1000)
 

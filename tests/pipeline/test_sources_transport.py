@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.file import VideoFile
+from pipeline.sources.decoding.transport import TransportPart
 from pipeline.sources.pipe import PipeSource
-from pipeline.sources.transport import TransportPart
+from pipeline.sources.video_file import VideoFile
 from tests.clips import read_number, write_clip
 
 COUNT = 10

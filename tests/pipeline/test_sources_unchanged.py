@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.file import VideoFile
-from pipeline.sources.packets import is_not_coded
+from pipeline.sources.decoding.packets import is_not_coded
+from pipeline.sources.video_file import VideoFile
 from tests.clips import VideoPacket, draw_number, read_number, write_clip
 
 COUNT = 30

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from pipeline.sources.file import VideoFile
+from pipeline.sources.video_file import VideoFile
 from pipeline.types import Detections, TrackedFrame, Tracks
 from sinks.mp4 import Mp4Sink
 from tests.clips import draw_number, read_number

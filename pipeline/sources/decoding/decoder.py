@@ -15,7 +15,7 @@ from av.packet import Packet
 
 from pipeline.hardware import CpuBudget
 from pipeline.images.limits import MAX_PIXELS
-from pipeline.sources.packets import PacketLedger, PacketTail
+from pipeline.sources.decoding.packets import PacketLedger, PacketTail
 
 logger = logging.getLogger(__name__)
 

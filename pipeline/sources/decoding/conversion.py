@@ -14,8 +14,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from pipeline.images.letterbox import Letterbox
 from pipeline.images.reading import on_white
-from pipeline.sources.display import Display, DisplayReader
-from pipeline.sources.tone import add_table
+from pipeline.sources.decoding.display import Display, DisplayReader
+from pipeline.sources.decoding.tone import add_table
 from pipeline.types import Frame, Image
 
 # Numbers of ITU-T H.273.

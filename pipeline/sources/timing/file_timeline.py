@@ -12,8 +12,8 @@ from fractions import Fraction
 from statistics import median
 from typing import Generic, TypeVar
 
-from pipeline.sources.stamp_path import StampPath, Stamps, dts_are_better, explain
-from pipeline.sources.timeline import FALLBACK_FRAME_S
+from pipeline.sources.timing.stamp_path import StampPath, Stamps, dts_are_better, explain
+from pipeline.sources.timing.timeline import FALLBACK_FRAME_S
 
 logger = logging.getLogger(__name__)
 

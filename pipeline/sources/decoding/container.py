@@ -15,16 +15,16 @@ from av.stream import Disposition
 
 from pipeline.errors import SourceError
 from pipeline.images.limits import MAX_PIXELS, MAX_SIDE, too_large
-from pipeline.sources.crop import crop_of
-from pipeline.sources.decoder import PacketDecoder, is_broadcast
-from pipeline.sources.display import DisplayReader
-from pipeline.sources.file_timeline import FileTimeline, Timed
-from pipeline.sources.last_picture import last_duration_s
-from pipeline.sources.live_time import LiveTime
-from pipeline.sources.picture import PictureConverter
-from pipeline.sources.played import Played
-from pipeline.sources.stamp_path import Stamps
-from pipeline.sources.timeline import FALLBACK_FRAME_S
+from pipeline.sources.decoding.conversion import PictureConverter
+from pipeline.sources.decoding.crop import crop_of
+from pipeline.sources.decoding.decoder import PacketDecoder, is_broadcast
+from pipeline.sources.decoding.display import DisplayReader
+from pipeline.sources.timing.file_timeline import FileTimeline, Timed
+from pipeline.sources.timing.last_picture import last_duration_s
+from pipeline.sources.timing.live_time import LiveTime
+from pipeline.sources.timing.played import Played
+from pipeline.sources.timing.stamp_path import Stamps
+from pipeline.sources.timing.timeline import FALLBACK_FRAME_S
 from pipeline.types import Frame, SourceInfo
 
 logger = logging.getLogger(__name__)

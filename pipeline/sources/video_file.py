@@ -12,10 +12,10 @@ import av
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.redaction import redact_missing_path
 from pipeline.sources.being_written import is_being_written
-from pipeline.sources.container import OPEN_OPTIONS, ContainerSource, Decoded, describe
-from pipeline.sources.file_timeline import Timed
-from pipeline.sources.matroska import lacks_its_end, tagged_duration_s
-from pipeline.sources.transport import TransportPart, is_transport
+from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, Decoded, describe
+from pipeline.sources.decoding.matroska import lacks_its_end, tagged_duration_s
+from pipeline.sources.decoding.transport import TransportPart, is_transport
+from pipeline.sources.timing.file_timeline import Timed
 from pipeline.sources.uri import stream_name
 
 _OPEN_TIMEOUT_S = 60.0

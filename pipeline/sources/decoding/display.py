@@ -18,8 +18,8 @@ from av.sidedata.sidedata import SideData, Type
 
 from pipeline.images.limits import too_large
 from pipeline.images.orientation import UPRIGHT, Orientation
-from pipeline.sources.crop import NO_CROP, Crop
-from pipeline.sources.tone import Curve, curve_of
+from pipeline.sources.decoding.crop import NO_CROP, Crop
+from pipeline.sources.decoding.tone import Curve, curve_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import math
 
 import av
 
-from pipeline.sources.timeline import FALLBACK_FRAME_S
+from pipeline.sources.timing.timeline import FALLBACK_FRAME_S
 from pipeline.types import SourceInfo
 
 _LONGEST_S = 3600.0

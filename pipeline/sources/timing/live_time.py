@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from pipeline.sources.arrival_clock import ArrivalClock
-from pipeline.sources.pacing import Pacer
+from pipeline.sources.timing.arrival_clock import ArrivalClock
+from pipeline.sources.timing.pacing import Pacer
 
 
 class LiveTime:

@@ -1,0 +1,1 @@
+"""From a container's packets to frames with media times."""

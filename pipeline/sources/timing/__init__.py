@@ -1,0 +1,1 @@
+"""Media time: when each picture is, whatever its timestamps and its arrival say."""
