@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from pipeline.classifier import Classifier
-from pipeline.classifier_models import read_names
 from pipeline.config import Config, ResolvedStream
 from pipeline.configured_files import configured_files, stream_files
 from pipeline.detectors import create_detector, reduced_side
@@ -25,9 +24,10 @@ from pipeline.errors import ConfigError
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.region import Region
 from pipeline.interfaces import Sink, Source
-from pipeline.models import Model
+from pipeline.models.class_names import read_names
+from pipeline.models.custom import choose_model
+from pipeline.models.registry import Model
 from pipeline.motion_gate import MotionGate
-from pipeline.own_models import choose_model
 from pipeline.pace import EveryNth, LatencyPace, Pace, PaceBySource
 from pipeline.predictive_pace import PredictivePace
 from pipeline.redaction import environment_variable

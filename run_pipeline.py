@@ -21,7 +21,7 @@ from rich.console import Console
 from composition import build_control, build_pipeline, build_reloader, detector_options, written_files
 from pipeline.config import Config, load_config
 from pipeline.errors import CallbackError, ConfigError, PipelineError
-from pipeline.own_models import choose_model
+from pipeline.models.custom import choose_model
 from pipeline.plain_log import keep_tracebacks_plain, log_to_standard_error, print_error
 from pipeline.printable import readable
 from pipeline.redaction import redact

@@ -25,12 +25,13 @@ if __name__ == "__main__":  # run as a file, from wherever
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe, machine
-from pipeline.engines import PRECISIONS, Engine, create_engine, installed_engines
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.hardware import cpu_has_bfloat16
-from pipeline.models import find_model, find_weights
-from pipeline.weights.formats import read_weights
-from pipeline.yolov3 import Network
+from pipeline.models.engines.base import PRECISIONS, Engine, installed_engines
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.networks.darknet import Network
+from pipeline.models.registry import find_model, find_weights
+from pipeline.models.weights.formats import read_weights
 
 
 @dataclass(frozen=True, slots=True)

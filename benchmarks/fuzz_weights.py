@@ -22,12 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.darknet_cfg import read_cfg
 from pipeline.errors import PipelineError
-from pipeline.weights.darknet import read_darknet_weights
-from pipeline.weights.formats import SUFFIXES, read_weights, write_weights
-from pipeline.weights.pytorch import read_state_dict
-from pipeline.yolov3 import yolov3_tiny
+from pipeline.models.networks.darknet_cfg import read_cfg
+from pipeline.models.networks.yolov3_family import yolov3_tiny
+from pipeline.models.weights.darknet import read_darknet_weights
+from pipeline.models.weights.formats import SUFFIXES, read_weights, write_weights
+from pipeline.models.weights.pytorch import read_state_dict
 from tests.pipeline.darknet_files import miniature, narrow, random_parameters, write_configuration
 
 NETWORK = miniature()

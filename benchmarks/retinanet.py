@@ -40,8 +40,8 @@ def best(run: Callable[[], object], rounds: int) -> float:
 
 def time_ours(rounds: int) -> None:
     """Print a line for each size and precision."""
-    from pipeline.models import find_model
-    from pipeline.retinanet.architecture import RetinaNet
+    from pipeline.models.networks.retinanet import RetinaNet
+    from pipeline.models.registry import find_model
     from pipeline.retinanet.detector import RetinaNetDetector
     from tests.pipeline.retinanet_files import write_random_weights
 

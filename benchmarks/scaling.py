@@ -31,7 +31,7 @@ from benchmarks.machine import describe, machine
 from benchmarks.measure import ProgramError, run
 from pipeline.detectors import create_detector, reduced_side
 from pipeline.interfaces import Detector, Sink, Source
-from pipeline.models import find_model
+from pipeline.models.registry import find_model
 from pipeline.run import Pipeline
 from pipeline.sources.opening import open_source
 from pipeline.stream import Stream

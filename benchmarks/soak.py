@@ -33,7 +33,7 @@ if __package__ in (None, ""):  # run as a script: the project's root is what has
 from pipeline.detector import YoloDetector
 from pipeline.events import Event, StreamOffline, StreamOnline
 from pipeline.interfaces import Sink
-from pipeline.models import find_packaged
+from pipeline.models.published import find_packaged
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.sources.backoff import Backoff

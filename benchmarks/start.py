@@ -27,7 +27,7 @@ from benchmarks.measure import ROOT
 from benchmarks.throughput import default_clips
 from pipeline.errors import PipelineError
 
-_IMPORT = "from pipeline.quiet_tensorflow import tf"
+_IMPORT = "from pipeline.models.engines.quiet_tensorflow import tf"
 _NETWORK = "from pipeline.detector import YoloDetector; YoloDetector().warm_up({height}, {width}, 4)"
 
 

@@ -29,7 +29,7 @@ from benchmarks.measure import ProgramError, run
 from benchmarks.peers.environments import PeerUnavailableError
 from benchmarks.peers.programs import OURS, PEERS, Program, Workplace
 from pipeline.errors import PipelineError, SourceNotFoundError
-from pipeline.models import find_packaged
+from pipeline.models.published import find_packaged
 from sample_videos.fetch import BIKES
 
 EVAL_VARIABLE = "SIGHTLINE_EVAL"

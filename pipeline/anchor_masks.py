@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network
+from pipeline.models.networks.darknet import Network
+from pipeline.models.weights.parameters import ConvolutionParameters
 
 logger = logging.getLogger(__name__)
 

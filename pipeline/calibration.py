@@ -24,18 +24,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.calibrated import Record, save, weights_digest
 from pipeline.detector import YoloDetector
-from pipeline.engines import Engine, check_engine
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.letterbox import Letterbox
-from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
-from pipeline.openvino_core import openvino_core
+from pipeline.models.engines.base import Engine, check_engine
+from pipeline.models.engines.int8_files import Record, save, weights_digest
+from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.networks.darknet import NETWORK_STRIDE, Network
+from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
+from pipeline.models.weights.formats import read_weights
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Detections, Image
-from pipeline.weights.formats import read_weights
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import NETWORK_STRIDE, Network
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def _engines(
     network: Network, parameters: Sequence[ConvolutionParameters], quantized: Any, threads: int | None
 ) -> list[Engine]:
     """In float32, in what ``auto`` is where that is not the same, and in int8."""
-    from pipeline.openvino_engine import OpenVinoEngine
+    from pipeline.models.engines.openvino_engine import OpenVinoEngine
 
     exact = OpenVinoEngine(network, parameters, precision="float32", threads=threads)
     other = OpenVinoEngine(network, parameters, threads=threads)
@@ -230,7 +230,7 @@ def _quantizer() -> Callable[[Network, Sequence[ConvolutionParameters], Sequence
     openvino_core()  # before NNCF makes its own
 
     def quantize(network: Network, parameters: Sequence[ConvolutionParameters], images: Sequence[Image]) -> Any:
-        from pipeline.openvino_network import build_model
+        from pipeline.models.engines.openvino_network import build_model
 
         logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function for it sets everybody's
         with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars

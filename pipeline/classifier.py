@@ -17,15 +17,10 @@ from typing import Any, cast, overload
 import cv2
 import numpy as np
 
-from pipeline.classifier_models import (
-    class_count,
-    find_classifier,
-    find_classifier_weights,
-    imagenet_names,
-    load_weights,
-)
+from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights, load_weights
 from pipeline.errors import ConfigError, ModelError
 from pipeline.images.reading import PictureLike, read_picture, several_pictures
+from pipeline.models.class_names import imagenet_names
 from pipeline.types import Float32Array, Image
 
 _IMAGENET_CLASSES = 1000
@@ -78,7 +73,7 @@ class Classifier:
         self._batch_size = batch_size
         self._path = path
 
-        from pipeline.quiet_tensorflow import tf
+        from pipeline.models.engines.quiet_tensorflow import tf
 
         module = getattr(tf.keras.applications, self._model.module)
         if tf.keras.backend.backend() != "tensorflow":

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pipeline.download import download, showing_progress
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import cache_folder
-from pipeline.weights.hdf5 import walk_datasets
+from pipeline.models.cache import cache_folder
+from pipeline.models.downloader import download, showing_progress
+from pipeline.models.weights.hdf5 import walk_datasets
 
 logger = logging.getLogger(__name__)
 
 _HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
-_LONGEST_NAMES = 1_000_000
 # What h5py and Keras make of the many ways in which a file can be damaged.
 _HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
 
@@ -234,49 +231,3 @@ def load_weights(network: Any, path: Path) -> None:
     except _HDF5_ERRORS as error:
         said = " ".join(str(error).split())
         raise ModelError(f"{path}: the weights don't fit {network.name} ({said:.300}).") from error
-
-
-def imagenet_names() -> tuple[str, ...]:
-    """The 1,000 classes of ImageNet in the order of Keras's outputs; ``crane`` and ``maillot`` each name two."""
-    text = resources.files("pipeline").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
-    return tuple(line.partition(" ")[2] for line in text.splitlines())
-
-
-def read_names(path: str | Path) -> tuple[str, ...]:
-    """Class names from a file: a line each, or JSON: a list, or an object ``{"0": "cat", "1": "dog"}`` as ImageAI's
-    ``model_class.json``; in place of a name a list may end in it, as in Keras's ``imagenet_class_index.json``.
-
-    Raises:
-        ConfigError: no such file, or not such names.
-    """
-    path = Path(path).expanduser()
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_LONGEST_NAMES + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        raise ConfigError(
-            f"{path}: the class names can't be read ({reason}); check the path given as names."
-        ) from error
-    if len(text) > _LONGEST_NAMES:
-        raise ConfigError(f"{path}: is too large for a list of class names.")
-    if text.lstrip().startswith(("[", "{")):
-        names = _json_names(text, path)
-    else:
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-    if not names:
-        raise ConfigError(f"{path}: holds no class names.")
-    return tuple(names)
-
-
-def _json_names(text: str, path: Path) -> list[str]:
-    try:
-        found = json.loads(text)
-        if isinstance(found, dict):
-            found = [found[str(number)] for number in range(len(found))]
-        names = [entry[-1] if isinstance(entry, list) else entry for entry in found]
-    except (ValueError, KeyError, IndexError, RecursionError) as error:
-        raise ConfigError(f'{path}: expected JSON such as ["cat", "dog"] or {{"0": "cat", "1": "dog"}}.') from error
-    if not all(isinstance(name, str) and name.strip() for name in names):
-        raise ConfigError(f"{path}: expected names that are text, got {names!r:.100}.")
-    return names

@@ -45,7 +45,7 @@ from pipeline.config_sections import (
     ZoneSection,
 )
 from pipeline.errors import ConfigError
-from pipeline.own_models import ModelFiles
+from pipeline.models.custom import ModelFiles
 from pipeline.printable import encodable, readable
 from pipeline.sources.uri import stream_name
 from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name

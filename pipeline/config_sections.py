@@ -14,7 +14,7 @@ from pipeline.events import EVENT_TYPES
 from pipeline.geometry.anchors import Anchor
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Units
-from pipeline.models import DEFAULT_MODEL
+from pipeline.models.registry import DEFAULT_MODEL
 from pipeline.zones import Line, Zone
 
 EVENT_TYPE_NAMES = tuple(str(kind.__struct_config__.tag) for kind in EVENT_TYPES)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.classifier_models import local_classifier_weights
 from pipeline.config import Config, ResolvedStream
 from pipeline.files import InputFiles, read_files
-from pipeline.models import Model, local_weights
+from pipeline.models.registry import Model, local_weights
 from pipeline.sources.local_files import source_files
 
 

@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.anchor_masks import choose_masks
-from pipeline.engines import Engine, check_engine, create_engine
 from pipeline.errors import ConfigError, ModelError
 from pipeline.geometry.boxes import clip, non_maximum_suppression
 from pipeline.images.letterbox import Letterbox
-from pipeline.models import DEFAULT_MODEL, Model, find_model, find_weights
+from pipeline.models.engines.base import Engine, check_engine
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.networks.darknet import NETWORK_STRIDE, Head, Network
+from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
+from pipeline.models.weights.formats import read_weights
 from pipeline.picture_detector import PictureDetector, check_detection_options
 from pipeline.types import Detections, Float32Array, Image, Int32Array
-from pipeline.weights.formats import read_weights
-from pipeline.yolov3 import NETWORK_STRIDE, Head, Network
 
 _LARGEST_LOGIT = 60.0  # beyond it a sigmoid is 0 or 1 in float32 anyway, and an exponential would overflow
 _LARGEST_GROWTH = 10.0  # a box of e^10 anchors covers any image many times
@@ -43,7 +44,7 @@ class YoloDetector(PictureDetector[Engine, Letterbox]):
         engine: what runs the network: ``tensorflow``, ``openvino``, ``auto`` for the fastest of those installed, or an
             `Engine` made for it, which then has a precision and threads of its own and is closed with the detector.
         precision: ``auto`` (bfloat16 where the processor computes in it), ``float32``, ``bfloat16``, or another that
-            the engine has; see `pipeline.engines.PRECISIONS`.
+            the engine has; see `pipeline.models.engines.base.PRECISIONS`.
         confidence: smallest score (objectness times class) to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
         multi_label: report a box once for every class that reaches the confidence, as Darknet does. By default it has

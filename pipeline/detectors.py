@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError
-from pipeline.models import Model, find_model
-from pipeline.retinanet.architecture import RetinaNet
+from pipeline.models.networks.retinanet import RetinaNet
+from pipeline.models.registry import Model, find_model
 from pipeline.retinanet.detector import RetinaNetDetector
 
 # Options that are called otherwise in the configuration, where most people set them.

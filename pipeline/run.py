@@ -15,12 +15,12 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline.engines import Engine
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, OutputFiles
 from pipeline.intake import Arrival, Intake, StreamEnd
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.look_ahead import Look, LookAhead
+from pipeline.models.engines.base import Engine
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.run_files import RunFiles
 from pipeline.sink_group import SinkGroup

@@ -14,9 +14,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from pipeline.classes import class_ids
 from pipeline.classifier import Classification
 from pipeline.errors import ConfigError
+from pipeline.models.class_names import class_ids
 from pipeline.types import Image, TrackedFrame
 
 # Longest side in pixels of what is kept of an object until it is looked at; no network looks closer.

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.classes import class_ids
 from pipeline.confirmation import Change, Look, Sides
 from pipeline.errors import ConfigError
 from pipeline.geometry.anchors import Anchor, anchor_index, check_anchor
@@ -30,6 +29,7 @@ from pipeline.geometry.points import (
     length_to_pixels,
 )
 from pipeline.geometry.shapes import Polygons, Segments
+from pipeline.models.class_names import class_ids
 from pipeline.track_table import TrackTable
 from pipeline.types import BoolArray, Float64Array, IndexArray
 

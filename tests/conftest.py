@@ -10,9 +10,9 @@ from typing import TextIO
 import pytest
 from hypothesis import settings
 
-from pipeline import models
 from pipeline.errors import ModelError
-from pipeline.models import find_packaged
+from pipeline.models import registry as models
+from pipeline.models.published import find_packaged
 from sample_videos.fetch import BIKES
 
 # How long an example takes says something about the machine, not about the code. CI tries the same examples every time:

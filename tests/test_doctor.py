@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.models import CACHE_VARIABLE
+from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.types import Frame
 from sinks.diagnosis import Diagnosis, Load
 from sinks.doctor import examine
@@ -102,8 +102,8 @@ def test_a_camera_that_does_not_keep_its_promise_is_told(caplog: pytest.LogCaptu
 
 def test_missing_weights_are_told_and_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setattr("pipeline.models.find_packaged", lambda _: None)
-    monkeypatch.setattr("pipeline.models._download", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr("pipeline.models.published.find_packaged", lambda _: None)
+    monkeypatch.setattr("pipeline.models.registry._download", lambda *_: pytest.fail("downloaded"))
     diagnosis = diagnose(detector=None)
     (problem,) = problems(diagnosis)
     assert "models fetch tiny-yolov3" in problem

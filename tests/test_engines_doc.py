@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load_config
-from pipeline.engines import ENGINES, PRECISIONS
-from pipeline.models import CACHE_VARIABLE
+from pipeline.models.cache import CACHE_VARIABLE
+from pipeline.models.engines.base import ENGINES, PRECISIONS
 from run_pipeline import main
 
 TEXT = (Path(__file__).parents[1] / "docs" / "engines.md").read_text()

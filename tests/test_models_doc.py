@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import load_config
-from pipeline.models import catalogue
-from pipeline.own_models import choose_model
-from pipeline.yolov3 import yolov3_tiny
+from pipeline.models.custom import choose_model
+from pipeline.models.networks.yolov3_family import yolov3_tiny
+from pipeline.models.registry import catalogue
 from run_pipeline import main
 from tests.pipeline.darknet_files import narrow, random_parameters, write_configuration, write_weights, yolo_of
 

@@ -14,7 +14,7 @@ import pytest
 from composition import build_reloader, build_stream
 from pipeline.config import Config
 from pipeline.errors import SourceError
-from pipeline.own_models import choose_model
+from pipeline.models.custom import choose_model
 from pipeline.reload import Before
 from pipeline.report import Report
 from pipeline.run import Pipeline

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipeline.models import find_model
-from pipeline.retinanet.architecture import RetinaNet
+from pipeline.models.networks.retinanet import RetinaNet
+from pipeline.models.registry import find_model
 from run_pipeline import main
 from tests.oracles.retinanet_weights import picture
 from tests.pipeline.retinanet_files import write_random_weights

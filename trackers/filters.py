@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.classes import class_ids
 from pipeline.errors import CallbackError, ConfigError
 from pipeline.geometry.anchors import Anchor, anchor_index, anchor_points, check_anchor
 from pipeline.geometry.points import Placement, Point, Units, check_length, check_polygon, check_units
 from pipeline.geometry.shapes import Polygons
 from pipeline.interfaces import DetectionFilter
+from pipeline.models.class_names import class_ids
 from pipeline.types import BoolArray, Detections, Frame
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
 

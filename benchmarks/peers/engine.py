@@ -18,7 +18,7 @@ from pipeline.config import Config
 from pipeline.detector import YoloDetector
 from pipeline.detectors import reduced_side
 from pipeline.look import Looker
-from pipeline.models import find_model
+from pipeline.models.registry import find_model
 from pipeline.sources.opening import open_source
 from pipeline.types import Frame
 

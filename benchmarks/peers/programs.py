@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks.peers.environments import environment
-from pipeline.models import COCO_CLASS_NAMES, find_weights
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.registry import find_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.pictures import ObjectDetection
 from pipeline.imageai.video import VideoObjectDetection
 from pipeline.interfaces import Detector
-from pipeline.models import Model
-from pipeline.own_models import ModelFiles, own_model
+from pipeline.models.custom import ModelFiles, own_model
+from pipeline.models.registry import Model
 
 # Of the parameters that may be given without their names, the one of the least percentage, in both methods.
 _PERCENTAGE, _PERCENTAGE_POSITION = "minimum_percentage_probability", 5

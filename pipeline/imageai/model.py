@@ -12,7 +12,8 @@ from pipeline.files import InputFiles, read_files
 from pipeline.imageai.model_file import ModelFileUser
 from pipeline.imageai.names import Generation, custom_objects, generation_of, spelled
 from pipeline.interfaces import Detector, ReducedDetector
-from pipeline.models import COCO_CLASS_NAMES, Model, find_model, local_weights
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.registry import Model, find_model, local_weights
 from pipeline.types import Detections, Image
 
 # Sizes of the network's input in pixels: the long side for YOLO, the short one for RetinaNet. They are ImageAI 2's, but

@@ -43,7 +43,7 @@ class ModelFileUser(Generic[T]):
         Raises:
             ConfigError: the GPU is in use already.
         """
-        from pipeline.quiet_tensorflow import tf
+        from pipeline.models.engines.quiet_tensorflow import tf
 
         try:
             tf.config.set_visible_devices([], "GPU")

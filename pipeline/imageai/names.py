@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pipeline.classes import class_ids
 from pipeline.errors import ConfigError
-from pipeline.models import COCO_CLASS_NAMES
+from pipeline.models.class_names import COCO_CLASS_NAMES, class_ids
 
 Generation = Literal[2, 3]
 CustomObjects = Mapping[str, bool | str] | Iterable[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.retinanet.architecture import ANCHOR_RATIOS, ANCHOR_SIZES, ANCHORS_PER_CELL
+from pipeline.models.networks.retinanet import ANCHOR_RATIOS, ANCHOR_SIZES, ANCHORS_PER_CELL
 from pipeline.types import Float32Array
 
 _LARGEST_GROWTH = np.float32(np.log(1000 / 16))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
 from pipeline.geometry.boxes import non_maximum_suppression
+from pipeline.models.networks.retinanet import LevelOutput
 from pipeline.retinanet.anchors import anchors, moved
 from pipeline.retinanet.preprocessing import Placement
 from pipeline.types import Detections, Float32Array, Int32Array
@@ -18,19 +19,6 @@ from pipeline.types import Detections, Float32Array, Int32Array
 _CANDIDATES_PER_LEVEL = 1000
 _SAFE_LOGIT = 12.0  # above it float32 scores crowd towards 1, so that a logit no longer tells which is larger
 _LOGIT_MARGIN = 0.01
-
-
-class LevelOutput(NamedTuple):
-    """What the network says of one level of the pyramid.
-
-    Attributes:
-        logits: float32 ``(batch, rows, columns, 9, classes)``: for each anchor, before the sigmoid, the classes that
-            mean something.
-        offsets: float32 ``(batch, rows, columns, 9, 4)``: dx, dy, dw, dh.
-    """
-
-    logits: Float32Array
-    offsets: Float32Array
 
 
 class _Candidates(NamedTuple):

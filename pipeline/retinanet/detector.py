@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.models import Model, find_model, find_weights
+from pipeline.models.networks.retinanet import NETWORK_STRIDE, RetinaNet
+from pipeline.models.registry import Model, find_model, find_weights
+from pipeline.models.weights.pytorch_retinanet import read_retinanet_weights
 from pipeline.picture_detector import PictureDetector, check_detection_options
-from pipeline.retinanet.architecture import NETWORK_STRIDE, RetinaNet
 from pipeline.retinanet.decoder import Decoder
 from pipeline.retinanet.preprocessing import Placement
-from pipeline.retinanet.weights import read_retinanet_weights
 from pipeline.types import Detections, Float32Array, Image
 
 if TYPE_CHECKING:  # importing it imports TensorFlow
-    from pipeline.retinanet.engine import RetinaNetEngine  # noqa: F401 - named below, in quotes
+    from pipeline.models.engines.retinanet_engine import RetinaNetEngine  # noqa: F401 - named below, in quotes
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 _MOST_PIXELS = 1 << 21  # at once; a million take about 400 MB
@@ -80,7 +80,7 @@ class RetinaNetDetector(PictureDetector["RetinaNetEngine", Placement]):
             raise ConfigError(f"{model.name}: its class names are not those of its network, in the same order.")
         path = find_weights(model, weights)
         parameters = read_retinanet_weights(path, network)
-        from pipeline.retinanet.engine import RetinaNetEngine
+        from pipeline.models.engines.retinanet_engine import RetinaNetEngine
 
         network_engine = RetinaNetEngine(network, parameters, precision=precision, threads=threads)
         super().__init__(network_engine, model.class_names, batch_size)

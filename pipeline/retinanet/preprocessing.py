@@ -9,11 +9,8 @@ import cv2
 import numpy as np
 
 from pipeline.geometry.boxes import clip
-from pipeline.retinanet.architecture import NETWORK_STRIDE, PIXEL_MEAN_RGB
+from pipeline.models.networks.retinanet import NETWORK_STRIDE, PIXEL_MEAN_BGR
 from pipeline.types import Float32Array, Image
-
-PIXEL_MEAN_BGR: Float32Array = np.array(PIXEL_MEAN_RGB[::-1], dtype=np.float32) * np.float32(255)
-"""float32 ``(3,)``, for pixels in [0, 255]: what becomes 0 when the network takes the mean off, so what pads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import engines
-from pipeline.engines import installed_engines
-from pipeline.models import CACHE_VARIABLE
+from pipeline.models.cache import CACHE_VARIABLE
+from pipeline.models.engines.base import installed_engines
 
 
 def test_every_engine_has_its_figures(

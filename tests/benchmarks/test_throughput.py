@@ -17,8 +17,8 @@ from benchmarks.peers.clock import RunClock
 from benchmarks.peers.darknet_cfg import tiny_yolov3_cfg
 from benchmarks.peers.opencv_sort import Sort
 from benchmarks.peers.programs import Workplace
-from pipeline.models import COCO_CLASS_NAMES
-from pipeline.yolov3 import yolov3_tiny
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.networks.yolov3_family import yolov3_tiny
 
 
 def test_the_comparison_runs_on_a_clip(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.models import Model
-from pipeline.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters
-from pipeline.yolov3 import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
+from pipeline.models.networks.darknet import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
+from pipeline.models.registry import Model
+from pipeline.models.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters
 
 
 def yolo_of(model: Model) -> Network:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.models import COCO_CLASS_NAMES, Model
-from pipeline.retinanet.architecture import RetinaNet, coco_slots
-from pipeline.weights.pytorch_writer import write_state_dict
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.networks.retinanet import RetinaNet, coco_slots
+from pipeline.models.registry import Model
+from pipeline.models.weights.pytorch_writer import write_state_dict
 from tests.oracles.retinanet_weights import state_dict
 
 

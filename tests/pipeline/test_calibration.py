@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.calibrated import load, record_path, save, weights_digest
 from pipeline.calibration import Calibration, _serialized, agreement, calibrate, spread
 from pipeline.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SinkError
-from pipeline.models import CACHE_VARIABLE, Model
+from pipeline.models.cache import CACHE_VARIABLE
+from pipeline.models.engines.int8_files import load, record_path, save, weights_digest
+from pipeline.models.networks.darknet import Convolution, Network, Yolo
+from pipeline.models.registry import Model
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Detections, Image
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Convolution, Network, Yolo
 from run_pipeline import main
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import blocks
@@ -133,7 +134,7 @@ def test_a_record_that_was_copied_from_other_weights_is_not_used(done: Calibrati
 
 def test_a_model_of_another_network_is_not_used(done: Calibration, parameters: list[ConvolutionParameters]) -> None:
     """With hashes that are right, as who can write the folder can make them."""
-    from pipeline.openvino_network import build_model
+    from pipeline.models.engines.openvino_network import build_model
 
     layers = (Convolution(18, 1, stride=32, batch_normalize=False, leaky=False), Yolo((0, 1, 2)))
     other = Network("other", layers, ((1, 1), (2, 2), (3, 3)), 1)

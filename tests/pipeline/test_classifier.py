@@ -16,9 +16,10 @@ import PIL.Image
 import pytest
 
 from pipeline.classifier import Classification, Classifier
-from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights, imagenet_names, read_names
+from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.images.batches import BrokenPicture, ClassifiedPicture, classify_pictures
+from pipeline.models.class_names import imagenet_names, read_names
 from pipeline.types import Image
 from tests.http_server import serve_http
 from tests.pipeline.pictures import blocks
@@ -35,7 +36,7 @@ SLOW = pytest.mark.skipif(
 
 def keras_network(name: str, classes: int = len(NAMES)) -> Any:
     """A network of Keras with random weights that tell pictures apart."""
-    from pipeline.quiet_tensorflow import tf
+    from pipeline.models.engines.quiet_tensorflow import tf
 
     model = find_classifier(name)
     tf.keras.utils.set_random_seed(7)
@@ -92,7 +93,7 @@ def noise(height: int, width: int) -> Image:
 
 def by_keras(network: Any, name: str, path: Path) -> Any:
     """What Keras's own loading, preprocessing and prediction give."""
-    from pipeline.quiet_tensorflow import tf
+    from pipeline.models.engines.quiet_tensorflow import tf
 
     model = find_classifier(name)
     loaded = tf.keras.utils.load_img(path, target_size=(model.size, model.size), interpolation="box")

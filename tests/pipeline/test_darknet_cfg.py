@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.darknet_cfg import MOST_LAYERS, read_cfg
-from pipeline.engines import create_engine, installed_engines
 from pipeline.errors import ConfigError, ModelError
-from pipeline.weights.formats import read_weights
-from pipeline.yolov3 import Convolution, MaxPool, Network, Route, Upsample, Yolo, yolov3, yolov3_spp, yolov3_tiny
+from pipeline.models.engines.base import installed_engines
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.networks.darknet import Convolution, MaxPool, Network, Route, Upsample, Yolo
+from pipeline.models.networks.darknet_cfg import MOST_LAYERS, read_cfg
+from pipeline.models.networks.yolov3_family import yolov3, yolov3_spp, yolov3_tiny
+from pipeline.models.weights.formats import read_weights
 from tests.pipeline.darknet_files import miniature, narrow, random_parameters, write_configuration, write_weights
 from tests.pipeline.test_yolov3 import largest_differences, opencv_heads, random_images
 

@@ -20,9 +20,9 @@ from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.images.letterbox import Letterbox
 from pipeline.images.reading import PictureLike
-from pipeline.models import Model
+from pipeline.models.registry import Model
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Detections, Image
-from pipeline.weights.parameters import ConvolutionParameters
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import draw_stop_sign
 
@@ -272,7 +272,7 @@ import os, sys, threading
 import pipeline, pipeline.detector
 assert "tensorflow" not in sys.modules, "importing the detector imported TensorFlow"
 before = dict(os.environ)
-from pipeline.quiet_tensorflow import tf, _chatter_to_log
+from pipeline.models.engines.quiet_tensorflow import tf, _chatter_to_log
 with _chatter_to_log():
     os.write(2, b"I0000 00:00:1790000000.000000  1 port.cc:153] chatter\\n")
     print("somebody's own words", file=sys.stderr)
@@ -280,7 +280,7 @@ assert {name: os.environ[name] for name in before} == before
 assert {name for name in set(os.environ) - set(before) if name.startswith("TF_")} == set(), os.environ
 assert "keras" not in sys.modules
 from tests.pipeline.darknet_files import miniature, random_parameters
-from pipeline.tensorflow_engine import TensorFlowEngine
+from pipeline.models.engines.tensorflow_engine import TensorFlowEngine
 import numpy as np
 engine = TensorFlowEngine(miniature(), random_parameters(miniature()))
 assert len(engine.heads(np.zeros((1, 32, 32, 3), np.uint8))) == 2

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.detector import YoloDetector
-from pipeline.engines import installed_engines
 from pipeline.interfaces import Detector, ParallelDetector
-from pipeline.models import Model
+from pipeline.models.engines.base import installed_engines
+from pipeline.models.registry import Model
 from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.types import Detections, Image
 from tests.fakes import BlobDetector

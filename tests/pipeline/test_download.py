@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.download import download
 from pipeline.errors import ModelError
+from pipeline.models.downloader import download
 from tests.http_server import serve_http
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
@@ -145,7 +145,7 @@ def test_a_place_that_can_not_be_written(address: str, tmp_path: Path) -> None:
 
 def test_several_at_once_download_it_once(address: str, target: Path, asked: list[str]) -> None:
     program = (
-        "import sys; from pathlib import Path; from pipeline.download import download;"
+        "import sys; from pathlib import Path; from pipeline.models.downloader import download;"
         f"download([sys.argv[1]], Path(sys.argv[2]), size={len(CONTENT)}, sha256={SHA256!r})"
     )
     command = [sys.executable, "-c", program, f"{address}/a.bin?break_after=131072&ranges=1", str(target)]

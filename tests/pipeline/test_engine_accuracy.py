@@ -11,7 +11,7 @@ from benchmarks.detection import MOST_PER_IMAGE, evaluate
 from pipeline.calibration import calibrate
 from pipeline.detector import YoloDetector
 from pipeline.hardware import cpu_has_bfloat16
-from pipeline.models import CACHE_VARIABLE
+from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.sources.opening import open_source
 
 needs_openvino = pytest.mark.skipif(

@@ -13,16 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import engines
 from pipeline.calibration import calibrate
-from pipeline.engines import ENGINES, Engine, check_engine, create_engine, installed_engines
 from pipeline.errors import ConfigError
 from pipeline.hardware import available_threads, cpu_has_bfloat16, cpu_name
-from pipeline.models import CACHE_VARIABLE, Model
+from pipeline.models.cache import CACHE_VARIABLE
+from pipeline.models.engines import base as engines
+from pipeline.models.engines.base import ENGINES, Engine, check_engine, installed_engines
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
+from pipeline.models.registry import Model
+from pipeline.models.weights.darknet import read_darknet_weights
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Image
-from pipeline.weights.darknet import read_darknet_weights
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.test_yolov3 import largest_differences, opencv_heads, random_images
 
@@ -243,7 +246,7 @@ def test_signals_arrive_after_engines_came_and_went(engine_name: str) -> None:
     code = f"""
 import os, signal
 import numpy as np
-from pipeline.engines import create_engine
+from pipeline.models.engines.base import create_engine
 from tests.pipeline.darknet_files import miniature, random_parameters
 
 came = []
@@ -266,7 +269,7 @@ def test_openvino_runs_without_tensorflow() -> None:
     needs("openvino")
     code = (
         "import sys, numpy as np\n"
-        "from pipeline.engines import create_engine\n"
+        "from pipeline.models.engines.base import create_engine\n"
         "from tests.pipeline.darknet_files import miniature, random_parameters\n"
         "engine = create_engine('openvino', miniature(), random_parameters(miniature()))\n"
         "print(len(engine.heads(np.zeros((1, 32, 32, 3), np.uint8))), 'tensorflow' in sys.modules)"
@@ -293,7 +296,8 @@ def test_openvino_runs_without_tensorflow() -> None:
 def test_tensorflow_takes_float16_to_a_gpu(
     asked: str, gpus: int, precision: str, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pipeline.tensorflow_engine import choose_device, choose_precision, session_config
+    from pipeline.models.engines.tensorflow_engine import choose_device, choose_precision
+    from pipeline.models.engines.tensorflow_session import session_config
 
     assert choose_precision(asked, gpus) == precision
     assert choose_device(precision, gpus) == device

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import fastest_engine
-from pipeline.engines import Engine, create_engine, installed_engines
 from pipeline.errors import ModelError
-from pipeline.fastest_engine import FastestEngine, read_choices
 from pipeline.hardware import cpu_has_bfloat16
-from pipeline.models import CACHE_VARIABLE
+from pipeline.models.cache import CACHE_VARIABLE
+from pipeline.models.engines import fastest as fastest_engine
+from pipeline.models.engines.base import Engine, installed_engines
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.engines.fastest import FastestEngine, read_choices
 from pipeline.types import Float32Array, Image
 from tests.pipeline.darknet_files import miniature, random_parameters
 

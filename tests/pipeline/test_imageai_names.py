@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.imageai import ObjectDetection, VideoObjectDetection
 from pipeline.imageai.names import canonical, generation_of, spelled, wanted_classes
-from pipeline.models import COCO_CLASS_NAMES
+from pipeline.models.class_names import COCO_CLASS_NAMES
 
 # The keyword arguments of CustomObjects in ImageAI 2.1.6.
 _SECOND = """

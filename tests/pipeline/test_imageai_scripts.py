@@ -18,11 +18,12 @@ import pytest
 
 from pipeline.detectors import create_detector
 from pipeline.imageai import model
-from pipeline.models import COCO_CLASS_NAMES, Model
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.networks.yolov3_family import yolov3_tiny
+from pipeline.models.registry import Model
+from pipeline.models.weights.formats import Format, read_weights, write_weights
 from pipeline.sources.opening import open_source
 from pipeline.types import Image
-from pipeline.weights.formats import Format, read_weights, write_weights
-from pipeline.yolov3 import yolov3_tiny
 from tests.pipeline import imageai_scripts as scripts
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from pipeline.errors import CallbackError, ConfigError, PipelineError, SinkError
 from pipeline.imageai import ObjectDetection, VideoObjectDetection, model
 from pipeline.imageai.inputs import CaptureSource
 from pipeline.imageai.results import AnalysedFrame
-from pipeline.models import COCO_CLASS_NAMES
+from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
 from tests.clips import read_number, write_clip

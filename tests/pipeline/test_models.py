@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import models
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import Model, PublishedFile, catalogue, fetch, find_model, find_weights
-from pipeline.yolov3 import Network, yolov3_tiny
+from pipeline.models import registry as models
+from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.yolov3_family import yolov3_tiny
+from pipeline.models.published import PublishedFile
+from pipeline.models.registry import Model, catalogue, fetch, find_model, find_weights
 
 CONTENT = b"the published weights" * 100
 

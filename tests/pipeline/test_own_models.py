@@ -12,13 +12,16 @@ import pytest
 
 from pipeline.config import load_config
 from pipeline.detector import YoloDetector
-from pipeline.engines import create_engine, installed_engines
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import COCO_CLASS_NAMES, catalogue
-from pipeline.own_models import ModelFiles, choose_model, own_model
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.custom import ModelFiles, choose_model, own_model
+from pipeline.models.engines.base import installed_engines
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.yolov3_family import imageai_3_tiny_yolov3, imageai_3_yolov3, yolov3, yolov3_tiny
+from pipeline.models.registry import catalogue
+from pipeline.models.weights.formats import format_to_write, read_weights, write_weights
 from pipeline.types import Detections, Image
-from pipeline.weights.formats import format_to_write, read_weights, write_weights
-from pipeline.yolov3 import Network, imageai_3_tiny_yolov3, imageai_3_yolov3, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import (
     miniature,
     narrow,

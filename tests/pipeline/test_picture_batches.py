@@ -15,7 +15,7 @@ from pipeline.errors import SourceNotFoundError
 from pipeline.images import batches as picture_batches
 from pipeline.images.batches import BrokenPicture, DetectedPicture, detect_pictures
 from pipeline.images.reading import PictureLike, read_picture
-from pipeline.models import Model
+from pipeline.models.registry import Model
 from pipeline.types import Detections, Image
 from tests.fakes import BlobDetector
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights

@@ -15,14 +15,21 @@ import pytest
 from pipeline.detector import YoloDetector
 from pipeline.detectors import create_detector
 from pipeline.errors import ConfigError
-from pipeline.models import COCO_CLASS_NAMES, Model, find_model
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.engines.retinanet_engine import RetinaNetEngine
+from pipeline.models.networks.retinanet import (
+    PIXEL_DEVIATION_RGB,
+    PIXEL_MEAN_RGB,
+    PYRAMID_LEVELS,
+    RetinaNet,
+    coco_slots,
+)
+from pipeline.models.registry import Model, find_model
+from pipeline.models.weights.pytorch_retinanet import read_retinanet_weights
 from pipeline.retinanet.anchors import anchors, base_anchors
-from pipeline.retinanet.architecture import PIXEL_DEVIATION_RGB, PIXEL_MEAN_RGB, PYRAMID_LEVELS, RetinaNet, coco_slots
 from pipeline.retinanet.decoder import Decoder
 from pipeline.retinanet.detector import RetinaNetDetector
-from pipeline.retinanet.engine import RetinaNetEngine
 from pipeline.retinanet.preprocessing import Placement
-from pipeline.retinanet.weights import read_retinanet_weights
 from pipeline.types import Detections, Float32Array
 from tests.oracles.retinanet_weights import ANCHORS, SLOTS, USED_SLOTS, picture, samples
 from tests.pipeline.retinanet_files import shallow, shallow_model, write_random_weights

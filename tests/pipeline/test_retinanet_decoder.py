@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
+from pipeline.models.networks.retinanet import PIXEL_MEAN_BGR, LevelOutput
 from pipeline.retinanet.anchors import anchors, moved
-from pipeline.retinanet.decoder import Decoder, LevelOutput
-from pipeline.retinanet.preprocessing import PIXEL_MEAN_BGR, Placement
+from pipeline.retinanet.decoder import Decoder
+from pipeline.retinanet.preprocessing import Placement
 
 # An input of 256 x 320 that its picture, half as large, fills.
 PLACEMENT = Placement.fit(128, 160, 256, 10_000)

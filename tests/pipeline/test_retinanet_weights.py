@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models import COCO_CLASS_NAMES
-from pipeline.retinanet.architecture import RetinaNet, coco_slots
-from pipeline.retinanet.weights import parameters_of, read_retinanet_weights
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.networks.retinanet import RetinaNet, coco_slots
+from pipeline.models.weights.pytorch_retinanet import parameters_of, read_retinanet_weights
+from pipeline.models.weights.pytorch_writer import write_state_dict
 from pipeline.types import Float32Array
-from pipeline.weights.pytorch_writer import write_state_dict
 from tests.oracles.retinanet_weights import state_dict
 from tests.pipeline.retinanet_files import shallow, write_random_weights
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.weights.pytorch import read_state_dict
-from pipeline.weights.pytorch_writer import write_state_dict
+from pipeline.models.weights.pytorch import read_state_dict
+from pipeline.models.weights.pytorch_writer import write_state_dict
 
 FILES = Path(__file__).parent / "torch_files"
 MATRIX = np.arange(24, dtype=np.float32).reshape(4, 6)

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ModelError
-from pipeline.weights.darknet import read_darknet_weights
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Convolution, yolov3, yolov3_tiny
+from pipeline.models.networks.darknet import Convolution
+from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
+from pipeline.models.weights.darknet import read_darknet_weights
+from pipeline.models.weights.parameters import ConvolutionParameters
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 
 NETWORK = miniature()

@@ -15,12 +15,13 @@ import pytest
 
 from benchmarks.fuzz_weights import mutate
 from pipeline.errors import ConfigError, ModelError
+from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
+from pipeline.models.weights.formats import SUFFIXES, format_to_write, read_weights, weights_format, write_weights
+from pipeline.models.weights.parameters import BatchNorm, ConvolutionParameters
+from pipeline.models.weights.pytorch import read_state_dict
+from pipeline.models.weights.pytorch_writer import write_state_dict
 from pipeline.types import Float32Array
-from pipeline.weights.formats import SUFFIXES, format_to_write, read_weights, weights_format, write_weights
-from pipeline.weights.parameters import BatchNorm, ConvolutionParameters
-from pipeline.weights.pytorch import read_state_dict
-from pipeline.weights.pytorch_writer import write_state_dict
-from pipeline.yolov3 import Network, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import miniature, narrow, random_parameters
 from tests.pipeline.darknet_files import write_weights as write_darknet
 
@@ -269,8 +270,8 @@ def test_a_name_that_says_no_format() -> None:
 
 def keras_model(network: Network) -> Any:
     """The network in Keras itself, its layers made in the order in which ImageAI 2 makes them."""
-    from pipeline.quiet_tensorflow import tf
-    from pipeline.yolov3 import Convolution, MaxPool, Route, Shortcut, Upsample
+    from pipeline.models.engines.quiet_tensorflow import tf
+    from pipeline.models.networks.darknet import Convolution, MaxPool, Route, Shortcut, Upsample
 
     layers = tf.keras.layers
     tf.keras.backend.clear_session()
@@ -310,7 +311,7 @@ def keras_model(network: Network) -> Any:
 
 @pytest.mark.parametrize("network", [narrow(yolov3_tiny(2)), narrow(yolov3(2))], ids=lambda network: network.name)
 def test_keras_loads_what_we_write_and_computes_the_same(network: Network, tmp_path: Path) -> None:
-    from pipeline.tensorflow_engine import TensorFlowEngine
+    from pipeline.models.engines.tensorflow_engine import TensorFlowEngine
 
     parameters = random_parameters(network)
     path = written(tmp_path / "a.h5", parameters, network)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
+from pipeline.models.networks.darknet import Convolution, Layer, Network, Route, Shortcut, Upsample, Yolo
+from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.types import Float32Array, Image
-from pipeline.yolov3 import Convolution, Layer, Network, Route, Shortcut, Upsample, Yolo, yolov3, yolov3_tiny
 from tests.pipeline.darknet_files import write_configuration
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipeline.classifier_models import find_classifier, imagenet_names
+from pipeline.classifier_models import find_classifier
+from pipeline.models.class_names import imagenet_names
 from run_pipeline import main
 from tests.pipeline.pictures import blocks
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with random weights in the place of the published ones, and a file of one's own."""
-    from pipeline.quiet_tensorflow import tf
+    from pipeline.models.engines.quiet_tensorflow import tf
 
     folder = tmp_path_factory.mktemp("cache")
     published = folder / find_classifier("mobilenetv2").url.rpartition("/")[2]

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from pipeline.detector import YoloDetector
-from pipeline.engines import installed_engines
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.reading import read_picture
-from pipeline.models import COCO_CLASS_NAMES
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.engines.base import installed_engines
 from run_pipeline import main
 from sinks.picture_output import copy_names, cut, safe_name
 from sinks.picture_results import category_ids, image_ids, in_order

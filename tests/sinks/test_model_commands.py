@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.classifier_models import cached_classifier_weights, classifier_names, find_classifier
-from pipeline.weights.formats import read_weights
-from pipeline.yolov3 import yolov3_tiny
+from pipeline.models.networks.yolov3_family import yolov3_tiny
+from pipeline.models.weights.formats import read_weights
 from run_pipeline import main
 from tests.pipeline.darknet_files import miniature, random_parameters, write_configuration, write_weights
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.weights.formats import write_weights
-from pipeline.yolov3 import imageai_3_tiny_yolov3, imageai_3_yolov3
+from pipeline.models.networks.yolov3_family import imageai_3_tiny_yolov3, imageai_3_yolov3
+from pipeline.models.weights.formats import write_weights
 from tests.pipeline.darknet_files import narrow, random_parameters
 
 FACTOR = 8

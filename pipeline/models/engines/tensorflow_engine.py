@@ -15,36 +15,28 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.engines import check_engine
 from pipeline.hardware import available_threads, cpu_has_bfloat16
-from pipeline.quiet_tensorflow import gpu_count, tf
+from pipeline.models.engines.base import check_engine
+from pipeline.models.engines.quiet_tensorflow import gpu_count, tf
+from pipeline.models.engines.tensorflow_session import session_config
+from pipeline.models.networks.darknet import (
+    Convolution,
+    MaxPool,
+    Network,
+    PlannedLayer,
+    Route,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Convolution, MaxPool, Network, PlannedLayer, Route, Shortcut, Upsample, Yolo
 
 logger = logging.getLogger(__name__)
 
 _LEAKY_SLOPE = 0.1
 # Each batch under way needs memory of its own, some 50 MB of a tiny network and ten times that of a large one.
 _MOST_CALLS = 4
-
-# What TensorFlow's graph optimiser would try besides the fusion we want. On a graph whose constants are all of its size
-# each costs a copy of the weights, and together most of the time to the first result; none changes the running time.
-_SUPERFLUOUS_OPTIMIZERS = (
-    "arithmetic_optimization",
-    "auto_mixed_precision",
-    "common_subgraph_elimination",
-    "constant_folding",
-    "debug_stripper",
-    "dependency_optimization",
-    "function_optimization",
-    "implementation_selector",
-    "layout_optimizer",
-    "loop_optimization",
-    "pin_to_host_optimization",
-    "scoped_allocator_optimization",
-    "shape_optimization",
-)
 
 
 def choose_precision(precision: str, gpus: int) -> str:
@@ -101,33 +93,13 @@ class TensorFlowEngine:
         self._run = self._session.make_callable([head.name for head in heads], feed_list=[images.name])
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, as `pipeline.engines.Engine` says."""
+        """The raw outputs, as `pipeline.models.engines.base.Engine` says."""
         outputs: list[Float32Array] = self._run(images)
         return [output.reshape(*output.shape[:3], -1, self._outputs_per_anchor) for output in outputs]
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
         self._session.close()
-
-
-def session_config(threads: int, device: str) -> Any:
-    config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=threads,
-        # The layers of a batch run one after another; so that several batches do at once, each needs one.
-        inter_op_parallelism_threads=threads,
-        use_per_session_threads=True,
-        device_count={} if device == "gpu" else {"GPU": 0},
-    )
-    # Take of a GPU's memory what is needed, not all of it, which other programs may want too.
-    config.gpu_options.allow_growth = True
-    options = config.graph_options.rewrite_options
-    for name in _SUPERFLUOUS_OPTIMIZERS:
-        setattr(options, name, options.OFF)
-    options.memory_optimization = options.NO_MEM_OPT
-    options.disable_model_pruning = True
-    options.meta_optimizer_iterations = options.ONE
-    options.remapping = options.ON
-    return config
 
 
 class _Builder:

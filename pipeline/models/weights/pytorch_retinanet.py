@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.retinanet.architecture import Layer, RetinaNet
+from pipeline.models.networks.retinanet import Layer, RetinaNet
+from pipeline.models.weights.formats import weights_format
+from pipeline.models.weights.parameters import BatchNorm, ConvolutionParameters
+from pipeline.models.weights.pytorch import read_state_dict
 from pipeline.types import Float32Array
-from pipeline.weights.formats import weights_format
-from pipeline.weights.parameters import BatchNorm, ConvolutionParameters
-from pipeline.weights.pytorch import read_state_dict
 
 StateDict = Mapping[str, NDArray[np.generic]]
 

@@ -12,6 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.types import Float32Array
 
 NETWORK_STRIDE = 32
 """The backbone halves its input five times; what it is given is padded to multiples of this."""
@@ -195,3 +200,20 @@ def _block(name: str, in_channels: int, channels: int, stride: int) -> Block:
         layers,
         Layer(f"{name}.downsample.0", in_channels, out_channels, 1, stride, f"{name}.downsample.1"),
     )
+
+
+class LevelOutput(NamedTuple):
+    """What the network says of one level of the pyramid.
+
+    Attributes:
+        logits: float32 ``(batch, rows, columns, 9, classes)``: for each anchor, before the sigmoid, the classes that
+            mean something.
+        offsets: float32 ``(batch, rows, columns, 9, 4)``: dx, dy, dw, dh.
+    """
+
+    logits: Float32Array
+    offsets: Float32Array
+
+
+PIXEL_MEAN_BGR: Float32Array = np.array(PIXEL_MEAN_RGB[::-1], dtype=np.float32) * np.float32(255)
+"""float32 ``(3,)``, for pixels in [0, 255]: what becomes 0 when the network takes the mean off, so what pads."""

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
-from pipeline.weights.hdf5 import walk_datasets
-from pipeline.weights.parameters import KERAS_EPSILON, ConvolutionParameters
-from pipeline.yolov3 import Network
+from pipeline.models.networks.darknet import Network
+from pipeline.models.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
+from pipeline.models.weights.hdf5 import walk_datasets
+from pipeline.models.weights.parameters import KERAS_EPSILON, ConvolutionParameters
 
 HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ConfigError, ModelError
-from pipeline.yolov3 import (
+from pipeline.models.networks.darknet import (
     INPUT_CHANNELS,
     NETWORK_STRIDE,
     Convolution,

@@ -19,13 +19,12 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from pipeline.cache_files import read_limited, write_whole
 from pipeline.errors import ConfigError, ModelError
 from pipeline.files import FolderFiles, OutputFiles
-from pipeline.models import cache_folder
-from pipeline.openvino_core import openvino_core
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network, Yolo
+from pipeline.models.cache import cache_folder, read_limited, write_whole
+from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.networks.darknet import Network, Yolo
+from pipeline.models.weights.parameters import ConvolutionParameters
 
 _LARGEST_RECORD = 64 * 1024
 _LARGEST_DESCRIPTION = 16 * 1024 * 1024

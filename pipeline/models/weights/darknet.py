@@ -16,9 +16,9 @@ from typing import BinaryIO
 import numpy as np
 
 from pipeline.errors import ModelError
+from pipeline.models.networks.darknet import Convolution, Network, convolution_parameter_count
+from pipeline.models.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters, check_finite
 from pipeline.types import Float32Array
-from pipeline.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters, check_finite
-from pipeline.yolov3 import Convolution, Network, convolution_parameter_count
 
 _VERSION = struct.Struct("<3i")
 _CURRENT_VERSION = (0, 2, 0)

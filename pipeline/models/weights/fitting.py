@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
+from pipeline.models.networks.darknet import Convolution, Network, PlannedLayer
+from pipeline.models.weights.parameters import BatchNorm, ConvolutionParameters, check_finite
 from pipeline.types import Float32Array
-from pipeline.weights.parameters import BatchNorm, ConvolutionParameters, check_finite
-from pipeline.yolov3 import Convolution, Network, PlannedLayer
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pipeline.cache_files import read_limited, write_whole
-from pipeline.engines import ENGINES, PRECISIONS, Engine, create_engine, installed_engines
 from pipeline.errors import ModelError, SinkError
 from pipeline.hardware import cpu_has_bfloat16, cpu_name, has_gpu_device
-from pipeline.models import cache_folder
+from pipeline.models.cache import cache_folder, read_limited, write_whole
+from pipeline.models.engines.base import ENGINES, PRECISIONS, Engine, installed_engines
+from pipeline.models.engines.factory import create_engine
+from pipeline.models.networks.darknet import Network
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class FastestEngine:
         return self._engine.calls_at_once if self._engine else 1
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, as `pipeline.engines.Engine` says."""
+        """The raw outputs, as `pipeline.models.engines.base.Engine` says."""
         if self._engine is None:
             self._engine = self._choose(images.shape[1], images.shape[2])
         return self._engine.heads(images)

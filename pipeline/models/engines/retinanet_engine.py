@@ -15,20 +15,20 @@ from typing import Any
 import numpy as np
 
 from pipeline.hardware import available_threads, cpu_has_bfloat16
-from pipeline.quiet_tensorflow import tf
-from pipeline.retinanet.architecture import (
+from pipeline.models.engines.quiet_tensorflow import tf
+from pipeline.models.engines.tensorflow_session import session_config
+from pipeline.models.networks.retinanet import (
     ANCHORS_PER_CELL,
     PIXEL_DEVIATION_RGB,
+    PIXEL_MEAN_BGR,
     PYRAMID_LEVELS,
     Block,
     Layer,
+    LevelOutput,
     RetinaNet,
 )
-from pipeline.retinanet.decoder import LevelOutput
-from pipeline.retinanet.preprocessing import PIXEL_MEAN_BGR
-from pipeline.tensorflow_engine import session_config
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array
-from pipeline.weights.parameters import ConvolutionParameters
 
 
 class RetinaNetEngine:

@@ -16,8 +16,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as operations
 
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import (
+from pipeline.models.networks.darknet import (
     INPUT_CHANNELS,
     Convolution,
     MaxPool,
@@ -28,6 +27,7 @@ from pipeline.yolov3 import (
     Upsample,
     Yolo,
 )
+from pipeline.models.weights.parameters import ConvolutionParameters
 
 _LEAKY_SLOPE = 0.1
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ConfigError, ModelError
-from pipeline.weights.darknet import read_darknet_weights, write_darknet_weights
-from pipeline.weights.keras import HDF5_BEGINS, read_keras_weights
-from pipeline.weights.keras_writer import write_keras_weights
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.weights.pytorch import is_state_dict
-from pipeline.weights.pytorch_writer import write_state_dict
-from pipeline.weights.pytorch_yolo import read_pytorch_weights, state_dict
-from pipeline.yolov3 import Network
+from pipeline.models.networks.darknet import Network
+from pipeline.models.weights.darknet import read_darknet_weights, write_darknet_weights
+from pipeline.models.weights.keras import HDF5_BEGINS, read_keras_weights
+from pipeline.models.weights.keras_writer import write_keras_weights
+from pipeline.models.weights.parameters import ConvolutionParameters
+from pipeline.models.weights.pytorch import is_state_dict
+from pipeline.models.weights.pytorch_writer import write_state_dict
+from pipeline.models.weights.pytorch_yolo import read_pytorch_weights, state_dict
 
 Format = Literal["darknet", "keras", "pytorch"]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.weights.parameters import KERAS_EPSILON, ConvolutionParameters
-from pipeline.yolov3 import Convolution, Network, PlannedLayer, Route, Yolo
+from pipeline.models.networks.darknet import Convolution, Network, PlannedLayer, Route, Yolo
+from pipeline.models.weights.parameters import KERAS_EPSILON, ConvolutionParameters
 
 _KERAS_VERSION = "2.4.0"
 

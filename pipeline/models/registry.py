@@ -9,62 +9,28 @@ more itself, which guards against damage but not against somebody who makes a fi
 from __future__ import annotations
 
 import difflib
-import functools
-import hashlib
-import importlib.metadata
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.download import download, showing_progress
 from pipeline.errors import ConfigError, ModelError
-from pipeline.retinanet.architecture import RetinaNet, coco_slots
-from pipeline.yolov3 import Network, yolov3, yolov3_tiny
+from pipeline.models.cache import cache_folder
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.downloader import download, showing_progress
+from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.retinanet import RetinaNet, coco_slots
+from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
+from pipeline.models.published import PublishedFile, find_packaged, is_genuine
 
 logger = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "SIGHTLINE_CACHE"
-"""Environment variable that moves the cache folder."""
 
 DEFAULT_MODEL = "tiny-yolov3"
 """Where none is asked for."""
 
 DEFAULT_INPUT_SIZE = 416
-
-# In the order of COCO's category ids, which is that of the networks' outputs.
-COCO_CLASS_NAMES: tuple[str, ...] = (
-    *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light"),
-    *("fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow"),
-    *("elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee"),
-    *("skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard"),
-    *("tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple"),
-    *("sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch"),
-    *("potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
-    *("microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear"),
-    *("hair drier", "toothbrush"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedFile:
-    """A file of weights that anybody can get.
-
-    Attributes:
-        name: what it is called wherever it is kept.
-        size: bytes; None where the publisher doesn't tell.
-        sha256: hexadecimal; its first digits where the publisher tells no more.
-        urls: where it can be downloaded, first choice first.
-        package: an installed distribution that may hold a file of this name, or None.
-    """
-
-    name: str
-    size: int | None
-    sha256: str
-    urls: tuple[str, ...]
-    package: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +151,6 @@ def find_model(name: str, also: Sequence[str] = ()) -> Model:
     raise ConfigError(f"model: there is none called {name!r}; {hint}")
 
 
-def cache_folder() -> Path:
-    """Where downloaded weights are kept: $SIGHTLINE_CACHE, or the place the system keeps such things."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser()
-    import platformdirs
-
-    return platformdirs.user_cache_path("sightline")
-
-
 def catalogue(own: Iterable[Model] = ()) -> list[ModelStatus]:
     """Every model by name, also of one's own, with where its weights are; looks at this machine only."""
     return [_status(model) for model in (*_CATALOGUE.values(), *own)]
@@ -256,37 +213,6 @@ def _status(model: Model) -> ModelStatus:
     if packaged is not None:
         return ModelStatus(model, "package", packaged)
     return ModelStatus(model, "missing", cached)
-
-
-def find_packaged(file: PublishedFile) -> Path | None:
-    """The file as an installed package carries it, if its SHA-256 is right; None otherwise. Imports nothing."""
-    if file.package is None:
-        return None
-    try:
-        entries = importlib.metadata.files(file.package) or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    paths = (Path(str(entry.locate())) for entry in entries if entry.name == file.name)
-    return next((path for path in paths if is_genuine(path, file)), None)
-
-
-def is_genuine(path: Path, file: PublishedFile) -> bool:
-    """Whether the file is there and is the published one; says so in the log where it is there but is not."""
-    try:
-        status = path.stat()
-    except OSError:
-        return False
-    if file.size in (None, status.st_size) and _sha256(path, status.st_mtime_ns).startswith(file.sha256):
-        return True
-    logger.warning("%s is not the published file (its size or SHA-256 differs); looking elsewhere", path)
-    return False
-
-
-@functools.lru_cache(maxsize=32)
-def _sha256(path: Path, modified_ns: int) -> str:
-    # Keyed by the time of modification as well, so that a file is hashed once and again when it changes.
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(model: Model, file: PublishedFile, target: Path) -> Path:

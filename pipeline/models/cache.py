@@ -40,3 +40,16 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise SinkError(f"cannot write {path}: {reason}; set SIGHTLINE_CACHE to a folder with room.") from error
+
+
+CACHE_VARIABLE = "SIGHTLINE_CACHE"
+"""Environment variable that moves the cache folder."""
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights are kept: $SIGHTLINE_CACHE, or the place the system keeps such things."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("sightline")

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
-from pipeline.weights.parameters import PYTORCH_EPSILON, ConvolutionParameters
-from pipeline.weights.pytorch import read_state_dict
-from pipeline.yolov3 import Network
+from pipeline.models.networks.darknet import Network
+from pipeline.models.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
+from pipeline.models.weights.parameters import PYTORCH_EPSILON, ConvolutionParameters
+from pipeline.models.weights.pytorch import read_state_dict
 
 _NUMBERED = re.compile(r"conv([0-9]{1,9})\.")
 

@@ -3,7 +3,7 @@
 Two layouts are known. Since 1.6 a file is a zip archive of uncompressed entries: ``NAME/data.pkl``, a pickle that
 describes the tensors, and ``NAME/data/KEY``, the numbers of each storage. Before, it was a row of pickles (a magic
 number, a protocol number, the machine's integer sizes, the description, the storages' keys) with the storages after
-them, each behind its length. `pipeline.weights.pickles` reads the pickles.
+them, each behind its length. `pipeline.models.weights.pickles` reads the pickles.
 
 Both name the tensors as the modules of a network do: ``conv1.batch_norm.running_mean``.
 """
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.weights.pickles import Storage, Tensor, Unpickler
+from pipeline.models.weights.pickles import Storage, Tensor, Unpickler
 
 ZIP_BEGINS = b"PK\x03\x04"
 LEGACY_BEGINS = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from pipeline.calibrated import load
-from pipeline.engines import check_engine
 from pipeline.hardware import available_threads, cpu_has_bfloat16
-from pipeline.openvino_core import openvino_core
-from pipeline.openvino_network import build_model
+from pipeline.models.engines.base import check_engine
+from pipeline.models.engines.int8_files import load
+from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.engines.openvino_network import build_model
+from pipeline.models.networks.darknet import Network
+from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network
 
 _HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
 
@@ -80,7 +80,7 @@ class OpenVinoEngine:
         self._requests: Any = _Requests(openvino_core().compile_model(model, "CPU", settings))
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, as `pipeline.engines.Engine` says."""
+        """The raw outputs, as `pipeline.models.engines.base.Engine` says."""
         # The input is read in place. The outputs are copied out of the request's own memory, which the next call
         # overwrites: under a hundredth of the network's time.
         outputs = self._requests.own.infer({0: np.ascontiguousarray(images)}, share_inputs=True)

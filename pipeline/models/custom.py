@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.darknet_cfg import read_cfg
 from pipeline.errors import ConfigError
-from pipeline.models import COCO_CLASS_NAMES, DEFAULT_INPUT_SIZE, Model, find_model, model_names
-from pipeline.yolov3 import (
-    Network,
+from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet_cfg import read_cfg
+from pipeline.models.networks.yolov3_family import (
     imageai_3_tiny_yolov3,
     imageai_3_yolov3,
     yolov3,
     yolov3_spp,
     yolov3_tiny,
 )
+from pipeline.models.registry import DEFAULT_INPUT_SIZE, Model, find_model, model_names
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class ModelFiles:
     """Where a detector of one's own comes from.
 
     Attributes:
-        weights: a file of any kind that `pipeline.weights.read_weights` knows.
+        weights: a file of any kind that `pipeline.models.weights.formats.read_weights` knows.
         cfg: its Darknet description, or None where ``network`` says which it is.
         network: a name of `NETWORKS`, for weights that come without a description, such as ImageAI's.
         names: class names: a text file with one a line, or the JSON that ImageAI's training writes, which holds the

@@ -2,7 +2,7 @@
 
     tensorflow   always there     float32, bfloat16; float16 where there is a GPU
     openvino     an extra         float32, bfloat16, and int8 once a network is calibrated (`pipeline.calibration`)
-    auto         the fastest of those installed, by measurement (`pipeline.fastest_engine`)
+    auto         the fastest of those installed, by measurement (`pipeline.models.engines.fastest`)
 
 Each gives the same outputs for the same images, within what its precision costs; docs/engines.md says how much that is.
 An engine's library is imported when that engine is made, never before.
@@ -11,14 +11,10 @@ An engine's library is imported when that engine is made, never before.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import ConfigError
-from pipeline.hardware import available_threads
 from pipeline.types import Float32Array, Image
-from pipeline.weights.parameters import ConvolutionParameters
-from pipeline.yolov3 import Network
 
 ENGINES = ("tensorflow", "openvino")
 """In the order in which they are preferred where nothing else decides."""
@@ -98,41 +94,3 @@ def check_engine(engine: str, precision: str, threads: int | None = None) -> Non
 
 def _distribution(engine: str) -> str:
     return "tensorflow" if engine == "tensorflow" else f"sightline[{engine}]"
-
-
-def create_engine(
-    engine: str,
-    network: Network,
-    parameters: Sequence[ConvolutionParameters],
-    *,
-    precision: str = "auto",
-    threads: int | None = None,
-    batch: int = 1,
-) -> Engine:
-    """The engine of that name for a network.
-
-    Args:
-        engine: ``tensorflow``, ``openvino``, or ``auto`` for the fastest of those installed.
-        network: its description.
-        parameters: one entry per convolution, in the network's order.
-        precision: one of the engine's in `PRECISIONS`; ``auto`` is bfloat16 where the processor computes in it.
-        threads: processor cores to use; None for all that the process may use.
-        batch: images that will come at a time, which is what ``auto`` measures with.
-
-    Raises:
-        ConfigError: as `check_engine` says, or int8 without a calibrated network.
-        ModelError: a network that the engine can't run.
-    """
-    check_engine(engine, precision, threads)
-    threads = available_threads() if threads is None else threads
-    if engine == "auto":
-        from pipeline.fastest_engine import FastestEngine
-
-        return FastestEngine(network, parameters, precision=precision, threads=threads, batch=batch)
-    if engine == "tensorflow":
-        from pipeline.tensorflow_engine import TensorFlowEngine
-
-        return TensorFlowEngine(network, parameters, precision=precision, threads=threads)
-    from pipeline.openvino_engine import OpenVinoEngine
-
-    return OpenVinoEngine(network, parameters, precision=precision, threads=threads)

@@ -1,0 +1,1 @@
+"""What the networks are: their layers, described without a framework."""
