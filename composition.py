@@ -19,7 +19,8 @@ from rich.console import Console
 from pipeline.classifier import Classifier
 from pipeline.config import Config, ResolvedStream
 from pipeline.configured_files import configured_files, stream_files
-from pipeline.detectors import create_detector, reduced_side
+from pipeline.detection.factory import create_detector, reduced_side
+from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.region import Region
@@ -62,7 +63,6 @@ from sinks.terminal import ProgressSink
 from sinks.webhook import WebhookSink
 from sinks.zeromq import ZeroMqSink
 from trackers import DEFAULT_TRACKER, create_tracker
-from trackers.filters import make_filters
 
 AnySink = TypeVar("AnySink", bound=Sink)
 

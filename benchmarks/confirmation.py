@@ -25,7 +25,7 @@ from benchmarks.machine import describe, machine
 from benchmarks.throughput import EVAL_VARIABLE
 from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.confirmation import Change, Sides
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
 from pipeline.stamp import EventStamper

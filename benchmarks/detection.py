@@ -25,7 +25,7 @@ import numpy as np
 if __name__ == "__main__":  # run as a file, from wherever
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
 from pipeline.interfaces import Detector
 from pipeline.types import Detections, Image

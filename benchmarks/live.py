@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.interfaces import Sink
 from pipeline.report import Report
 from pipeline.run import Pipeline

@@ -25,9 +25,9 @@ import numpy as np
 if __name__ == "__main__":  # run as a file, from wherever
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.image_files import DetectedPicture, detect_pictures
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import PipelineError
-from pipeline.images.batches import DetectedPicture, detect_pictures
 from pipeline.sources.image_folder import find_images
 from pipeline.types import Detections
 

@@ -40,9 +40,9 @@ def best(run: Callable[[], object], rounds: int) -> float:
 
 def time_ours(rounds: int) -> None:
     """Print a line for each size and precision."""
+    from pipeline.detection.retinanet.detector import RetinaNetDetector
     from pipeline.models.networks.retinanet import RetinaNet
     from pipeline.models.registry import find_model
-    from pipeline.retinanet.detector import RetinaNetDetector
     from tests.pipeline.retinanet_files import write_random_weights
 
     image = picture(720, 1280)

@@ -29,7 +29,7 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.measure import ProgramError, run
-from pipeline.detectors import create_detector, reduced_side
+from pipeline.detection.factory import create_detector, reduced_side
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.models.registry import find_model
 from pipeline.run import Pipeline

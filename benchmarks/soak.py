@@ -30,7 +30,7 @@ import psutil
 if __package__ in (None, ""):  # run as a script: the project's root is what has to be importable
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import Event, StreamOffline, StreamOnline
 from pipeline.interfaces import Sink
 from pipeline.models.published import find_packaged

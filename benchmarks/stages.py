@@ -33,12 +33,12 @@ from benchmarks.machine import describe, machine
 from benchmarks.throughput import default_clips
 from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.config import Config
-from pipeline.detector import YoloDetector
+from pipeline.detection.frames import Looker
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.events import Event
 from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Sink, Tracker
-from pipeline.look import Looker
 from pipeline.run import Pipeline
 from pipeline.sources.opening import open_source
 from pipeline.stamp import EventStamper

@@ -28,7 +28,7 @@ from benchmarks.throughput import default_clips
 from pipeline.errors import PipelineError
 
 _IMPORT = "from pipeline.models.engines.quiet_tensorflow import tf"
-_NETWORK = "from pipeline.detector import YoloDetector; YoloDetector().warm_up({height}, {width}, 4)"
+_NETWORK = "from pipeline.detection.yolov3.detector import YoloDetector; YoloDetector().warm_up({height}, {width}, 4)"
 
 
 def programs(clip: Path) -> dict[str, Callable[[], float]]:

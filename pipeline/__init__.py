@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.classifier import Classifier
-    from pipeline.detector import YoloDetector
+    from pipeline.detection.yolov3.detector import YoloDetector
     from pipeline.run import Pipeline
     from pipeline.sources.opening import open_source
     from pipeline.stream import Stream
@@ -22,7 +22,7 @@ _HOMES = {
     "Classifier": "pipeline.classifier",
     "Pipeline": "pipeline.run",
     "Stream": "pipeline.stream",
-    "YoloDetector": "pipeline.detector",
+    "YoloDetector": "pipeline.detection.yolov3.detector",
     "open_source": "pipeline.sources.opening",
 }
 

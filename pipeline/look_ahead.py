@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pipeline.detection.frames import Looker
 from pipeline.geometry.region import Part
 from pipeline.interfaces import Detector, ParallelDetector
-from pipeline.look import Looker
 from pipeline.timing import Timings
 from pipeline.types import Detections, Frame
 

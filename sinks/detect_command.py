@@ -16,10 +16,11 @@ import typer
 
 from pipeline.config import load_config
 from pipeline.configured_files import configured_files
-from pipeline.detectors import create_detector
+from pipeline.detection.factory import create_detector
+from pipeline.detection.image_files import DetectedPicture, detect_pictures
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import read_files, refuse_conflicts
-from pipeline.images.batches import BrokenPicture, DetectedPicture, detect_pictures
+from pipeline.images.batches import BrokenPicture
 from pipeline.interfaces import Detector
 from pipeline.models.class_names import class_ids
 from pipeline.models.custom import choose_model

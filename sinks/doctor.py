@@ -25,12 +25,12 @@ import cv2
 import numpy as np
 import psutil
 
-from pipeline.detector import YoloDetector
-from pipeline.detectors import create_detector
+from pipeline.detection.factory import create_detector
+from pipeline.detection.retinanet.detector import RetinaNetDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, PipelineError, SinkError
 from pipeline.interfaces import Detector, Source
 from pipeline.models.registry import Model, catalogue, find_model
-from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.sources.opening import open_source
 from pipeline.sources.uri import redact
 from pipeline.types import Image, SourceInfo

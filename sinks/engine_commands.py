@@ -37,9 +37,9 @@ def calibrate_command(
     It is calibrated with frames spread over the video, compared with float32 on others of it, and kept in the cache
     folder for these weights.
     """
-    from pipeline.calibration import calibrate
     from pipeline.config import load_config
     from pipeline.configured_files import configured_files
+    from pipeline.detection.yolov3.calibration import calibrate
     from pipeline.files import refuse_conflicts
     from pipeline.models.custom import choose_model
     from pipeline.models.engines.int8_files import calibrated_files

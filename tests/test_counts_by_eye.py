@@ -16,14 +16,14 @@ import pytest
 from composition import build_pipeline
 from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.config import load_config
-from pipeline.detector import YoloDetector
+from pipeline.detection.filters import AllOf, make_filters
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import AnyEvent, Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
 from pipeline.stamp import EventStamper
 from pipeline.types import TrackedFrame
 from pipeline.zones import Line, Zone
 from trackers import create_tracker
-from trackers.filters import AllOf, make_filters
 
 CONFIDENCE = 0.25
 

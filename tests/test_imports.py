@@ -13,7 +13,7 @@ import pytest
     [
         ("pipeline", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("sinks.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
-        ("pipeline.detector", ["av", "PIL", "tensorflow"]),
+        ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
         ("run_pipeline", ["tensorflow"]),
     ],
 )

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tracking import score
-from pipeline.detector import YoloDetector
+from pipeline.detection.filters import make_filters
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.run import Pipeline
 from pipeline.sources.opening import open_source
 from pipeline.stream import Stream
 from pipeline.types import Detections, Image
 from sinks.mot import MotSink
 from trackers import DEFAULT_TRACKER, create_tracker
-from trackers.filters import make_filters
 
 INPUT_SIZE = 416
 CONFIDENCE = 0.25

@@ -15,9 +15,9 @@ from itertools import islice
 
 from benchmarks.peers.clock import RunClock
 from pipeline.config import Config
-from pipeline.detector import YoloDetector
-from pipeline.detectors import reduced_side
-from pipeline.look import Looker
+from pipeline.detection.factory import reduced_side
+from pipeline.detection.frames import Looker
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.models.registry import find_model
 from pipeline.sources.opening import open_source
 from pipeline.types import Frame

@@ -15,8 +15,8 @@ from unittest.mock import patch
 
 import run_pipeline
 from benchmarks.peers.clock import RunClock
+from pipeline.detection.frames import Looker
 from pipeline.geometry.region import Part
-from pipeline.look import Looker
 from pipeline.types import Detections, Frame
 
 

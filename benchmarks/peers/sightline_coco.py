@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.peers.clock import RunClock
 from pipeline.config import Config
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from pipeline.detectors import create_detector
+from pipeline.detection.factory import create_detector
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, read_files
 from pipeline.imageai.model_file import ModelFileUser

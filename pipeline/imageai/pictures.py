@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 
+from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError, SinkError
 from pipeline.files import FolderFiles, InputFiles, OutputFiles, refuse_conflicts
 from pipeline.imageai.drawing import Display
@@ -20,7 +21,6 @@ from pipeline.images.reading import read_picture
 from pipeline.types import Frame, Image
 from sinks.outputs import check_output, partial_path, write_error
 from sinks.picture_output import cut, write_picture
-from trackers.filters import make_filters
 
 INPUT_TYPES = ("file", "array", "stream")
 OUTPUT_TYPES = ("file", "array")

@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import ceil, isfinite
 from pathlib import Path
 
+from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError
 from pipeline.imageai.analysis import AnalysisSink, Function, Functions
 from pipeline.imageai.drawing import Display
@@ -23,7 +24,6 @@ from pipeline.stream import Stream
 from pipeline.types import Frame, TrackedFrame
 from sinks.mp4 import Mp4Sink
 from trackers import create_tracker
-from trackers.filters import make_filters
 
 
 class FirstAndEveryNth:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import stages
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 
 
 def test_every_stage_has_its_figures(

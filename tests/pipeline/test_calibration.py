@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.calibration import Calibration, _serialized, agreement, calibrate, spread
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.calibration import Calibration, _serialized, agreement, calibrate, spread
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.engines.int8_files import load, record_path, save, weights_digest

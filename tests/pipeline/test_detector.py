@@ -15,7 +15,7 @@ import PIL.Image
 import pytest
 
 from benchmarks.detection import MOST_PER_IMAGE, Accuracy, evaluate
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.images.letterbox import Letterbox
@@ -269,7 +269,7 @@ def test_bfloat16_is_as_accurate(eval_dir: Path, tiny_weights: Path) -> None:
 
 SURROUNDINGS = """
 import os, sys, threading
-import pipeline, pipeline.detector
+import pipeline, pipeline.detection.yolov3.detector
 assert "tensorflow" not in sys.modules, "importing the detector imported TensorFlow"
 before = dict(os.environ)
 from pipeline.models.engines.quiet_tensorflow import tf, _chatter_to_log

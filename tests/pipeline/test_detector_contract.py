@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.retinanet.detector import RetinaNetDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.interfaces import Detector, ParallelDetector
 from pipeline.models.engines.base import installed_engines
 from pipeline.models.registry import Model
-from pipeline.retinanet.detector import RetinaNetDetector
 from pipeline.types import Detections, Image
 from tests.fakes import BlobDetector
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.detector import YoloDetector
-from pipeline.detectors import create_detector
+from pipeline.detection.factory import create_detector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 
 

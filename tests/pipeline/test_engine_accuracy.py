@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.detection import MOST_PER_IMAGE, evaluate
-from pipeline.calibration import calibrate
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.calibration import calibrate
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.sources.opening import open_source

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.calibration import calibrate
+from pipeline.detection.yolov3.calibration import calibrate
 from pipeline.errors import ConfigError
 from pipeline.hardware import available_threads, cpu_has_bfloat16, cpu_name
 from pipeline.models.cache import CACHE_VARIABLE

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detectors import create_detector
+from pipeline.detection.factory import create_detector
 from pipeline.imageai import model
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.networks.yolov3_family import yolov3_tiny

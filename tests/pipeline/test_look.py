@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.frames import Looker
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.geometry.region import Part, Region
-from pipeline.look import Looker
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Frame, Image
 from tests.fakes import BlobDetector, picture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import load_config
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.custom import ModelFiles, choose_model, own_model

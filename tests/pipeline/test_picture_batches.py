@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.image_files import DetectedPicture, detect_pictures
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import SourceNotFoundError
 from pipeline.images import batches as picture_batches
-from pipeline.images.batches import BrokenPicture, DetectedPicture, detect_pictures
+from pipeline.images.batches import BrokenPicture
 from pipeline.images.reading import PictureLike, read_picture
 from pipeline.models.registry import Model
 from pipeline.types import Detections, Image

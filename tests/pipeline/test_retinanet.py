@@ -12,8 +12,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from pipeline.detector import YoloDetector
-from pipeline.detectors import create_detector
+from pipeline.detection.factory import create_detector
+from pipeline.detection.retinanet.anchors import anchors, base_anchors
+from pipeline.detection.retinanet.decoder import Decoder
+from pipeline.detection.retinanet.detector import RetinaNetDetector
+from pipeline.detection.retinanet.placement import Placement
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.engines.retinanet_engine import RetinaNetEngine
@@ -26,10 +30,6 @@ from pipeline.models.networks.retinanet import (
 )
 from pipeline.models.registry import Model, find_model
 from pipeline.models.weights.pytorch_retinanet import read_retinanet_weights
-from pipeline.retinanet.anchors import anchors, base_anchors
-from pipeline.retinanet.decoder import Decoder
-from pipeline.retinanet.detector import RetinaNetDetector
-from pipeline.retinanet.preprocessing import Placement
 from pipeline.types import Detections, Float32Array
 from tests.oracles.retinanet_weights import ANCHORS, SLOTS, USED_SLOTS, picture, samples
 from tests.pipeline.retinanet_files import shallow, shallow_model, write_random_weights
@@ -228,7 +228,7 @@ def test_a_model_of_ones_own(shallow_weights: Path) -> None:
 def test_large_images_go_in_smaller_batches(shallow_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detector = RetinaNetDetector(shallow_model(), weights=shallow_weights, input_size=64, batch_size=4)
     for pixels, batches in ((1 << 21, [4, 1]), (3 * 64 * 64, [3, 2]), (1, [1, 1, 1, 1, 1])):
-        monkeypatch.setattr("pipeline.retinanet.detector._MOST_PIXELS", pixels)
+        monkeypatch.setattr("pipeline.detection.retinanet.detector._MOST_PIXELS", pixels)
         with patch.object(detector.engine, "outputs", wraps=detector.engine.outputs) as outputs:
             detector.detect([picture(64, 64)] * 5)
         assert [call.args[0].shape for call in outputs.call_args_list] == [(count, 64, 64, 3) for count in batches]

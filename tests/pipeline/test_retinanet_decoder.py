@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.detection.retinanet.anchors import anchors, moved
+from pipeline.detection.retinanet.decoder import Decoder
+from pipeline.detection.retinanet.placement import Placement
 from pipeline.errors import ModelError
 from pipeline.models.networks.retinanet import PIXEL_MEAN_BGR, LevelOutput
-from pipeline.retinanet.anchors import anchors, moved
-from pipeline.retinanet.decoder import Decoder
-from pipeline.retinanet.preprocessing import Placement
 
 # An input of 256 x 320 that its picture, half as large, fills.
 PLACEMENT = Placement.fit(128, 160, 256, 10_000)

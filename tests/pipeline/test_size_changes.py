@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analytics import StreamAnalytics
+from pipeline.detection.filters import RegionFilter, SizeFilter
 from pipeline.events import WindowSecond
 from pipeline.geometry.ground import Homography, SpeedMeter
 from pipeline.geometry.points import Placement
@@ -20,7 +21,6 @@ from pipeline.types import Detections, Frame
 from pipeline.zones import Line, Zone
 from sinks.overlays import _pixels
 from tests.tracked import standing_at, tracked_frame
-from trackers.filters import RegionFilter, SizeFilter
 
 SIZES = st.tuples(st.integers(64, 2000), st.integers(64, 2000))
 HALL = Zone("hall", [(100, 100), (300, 100), (300, 220), (100, 220)], anchor="bottom_center")

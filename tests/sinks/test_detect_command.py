@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.reading import read_picture
 from pipeline.models.class_names import COCO_CLASS_NAMES

@@ -11,10 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import CallbackError, ConfigError
-from pipeline.interfaces import DetectionFilter
-from pipeline.types import Detections, Frame
-from trackers.filters import (
+from pipeline.detection.filters import (
     AllOf,
     ClassFilter,
     ConfidenceFilter,
@@ -23,6 +20,9 @@ from trackers.filters import (
     SizeFilter,
     make_filters,
 )
+from pipeline.errors import CallbackError, ConfigError
+from pipeline.interfaces import DetectionFilter
+from pipeline.types import Detections, Frame
 
 COCO_PART = ("person", "bicycle", "car", "motorbike", "aeroplane", "bus", "train", "truck", "boat", "traffic light")
 FRAME = Frame(np.zeros((100, 200, 3), np.uint8), 7, 1.25, 0.0, "door")

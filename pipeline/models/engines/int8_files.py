@@ -44,7 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         input_shape: height and width of the network's input for that video.
         frames: how many of the video's frames calibrated it.
         held_out: how many others it was compared on.
-        agreement: of its detections on those with float32's, in [0, 1], see `pipeline.calibration`.
+        agreement: of its detections on those with float32's, in [0, 1], see `pipeline.detection.yolov3.calibration`.
         speed_up: its rate divided by that of the precision ``auto``, on the machine where it was made.
         versions: of the libraries that made it.
         files: name and SHA-256 of the model's description and of its numbers.

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.detection.retinanet.anchors import anchors, moved
+from pipeline.detection.retinanet.placement import Placement
 from pipeline.errors import ModelError
 from pipeline.geometry.boxes import non_maximum_suppression
 from pipeline.models.networks.retinanet import LevelOutput
-from pipeline.retinanet.anchors import anchors, moved
-from pipeline.retinanet.preprocessing import Placement
 from pipeline.types import Detections, Float32Array, Int32Array
 
 _CANDIDATES_PER_LEVEL = 1000

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.retinanet.detector import RetinaNetDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.models.networks.retinanet import RetinaNet
 from pipeline.models.registry import Model, find_model
-from pipeline.retinanet.detector import RetinaNetDetector
 
 # Options that are called otherwise in the configuration, where most people set them.
 _CONFIGURED = {"masks": "anchors.mask"}

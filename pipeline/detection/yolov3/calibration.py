@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.detector import YoloDetector
+from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.letterbox import Letterbox

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.detection.base import PictureDetector, check_detection_options
+from pipeline.detection.retinanet.decoder import Decoder
+from pipeline.detection.retinanet.placement import Placement
 from pipeline.errors import ConfigError
 from pipeline.models.networks.retinanet import NETWORK_STRIDE, RetinaNet
 from pipeline.models.registry import Model, find_model, find_weights
 from pipeline.models.weights.pytorch_retinanet import read_retinanet_weights
-from pipeline.picture_detector import PictureDetector, check_detection_options
-from pipeline.retinanet.decoder import Decoder
-from pipeline.retinanet.preprocessing import Placement
 from pipeline.types import Detections, Float32Array, Image
 
 if TYPE_CHECKING:  # importing it imports TensorFlow

@@ -1,0 +1,1 @@
+"""From images to boxes, and which of the boxes count."""

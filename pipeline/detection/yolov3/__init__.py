@@ -1,0 +1,1 @@
+"""The detector for the YOLOv3 family."""
