@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from pipeline.classifier import Classifier
+from pipeline.classification.classifier import Classifier
+from pipeline.classification.tracks import TrackClassifier
 from pipeline.config import Config, ResolvedStream
 from pipeline.configured_files import configured_files, stream_files
 from pipeline.detection.factory import create_detector, reduced_side
@@ -43,7 +44,6 @@ from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme, local_path
 from pipeline.stream import Stream
 from pipeline.totals import LiveHistory
-from pipeline.track_classifier import TrackClassifier
 from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink

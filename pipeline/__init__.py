@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.classifier import Classifier
+    from pipeline.classification.classifier import Classifier
     from pipeline.detection.yolov3.detector import YoloDetector
     from pipeline.run import Pipeline
     from pipeline.sources.opening import open_source
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Classifier", "Pipeline", "Stream", "YoloDetector", "open_source"]
 
 _HOMES = {
-    "Classifier": "pipeline.classifier",
+    "Classifier": "pipeline.classification.classifier",
     "Pipeline": "pipeline.run",
     "Stream": "pipeline.stream",
     "YoloDetector": "pipeline.detection.yolov3.detector",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.classifier_models import local_classifier_weights
+from pipeline.classification.registry import local_classifier_weights
 from pipeline.config import Config, ResolvedStream
 from pipeline.files import InputFiles, read_files
 from pipeline.models.registry import Model, local_weights

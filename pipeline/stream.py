@@ -14,7 +14,7 @@ from pipeline.ledger import Rates
 from pipeline.pace import Pace, PaceBySource
 
 if TYPE_CHECKING:
-    from pipeline.track_classifier import TrackClassifier
+    from pipeline.classification.tracks import TrackClassifier
 
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
 

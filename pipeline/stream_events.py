@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.classification.tracks import ClassifiedTrack
 from pipeline.events import (
     Latency,
     Stats,
@@ -23,7 +24,6 @@ from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason
 from pipeline.timing import Durations
-from pipeline.track_classifier import ClassifiedTrack
 from pipeline.types import Frame, SourceInfo
 
 _STATS_S = 10.0

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.classifier import Classifier
-from pipeline.classifier_models import classifier_names, local_classifier_weights
+from pipeline.classification.classifier import Classifier
+from pipeline.classification.image_files import classify_pictures
+from pipeline.classification.registry import classifier_names, local_classifier_weights
 from pipeline.errors import SourceError
 from pipeline.files import read_files, refuse_conflicts
-from pipeline.images.batches import BrokenPicture, classify_pictures
+from pipeline.images.batches import BrokenPicture
 from pipeline.models.class_names import read_names
 from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals

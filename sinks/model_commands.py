@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.classifier_models import (
+from pipeline.classification.registry import (
     cached_classifier_weights,
     classifier_names,
     find_classifier,

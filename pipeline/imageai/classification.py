@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.classifier import Classification, Classifier
+from pipeline.classification.classifier import Classification, Classifier
 from pipeline.errors import ConfigError
 from pipeline.imageai.model_file import ModelFileUser
 from pipeline.imageai.names import Generation, generation_of

@@ -14,7 +14,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -26,7 +25,7 @@ from pipeline.images.reading import picture_size, read_picture
 from pipeline.types import Image
 
 if TYPE_CHECKING:
-    from pipeline.classifier import Classification, Classifier
+    pass
 
 WINDOW = 512
 """Files whose headers are looked at together; what is reported never strays further than that from its place."""
@@ -34,24 +33,6 @@ WINDOW = 512
 # Beyond the batch in work, and beyond this many pixels (3 bytes each) at least one more picture, is decoded ahead.
 _BATCHES_AHEAD = 2
 _MOST_PIXELS = 48_000_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassifiedPicture:
-    """A picture with what it shows.
-
-    Attributes:
-        index: its place among the files, from 0.
-        path: its file.
-        width, height: in pixels, upright.
-        classes: the most probable ones, best first.
-    """
-
-    index: int
-    path: Path
-    width: int
-    height: int
-    classes: tuple[Classification, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,31 +65,6 @@ class _Planned:
 
 # The pictures of a batch that could be read, and those that could not.
 _Read = tuple[list[tuple[_Planned, Image]], list[BrokenPicture]]
-
-
-def classify_pictures(
-    classifier: Classifier, files: Iterable[str | PathLike[str]], *, top: int = 5
-) -> Generator[ClassifiedPicture | BrokenPicture, None, None]:
-    """What picture files show; each comes out once, in order but for broken ones, which come before their batch.
-
-    Args:
-        classifier: any; its ``batch_size`` pictures go through the network at once.
-        files: paths of pictures of any kind and size.
-        top: how many classes of each.
-
-    Raises:
-        ValueError: ``top`` is not positive.
-        ModelError: as ``classifier.classify`` does.
-    """
-    batch = classifier.batch_size
-    # All go into one shape, so that the window only serves to keep them small.
-    with closing(_read(files, batch, batch, lambda height, width: (1, 1))) as batches:
-        for read, broken in batches:
-            yield from broken
-            answers = classifier.classify([image for _, image in read], top)
-            for (entry, image), classes in zip(read, answers, strict=True):
-                height, width = image.shape[:2]
-                yield ClassifiedPicture(entry.index, entry.path, width, height, tuple(classes))
 
 
 def _read(

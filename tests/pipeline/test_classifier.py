@@ -15,10 +15,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pipeline.classifier import Classification, Classifier
-from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights
+from pipeline.classification.classifier import Classification, Classifier
+from pipeline.classification.image_files import ClassifiedPicture, classify_pictures
+from pipeline.classification.keras_weights import class_count
+from pipeline.classification.registry import find_classifier, find_classifier_weights
 from pipeline.errors import ConfigError, ModelError, SourceError
-from pipeline.images.batches import BrokenPicture, ClassifiedPicture, classify_pictures
+from pipeline.images.batches import BrokenPicture
 from pipeline.models.class_names import imagenet_names, read_names
 from pipeline.types import Image
 from tests.http_server import serve_http

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pipeline.classifier import Classifier
+from pipeline.classification.classifier import Classifier
 from pipeline.errors import ConfigError, ModelError, SourceNotFoundError
 from pipeline.imageai import ImageClassification, ImagePrediction
 from pipeline.imageai import classification as module

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from pipeline.classification.tracks import ClassifiedTrack, TrackClassifier
 from pipeline.errors import ConfigError, SourceError
 from pipeline.event_codec import encode_json, event_type
 from pipeline.events import Event, StreamEnded, TrackEnded, TrackStarted, WindowSecond
@@ -21,7 +22,6 @@ from pipeline.predictive_pace import PredictivePace
 from pipeline.report import Report
 from pipeline.run import Pipeline
 from pipeline.stream import Stream
-from pipeline.track_classifier import ClassifiedTrack, TrackClassifier
 from pipeline.types import BoolArray, Detections, Frame, Image, SourceInfo, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, picture
 from trackers.base import ArrayTracker

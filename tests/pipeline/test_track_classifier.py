@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.classifier import Classification
+from pipeline.classification.classifier import Classification
+from pipeline.classification.tracks import ClassifiedTrack, TrackClassifier
 from pipeline.errors import ConfigError
-from pipeline.track_classifier import ClassifiedTrack, TrackClassifier
 from pipeline.types import Frame, Image, TrackedFrame, Tracks
 
 NAMES = ("cat", "dog")

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipeline.classifier_models import find_classifier
+from pipeline.classification.registry import find_classifier
 from pipeline.models.class_names import imagenet_names
 from run_pipeline import main
 from tests.pipeline.pictures import blocks

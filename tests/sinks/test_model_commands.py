@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.classifier_models import cached_classifier_weights, classifier_names, find_classifier
+from pipeline.classification.registry import cached_classifier_weights, classifier_names, find_classifier
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.weights.formats import read_weights
 from run_pipeline import main

@@ -17,7 +17,8 @@ from typing import Any, cast, overload
 import cv2
 import numpy as np
 
-from pipeline.classifier_models import class_count, find_classifier, find_classifier_weights, load_weights
+from pipeline.classification.keras_weights import class_count, load_weights
+from pipeline.classification.registry import find_classifier, find_classifier_weights
 from pipeline.errors import ConfigError, ModelError
 from pipeline.images.reading import PictureLike, read_picture, several_pictures
 from pipeline.models.class_names import imagenet_names

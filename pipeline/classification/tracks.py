@@ -14,7 +14,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from pipeline.classifier import Classification
+from pipeline.classification.classifier import Classification
 from pipeline.errors import ConfigError
 from pipeline.models.class_names import class_ids
 from pipeline.types import Image, TrackedFrame
@@ -24,7 +24,7 @@ _KEPT_SIDE = 448
 
 
 class PictureClassifier(Protocol):
-    """What `pipeline.classifier.Classifier` does, as far as it is needed here."""
+    """What `pipeline.classification.classifier.Classifier` does, as far as it is needed here."""
 
     @property
     def model(self) -> str:
