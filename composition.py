@@ -29,14 +29,15 @@ from pipeline.interfaces import Sink, Source
 from pipeline.models.class_names import read_names
 from pipeline.models.custom import choose_model
 from pipeline.models.registry import Model
-from pipeline.motion_gate import MotionGate
-from pipeline.pace import EveryNth, LatencyPace, Pace, PaceBySource
-from pipeline.predictive_pace import PredictivePace
 from pipeline.redaction import environment_variable
 from pipeline.reload import Before, Reloader, differing
 from pipeline.report import process_started_s
 from pipeline.run import Pipeline
 from pipeline.run_files import RunFiles
+from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.motion_gate import MotionGate
+from pipeline.sampling.predictive import PredictivePace
+from pipeline.sampling.sampler import EveryNth, Pace, PaceBySource
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.network import connection_address
 from pipeline.sources.opening import is_camera, is_network, open_source

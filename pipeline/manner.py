@@ -8,9 +8,9 @@ from typing import Self
 
 from pipeline.analytics import StreamAnalytics, hold_for
 from pipeline.channel import WhenFull
-from pipeline.filling import TrackFiller
-from pipeline.gathering import Gathering
-from pipeline.pace import EveryNth, PaceBySource
+from pipeline.sampling.groups import Gathering
+from pipeline.sampling.interpolation import TrackFiller
+from pipeline.sampling.sampler import EveryNth, PaceBySource
 from pipeline.stamp import EventStamper
 from pipeline.stream import Stream
 from pipeline.types import SourceInfo

@@ -11,7 +11,7 @@ from pipeline.files import InputFiles
 from pipeline.geometry.region import Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.ledger import Rates
-from pipeline.pace import Pace, PaceBySource
+from pipeline.sampling.sampler import Pace, PaceBySource
 
 if TYPE_CHECKING:
     from pipeline.classification.tracks import TrackClassifier

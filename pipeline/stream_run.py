@@ -10,13 +10,13 @@ from typing import Literal
 
 from pipeline.events import Event
 from pipeline.frozen import FrozenWatch
-from pipeline.gathering import Gathering
 from pipeline.geometry.region import Part
 from pipeline.intake import Inlet, Intake
 from pipeline.interfaces import ReconnectingSource
 from pipeline.manner import Manner, room
 from pipeline.producer import Producer
 from pipeline.report import StreamReport
+from pipeline.sampling.groups import Gathering
 from pipeline.sink_group import SinkGroup
 from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus

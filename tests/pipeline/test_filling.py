@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.filling import TrackFiller
+from pipeline.sampling.interpolation import TrackFiller
 from pipeline.types import Detections, Frame, TrackedFrame, Tracks
 
 PICTURE = np.zeros((2, 4, 3), np.uint8)

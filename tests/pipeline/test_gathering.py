@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.gathering import Gathering
-from pipeline.pace import EveryNth
+from pipeline.sampling.groups import Gathering
+from pipeline.sampling.sampler import EveryNth
 from pipeline.types import Detections, Frame, TrackedFrame, Tracks
 from tests.fakes import picture
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pace import EveryNth, LatencyPace
+from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.sampler import EveryNth
 from pipeline.types import Frame, TrackedFrame, Tracks
 
 PICTURE = np.zeros((2, 4, 3), np.uint8)

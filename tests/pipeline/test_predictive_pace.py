@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from benchmarks.tracking import score
 from composition import build_pipeline
 from pipeline.config import load_config
-from pipeline.motion_gate import MotionGate
-from pipeline.pace import EveryNth, Pace
-from pipeline.predictive_pace import PredictivePace
+from pipeline.sampling.motion_gate import MotionGate
+from pipeline.sampling.predictive import PredictivePace
+from pipeline.sampling.sampler import EveryNth, Pace
 from pipeline.types import Detections, Frame, Image, TrackedFrame, Tracks
 from tests.fakes import picture
 

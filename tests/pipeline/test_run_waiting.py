@@ -16,11 +16,12 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.event_codec import encode_json, event_type
 from pipeline.events import Event, StreamEnded, TrackEnded, TrackStarted, WindowSecond
 from pipeline.geometry.region import Region
-from pipeline.motion_gate import MotionGate
-from pipeline.pace import EveryNth, LatencyPace, Pace
-from pipeline.predictive_pace import PredictivePace
 from pipeline.report import Report
 from pipeline.run import Pipeline
+from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.motion_gate import MotionGate
+from pipeline.sampling.predictive import PredictivePace
+from pipeline.sampling.sampler import EveryNth, Pace
 from pipeline.stream import Stream
 from pipeline.types import BoolArray, Detections, Frame, Image, SourceInfo, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, picture

@@ -12,8 +12,8 @@ import pytest
 from pipeline.addresses import parse_address
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.events import StreamStarted
-from pipeline.pace import EveryNth, PaceBySource
 from pipeline.run import Pipeline
+from pipeline.sampling.sampler import EveryNth, PaceBySource
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.fetch import fetch
 from pipeline.sources.opening import open_source

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.pace import Pace
-from pipeline.predictive_pace import something_new
+from pipeline.sampling.predictive import something_new
+from pipeline.sampling.sampler import Pace
 from pipeline.types import Frame, Image, TrackedFrame
 
 # Longer side, in pixels, of the grey pictures that are compared. Each of their pixels is the mean of many, so that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from pipeline.pace import Pace
+from pipeline.sampling.sampler import Pace
 from pipeline.types import Frame, TrackedFrame
 
 # A decision may come this many groups before what came of the frames is known, so that the detector has work meanwhile.

@@ -1,0 +1,1 @@
+"""Which frames the detector looks at, and tracks on those that it did not look at."""
