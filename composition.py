@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from pipeline.analytics.lines import Line
+from pipeline.analytics.totals import LiveHistory
+from pipeline.analytics.zones import Zone
 from pipeline.classification.classifier import Classifier
 from pipeline.classification.tracks import TrackClassifier
 from pipeline.config import Config, ResolvedStream
@@ -44,8 +47,6 @@ from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme, local_path
 from pipeline.stream import Stream
-from pipeline.totals import LiveHistory
-from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink
 from sinks.control import ControlSocket, parse_endpoint

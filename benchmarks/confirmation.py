@@ -23,14 +23,15 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.throughput import EVAL_VARIABLE
-from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.confirmation import Change, Sides
+from pipeline.analytics.confirmation import Change, Sides
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
+from pipeline.analytics.zones import Zone
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
-from pipeline.stamp import EventStamper
 from pipeline.types import SourceInfo, TrackedFrame
-from pipeline.zones import Line, Zone
 from trackers import create_tracker
 
 CLIPS = ("vtest.avi", "TUD-Campus.mp4", "traffic-mini.mp4", "one-by-one-person-detection.mp4")
@@ -95,7 +96,7 @@ def main() -> None:
         for every in (1, 3, 10):
             frames, info = tracked(videos / clip, detector, every)
             confirmed = list(told(frames, info, detector.class_names))
-            with patch("pipeline.zones.Sides", AtOnce):
+            with patch("pipeline.analytics.zones.Sides", AtOnce):
                 naive = list(told(frames, info, detector.class_names))
             delays = sorted(at - event.pts_s for at, event in confirmed)
             at_once = sum(delay == 0 for delay in delays) / len(delays)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.analytics import StreamAnalytics
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.stream_analytics import StreamAnalytics
 from pipeline.events import Event
 from pipeline.interfaces import Sink
-from pipeline.stamp import EventStamper
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
 from sinks.jsonl import JsonlSink
 from sinks.mqtt import MqttSink

@@ -29,6 +29,7 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.measure import ProgramError, run
+from pipeline.analytics.zones import Zone
 from pipeline.detection.factory import create_detector, reduced_side
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.models.registry import find_model
@@ -36,7 +37,6 @@ from pipeline.run import Pipeline
 from pipeline.sources.opening import open_source
 from pipeline.stream import Stream
 from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
-from pipeline.zones import Zone
 from sinks.jsonl import JsonlSink
 from tests.clips import write_clip
 from trackers import DEFAULT_TRACKER, create_tracker

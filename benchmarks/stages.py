@@ -31,7 +31,8 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.throughput import default_clips
-from pipeline.analytics import StreamAnalytics, hold_for
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.config import Config
 from pipeline.detection.frames import Looker
 from pipeline.detection.yolov3.detector import YoloDetector
@@ -41,7 +42,6 @@ from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Sink, Tracker
 from pipeline.run import Pipeline
 from pipeline.sources.opening import open_source
-from pipeline.stamp import EventStamper
 from pipeline.stream import Stream
 from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator

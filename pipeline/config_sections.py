@@ -9,13 +9,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
+from pipeline.analytics.lines import Line
+from pipeline.analytics.zones import Zone
 from pipeline.errors import ConfigError
 from pipeline.events import EVENT_TYPES
 from pipeline.geometry.anchors import Anchor
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Units
 from pipeline.models.registry import DEFAULT_MODEL
-from pipeline.zones import Line, Zone
 
 EVENT_TYPE_NAMES = tuple(str(kind.__struct_config__.tag) for kind in EVENT_TYPES)
 

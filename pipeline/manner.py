@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pipeline.analytics import StreamAnalytics, hold_for
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.channel import WhenFull
 from pipeline.sampling.groups import Gathering
 from pipeline.sampling.interpolation import TrackFiller
 from pipeline.sampling.sampler import EveryNth, PaceBySource
-from pipeline.stamp import EventStamper
 from pipeline.stream import Stream
 from pipeline.types import SourceInfo
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, OutputFiles
 from pipeline.intake import Arrival, Intake, StreamEnd
@@ -24,7 +25,6 @@ from pipeline.models.engines.base import Engine
 from pipeline.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.run_files import RunFiles
 from pipeline.sink_group import SinkGroup
-from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_account import StreamAccount
 from pipeline.stream_run import STOP_S, StreamRun

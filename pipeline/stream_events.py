@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.classification.tracks import ClassifiedTrack
 from pipeline.events import (
     Latency,
@@ -21,7 +22,6 @@ from pipeline.ledger import Ledger
 from pipeline.printable import encodable
 from pipeline.redaction import redact
 from pipeline.sink_group import SinkGroup
-from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason
 from pipeline.timing import Durations
 from pipeline.types import Frame, SourceInfo

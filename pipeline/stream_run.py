@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
 from pipeline.frozen import FrozenWatch
 from pipeline.geometry.region import Part
@@ -18,7 +19,6 @@ from pipeline.producer import Producer
 from pipeline.report import StreamReport
 from pipeline.sampling.groups import Gathering
 from pipeline.sink_group import SinkGroup
-from pipeline.stamp import EventStamper
 from pipeline.stream import EndReason, Stream, StreamStatus
 from pipeline.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.stream_events import StreamEvents

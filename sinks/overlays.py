@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analytics.lines import Line
+from pipeline.analytics.totals import LiveCounts
+from pipeline.analytics.zones import Zone
 from pipeline.geometry.points import Placement
-from pipeline.totals import LiveCounts
 from pipeline.types import Frame, Image, TrackedFrame
-from pipeline.zones import Line, Zone
 from sinks.lettering import Color, Lettering
 
 # BGR. Apart from each other, and from black, white and grey, in all common kinds of colour blindness

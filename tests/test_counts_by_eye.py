@@ -14,15 +14,16 @@ import msgspec
 import pytest
 
 from composition import build_pipeline
-from pipeline.analytics import StreamAnalytics, hold_for
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
+from pipeline.analytics.zones import Zone
 from pipeline.config import load_config
 from pipeline.detection.filters import AllOf, make_filters
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import AnyEvent, Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
-from pipeline.stamp import EventStamper
 from pipeline.types import TrackedFrame
-from pipeline.zones import Line, Zone
 from trackers import create_tracker
 
 CONFIDENCE = 0.25

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from pipeline.zones import Line, Zone
+from pipeline.analytics.lines import Line
+from pipeline.analytics.zones import Zone
 
 Point = tuple[Fraction, Fraction]
 LONGEST_WAIT = 2  # seconds for which a change of side waits for a second look

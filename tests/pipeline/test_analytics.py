@@ -14,8 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import StreamAnalytics, hold_for
-from pipeline.confirmation import CONFIRM_WITHIN_S
+from pipeline.analytics.confirmation import CONFIRM_WITHIN_S
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
+from pipeline.analytics.totals import LiveHistory
+from pipeline.analytics.zones import Zone
 from pipeline.errors import ConfigError
 from pipeline.event_codec import event_type
 from pipeline.events import (
@@ -30,10 +34,7 @@ from pipeline.events import (
     ZoneEntered,
     ZoneLeft,
 )
-from pipeline.stamp import EventStamper
-from pipeline.totals import LiveHistory
 from pipeline.types import SourceInfo
-from pipeline.zones import Line, Zone
 from tests.pipeline import reference_analytics as reference
 from tests.pipeline.reference_analytics import Moment, Recording, Sighting
 from tests.tracked import Shown, standing_at, tracked_frame

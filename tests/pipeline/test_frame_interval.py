@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import StreamAnalytics, hold_for
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.events import WindowSecond
-from pipeline.stamp import EventStamper
 from pipeline.types import SourceInfo
 from tests.tracked import tracked_frame
 

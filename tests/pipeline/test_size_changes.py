@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import StreamAnalytics
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.speed import SpeedMeter
+from pipeline.analytics.stream_analytics import StreamAnalytics
+from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.zones import Zone
 from pipeline.detection.filters import RegionFilter, SizeFilter
 from pipeline.events import WindowSecond
-from pipeline.geometry.ground import Homography, SpeedMeter
+from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Placement
 from pipeline.geometry.region import Part, Region
-from pipeline.stamp import EventStamper
-from pipeline.track_table import TrackTable
 from pipeline.types import Detections, Frame
-from pipeline.zones import Line, Zone
 from sinks.overlays import _pixels
 from tests.tracked import standing_at, tracked_frame
 

@@ -10,8 +10,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import StreamOffline
-from pipeline.stamp import EventStamper
 
 YEAR_S = 365.25 * 86_400
 

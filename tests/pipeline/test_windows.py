@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.analytics import StreamAnalytics
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.stream_analytics import StreamAnalytics
+from pipeline.analytics.zones import Zone
 from pipeline.events import Event, WindowMinute, WindowSecond
-from pipeline.stamp import EventStamper
-from pipeline.zones import Line, Zone
 from tests.tracked import Shown, standing_at, tracked_frame
 
 NAMES = ("person", "car")

@@ -13,15 +13,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.analytics import StreamAnalytics
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.speed import SMOOTHING_S, SpeedMeter
+from pipeline.analytics.stream_analytics import StreamAnalytics
+from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.zones import Zone
 from pipeline.errors import ConfigError
 from pipeline.events import LineCrossed, WindowSecond, ZoneEntered, ZoneLeft
 from pipeline.geometry.anchors import anchor_index, anchor_points
-from pipeline.geometry.ground import SMOOTHING_S, Homography, SpeedMeter
+from pipeline.geometry.ground import Homography
 from pipeline.geometry.shapes import Polygons
-from pipeline.stamp import EventStamper
-from pipeline.track_table import TrackTable
-from pipeline.zones import Line, Zone
 from tests.tracked import standing_at, tracked_frame
 
 Path = Sequence[tuple[float, float]]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import ZoneLeft
-from pipeline.stamp import EventStamper
 from pipeline.types import SourceInfo
 from sinks.csv_text import csv_text, read_text
 from sinks.picture_results import CsvResults, PictureObject, PictureRecord

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.analytics import StreamAnalytics
-from pipeline.stamp import EventStamper
-from pipeline.totals import LiveCounts, LiveHistory
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.lines import Line
+from pipeline.analytics.stream_analytics import StreamAnalytics
+from pipeline.analytics.totals import LiveCounts, LiveHistory
+from pipeline.analytics.zones import Zone
 from pipeline.types import Frame, Image, TrackedFrame
-from pipeline.zones import Line, Zone
 from sinks.annotate import Annotator
 from sinks.overlays import CountOverlay, line_text, zone_text
 from tests.tracked import standing_at, tracked_frame

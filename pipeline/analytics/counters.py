@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analytics.totals import LiveHistory, Totals
+from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.windows import WindowCounter, WindowCounts, count_by_class
 from pipeline.events import WindowMinute, WindowSecond
-from pipeline.totals import LiveHistory, Totals
-from pipeline.track_table import TrackTable
 from pipeline.types import BoolArray, IndexArray
-from pipeline.windows import WindowCounter, WindowCounts, count_by_class
 
 WindowKind = type[WindowSecond] | type[WindowMinute]
 _WINDOWS: tuple[tuple[float, WindowKind], ...] = ((1.0, WindowSecond), (60.0, WindowMinute))

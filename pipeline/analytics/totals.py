@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.track_table import TrackTable
+from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.windows import count_by_class
 from pipeline.types import BoolArray, Frame, IndexArray, Int64Array
-from pipeline.windows import count_by_class
 
 # How many changes of the live counts are remembered for those who draw a frame later than it was counted.
 _REMEMBERED_CHANGES = 512

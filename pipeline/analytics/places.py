@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.confirmation import Change, Look
-from pipeline.counters import Counters
+from pipeline.analytics.confirmation import Change, Look
+from pipeline.analytics.counters import Counters
+from pipeline.analytics.lines import Line, LineMonitor
+from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.zones import Zone, ZoneMonitor
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.geometry.anchors import anchor_points
-from pipeline.track_table import TrackTable
 from pipeline.types import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
-from pipeline.zones import Line, LineMonitor, Zone, ZoneMonitor
 
 _DIRECTIONS: tuple[Literal["in", "out"], ...] = ("in", "out")
 

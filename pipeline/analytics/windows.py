@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analytics.track_table import TrackTable
 from pipeline.events import ClassCounts, LineCounts
-from pipeline.track_table import TrackTable
 from pipeline.types import BoolArray, Float64Array, IndexArray, Int64Array
 
 # A last frame that is on screen for so many times the usual distance between frames stays there.

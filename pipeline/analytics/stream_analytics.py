@@ -7,7 +7,7 @@ go ``zone.left`` and ``track.ended``. The same frames always give the same event
 listed in.
 
 What happens in zones and at lines is told once it is confirmed, with the time at which it happened
-(``pipeline.confirmation``); a window waits for what may yet belong to it. So these events may have a time that is
+(``pipeline.analytics.confirmation``); a window waits for what may yet belong to it. So these events may have a time that is
 ``CONFIRM_WITHIN_S`` earlier than those before them, and windows may come that much later, but no more.
 """
 
@@ -18,19 +18,21 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from pipeline.confirmation import Look
-from pipeline.counters import Counters, WindowKind
+from pipeline.analytics.confirmation import Look
+from pipeline.analytics.counters import Counters, WindowKind
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.frame_interval import FrameInterval
+from pipeline.analytics.lines import Line
+from pipeline.analytics.places import Places
+from pipeline.analytics.speed import SpeedMeter
+from pipeline.analytics.totals import LiveCounts, LiveHistory
+from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.zones import Zone
 from pipeline.errors import ConfigError
 from pipeline.events import Event, TrackEnded, TrackStarted, TrackUpdated
-from pipeline.frame_interval import FrameInterval
 from pipeline.geometry.anchors import anchor_index, anchor_points
-from pipeline.geometry.ground import Homography, SpeedMeter
-from pipeline.places import Places
-from pipeline.stamp import EventStamper
-from pipeline.totals import LiveCounts, LiveHistory
-from pipeline.track_table import TrackTable
+from pipeline.geometry.ground import Homography
 from pipeline.types import Float32Array, Frame, IndexArray, Int64Array, SourceInfo, TrackedFrame
-from pipeline.zones import Line, Zone
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 

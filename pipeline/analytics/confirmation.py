@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.track_table import TrackTable
+from pipeline.analytics.track_table import TrackTable
 from pipeline.types import IndexArray
 
 # Media time in seconds for which a change waits for the look that confirms it.

@@ -1,0 +1,59 @@
+"""What zones and lines have in common: names, and classes that count."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.analytics.lines import Line
+from pipeline.analytics.zones import Zone
+from pipeline.errors import ConfigError
+from pipeline.models.class_names import class_ids
+from pipeline.types import BoolArray, Float64Array
+
+log = logging.getLogger(__name__)
+# How far the proportions of two pictures may be apart that show the same.
+_SAME_SHAPE = 0.02
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """Raise ``ConfigError`` for a name that is empty or there twice."""
+    for position, name in enumerate(names):
+        if not name:
+            raise ConfigError(f"{kind} {position + 1}: it has no name")
+        if name in names[:position]:
+            raise ConfigError(f"{kind} {name!r}: two have this name; give each its own")
+
+
+def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str], where: Sequence[str]) -> BoolArray:
+    """bool ``(classes, items)``: which class each item counts."""
+    allowed = np.zeros((len(class_names), len(classes)), np.bool_)
+    for position, names in enumerate(classes):
+        wanted = slice(None) if names is None else list(class_ids(names, class_names, where=where[position]))
+        allowed[wanted, position] = True
+    return allowed
+
+
+def _tell_if_scaled(
+    kind: str, shapes: Sequence[Zone] | Sequence[Line], drawn: tuple[int, int] | None, size: tuple[int, int]
+) -> None:
+    """Warn where shapes in pixels were drawn in pictures of another size."""
+    names = ", ".join(repr(shape.name) for shape in shapes if shape.units == "pixels")
+    if drawn is None or not names:
+        return
+    same_shape = abs(drawn[0] * size[1] / (drawn[1] * size[0]) - 1) < _SAME_SHAPE
+    log.warning(
+        "%s %s: in pixels of a picture of %d x %d, which is %d x %d now; scaled with it%s",
+        kind,
+        names,
+        *drawn,
+        *size,
+        "" if same_shape else ", but its shape is another one: check that they are in place",
+    )
+
+
+def _outside(points: Float64Array, width: int, height: int) -> bool:
+    low, high = points.min(axis=0), points.max(axis=0)
+    return bool((high < 0).any() or low[0] > width or low[1] > height)
