@@ -34,9 +34,10 @@ from pipeline.models.custom import choose_model
 from pipeline.models.registry import Model
 from pipeline.redaction import environment_variable
 from pipeline.reload import Before, Reloader, differing
-from pipeline.report import process_started_s
-from pipeline.run import Pipeline
-from pipeline.run_files import RunFiles
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import process_started_s
+from pipeline.runtime.run_files import RunFiles
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.latency import LatencyPace
 from pipeline.sampling.motion_gate import MotionGate
 from pipeline.sampling.predictive import PredictivePace
@@ -46,7 +47,6 @@ from pipeline.sources.network import connection_address
 from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme, local_path
-from pipeline.stream import Stream
 from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink
 from sinks.control import ControlSocket, parse_endpoint

@@ -17,12 +17,12 @@ from functools import partial
 
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.interfaces import Sink
-from pipeline.report import Report
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import Report
+from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.timing import Durations
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
-from pipeline.stream import Stream
-from pipeline.timing import Durations
 from pipeline.types import TrackedFrame
 from tests.clips import UnreadableNumberError, read_time_ms
 from tests.rtsp_server import LivePicture, RtspServer

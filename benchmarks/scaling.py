@@ -33,9 +33,9 @@ from pipeline.analytics.zones import Zone
 from pipeline.detection.factory import create_detector, reduced_side
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.models.registry import find_model
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
-from pipeline.stream import Stream
 from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 from sinks.jsonl import JsonlSink
 from tests.clips import write_clip

@@ -34,12 +34,12 @@ from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import Event, StreamOffline, StreamOnline
 from pipeline.interfaces import Sink
 from pipeline.models.published import find_packaged
-from pipeline.report import Report
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import Report
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
-from pipeline.stream import Stream
 from sample_videos.fetch import BIKES
 from sinks.jsonl import JsonlSink
 from tests.fault_proxy import FaultProxy, Faults, Step

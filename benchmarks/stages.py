@@ -40,9 +40,9 @@ from pipeline.errors import PipelineError
 from pipeline.events import Event
 from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Sink, Tracker
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
-from pipeline.stream import Stream
 from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, TrackedFrame
 from sinks.annotate import Annotator
 from sinks.jsonl import JsonlSink

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.classification.classifier import Classifier
     from pipeline.detection.yolov3.detector import YoloDetector
-    from pipeline.run import Pipeline
+    from pipeline.runtime.pipeline import Pipeline
+    from pipeline.runtime.streams.stream import Stream
     from pipeline.sources.opening import open_source
-    from pipeline.stream import Stream
 
 __all__ = ["Classifier", "Pipeline", "Stream", "YoloDetector", "open_source"]
 
 _HOMES = {
     "Classifier": "pipeline.classification.classifier",
-    "Pipeline": "pipeline.run",
-    "Stream": "pipeline.stream",
+    "Pipeline": "pipeline.runtime.pipeline",
+    "Stream": "pipeline.runtime.streams.stream",
     "YoloDetector": "pipeline.detection.yolov3.detector",
     "open_source": "pipeline.sources.opening",
 }

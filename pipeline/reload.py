@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pipeline.errors import PipelineError
-from pipeline.stream import Stream
+from pipeline.runtime.streams.stream import Stream
 
 logger = logging.getLogger(__name__)
 

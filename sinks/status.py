@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from pipeline.stream import StreamStatus
+from pipeline.runtime.streams.stream import StreamStatus
 
 _STYLES = {"online": "green", "offline": "red", "waiting": "yellow"}
 

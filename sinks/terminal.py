@@ -22,7 +22,7 @@ from rich.text import Text
 
 from pipeline.interfaces import Sink
 from pipeline.printable import readable
-from pipeline.report import Report, StreamReport
+from pipeline.runtime.report import Report, StreamReport
 from pipeline.types import SourceInfo, TrackedFrame
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.analytics.lines import Line
 from pipeline.analytics.zones import Zone
 from pipeline.detection.yolov3.detector import YoloDetector
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
-from pipeline.stream import Stream
 from pipeline.types import Detections, Image
 from sinks.jsonl import JsonlSink
 from trackers import create_tracker

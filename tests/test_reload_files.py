@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.interfaces import Sink
 from pipeline.reload import Reloader
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import TrackedFrame
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink

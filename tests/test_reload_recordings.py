@@ -16,8 +16,8 @@ from pipeline.config import Config
 from pipeline.errors import SourceError
 from pipeline.models.custom import choose_model
 from pipeline.reload import Before
-from pipeline.report import Report
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import Report
 from pipeline.types import TrackedFrame
 from tests.clips import write_clip
 from tests.fakes import BlobDetector, MemorySink, picture

@@ -10,9 +10,9 @@ import pytest
 from benchmarks.tracking import score
 from pipeline.detection.filters import make_filters
 from pipeline.detection.yolov3.detector import YoloDetector
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
-from pipeline.stream import Stream
 from pipeline.types import Detections, Image
 from sinks.mot import MotSink
 from trackers import DEFAULT_TRACKER, create_tracker

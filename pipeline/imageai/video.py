@@ -16,11 +16,11 @@ from pipeline.imageai.model import DetectionModel
 from pipeline.imageai.model_file import PathLike
 from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.interfaces import ReducedDetector, Sink, Source
-from pipeline.report import Report
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import Report
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.sources.uri import local_path
-from pipeline.stream import Stream
 from pipeline.types import Frame, TrackedFrame
 from sinks.mp4 import Mp4Sink
 from trackers import create_tracker

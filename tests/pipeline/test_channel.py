@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
+from pipeline.runtime.channel import Channel, ChannelClosed, Lane, WhenFull
 
 WAIT_S = 20.0
 R = TypeVar("R")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.events import StreamFrozen
-from pipeline.frozen import FrozenWatch, StillPicture
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.frozen import FrozenWatch, StillPicture
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, Image, SourceInfo
 from tests.fakes import BlobDetector, MemorySink, MemorySource
 from trackers import create_tracker

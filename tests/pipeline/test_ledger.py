@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.events import Ledger as Snapshot
-from pipeline.ledger import Ledger, in_flight
+from pipeline.runtime.frame_ledger import Ledger, in_flight
 
 counts = st.integers(0, 1000)
 reasons = st.dictionaries(st.sampled_from(["stale", "interrupted", "corrupt"]), counts, max_size=3)

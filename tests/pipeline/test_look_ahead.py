@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from pipeline.events import StreamEnded
 from pipeline.interfaces import ParallelDetector
-from pipeline.look_ahead import Look, LookAhead
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
-from pipeline.timing import Timings
+from pipeline.runtime.detect_stage import Look, LookAhead
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.timing import Timings
 from pipeline.types import Detections, Frame, Image
 from tests.fakes import BlobDetector, MemorySink, MemorySource, picture
 from trackers.sort import SortTracker

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.channel import Channel
 from pipeline.errors import SourceError
-from pipeline.ledger import Ledger
-from pipeline.producer import Producer
-from pipeline.timing import Timings
+from pipeline.runtime.channel import Channel
+from pipeline.runtime.decode_thread import Producer
+from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo
 from tests.holdings import all_threads_ended
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger import Ledger
-from pipeline.recent_rate import RecentRate
+from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.recent_rate import RecentRate
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 50)), max_size=60), st.integers(0, 1500))

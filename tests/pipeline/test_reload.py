@@ -19,9 +19,9 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import StreamEnded, StreamStarted
 from pipeline.reload import Before, Change, Reloader, compare, differing
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.signals import reloading_on_hangup
-from pipeline.stream import Stream
 from pipeline.types import Frame, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker

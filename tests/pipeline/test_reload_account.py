@@ -14,9 +14,9 @@ import pytest
 from pipeline.analytics.lines import Line
 from pipeline.analytics.zones import Zone
 from pipeline.events import StreamEnded, StreamOffline, StreamOnline, StreamStarted, TrackStarted, WindowSecond
-from pipeline.report import Report
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import Report
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker

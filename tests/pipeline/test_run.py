@@ -11,8 +11,8 @@ from pipeline.errors import SourceError
 from pipeline.event_codec import event_type
 from pipeline.events import StreamEnded, StreamStarted, WindowSecond
 from pipeline.interfaces import Sink
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker

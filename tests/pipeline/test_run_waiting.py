@@ -16,13 +16,13 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.event_codec import encode_json, event_type
 from pipeline.events import Event, StreamEnded, TrackEnded, TrackStarted, WindowSecond
 from pipeline.geometry.region import Region
-from pipeline.report import Report
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import Report
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.latency import LatencyPace
 from pipeline.sampling.motion_gate import MotionGate
 from pipeline.sampling.predictive import PredictivePace
 from pipeline.sampling.sampler import EveryNth, Pace
-from pipeline.stream import Stream
 from pipeline.types import BoolArray, Detections, Frame, Image, SourceInfo, TrackedFrame
 from tests.fakes import BlobDetector, MemorySink, MemorySource, picture
 from trackers.base import ArrayTracker

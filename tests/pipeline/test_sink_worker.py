@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pipeline.errors import SinkError
 from pipeline.events import Event, Heartbeat
 from pipeline.interfaces import Sink
-from pipeline.sink_worker import SinkWorker
-from pipeline.timing import Timings
+from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
 from tests.holdings import all_threads_ended
 

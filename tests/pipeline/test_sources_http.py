@@ -12,13 +12,13 @@ import pytest
 from pipeline.addresses import parse_address
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.events import StreamStarted
-from pipeline.run import Pipeline
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.sampler import EveryNth, PaceBySource
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.fetch import fetch
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
-from pipeline.stream import Stream
 from pipeline.types import Frame, SourceInfo
 from tests.clips import read_number, write_clip
 from tests.fakes import BlobDetector, MemorySink

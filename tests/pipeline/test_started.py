@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from pipeline.errors import SourceError
 from pipeline.events import Event, StreamOffline, StreamOnline, StreamStarted
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import SourceInfo
 from tests.fakes import BlobDetector, MemorySink
 from tests.pipeline.test_reconnect import Camera, Connection, reconnecting

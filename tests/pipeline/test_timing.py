@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.timing import LONGEST_S, RELATIVE_ERROR, SHORTEST_S, Durations, Timings
+from pipeline.runtime.timing import LONGEST_S, RELATIVE_ERROR, SHORTEST_S, Durations, Timings
 
 durations_s = st.floats(SHORTEST_S, LONGEST_S) | st.floats(1e-4, 0.1)
 TOLERANCE = RELATIVE_ERROR + 1e-9

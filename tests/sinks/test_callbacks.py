@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.events import ClassCounts, Event, Ledger, StreamEnded, TrackStarted, WindowMinute, WindowSecond
-from pipeline.sink_worker import SinkWorker
+from pipeline.runtime.sink_thread import SinkWorker
 from pipeline.types import Detections, Frame, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import load_user_file
 from sinks.annotate import Annotator

@@ -22,8 +22,8 @@ import pytest
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.interfaces import Sink
-from pipeline.run import Pipeline
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, SourceInfo
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink

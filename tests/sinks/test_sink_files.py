@@ -16,9 +16,9 @@ import sinks
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, refuse_conflicts
 from pipeline.interfaces import Sink
-from pipeline.run import Pipeline
-from pipeline.sink_worker import SinkWorker
-from pipeline.stream import Stream
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.runtime.streams.stream import Stream
 from sinks.callbacks import CallbacksSink
 from sinks.jsonl import JsonlSink
 from sinks.mot import MotSink

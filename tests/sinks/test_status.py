@@ -8,8 +8,8 @@ import threading
 from rich.console import Console
 
 from pipeline.events import Ledger
-from pipeline.ledger import Rates
-from pipeline.stream import StreamStatus
+from pipeline.runtime.frame_ledger import Rates
+from pipeline.runtime.streams.stream import StreamStatus
 from sinks.status import line, showing_status, table
 
 

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 
 from pipeline.events import Ledger, OutputCounts
-from pipeline.timing import StageReport
+from pipeline.runtime.timing import StageReport
 
 _LIBRARIES = ("sightline", "av", "numpy", "opencv-python", "tensorflow", "openvino")
 

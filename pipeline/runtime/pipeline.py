@@ -18,17 +18,17 @@ from functools import partial
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, OutputFiles
-from pipeline.intake import Arrival, Intake, StreamEnd
 from pipeline.interfaces import Detector, Sink, Source
-from pipeline.look_ahead import Look, LookAhead
 from pipeline.models.engines.base import Engine
-from pipeline.report import Report, StreamReport, peak_rss_mb, versions
-from pipeline.run_files import RunFiles
-from pipeline.sink_group import SinkGroup
-from pipeline.stream import EndReason, Stream, StreamStatus
-from pipeline.stream_account import StreamAccount
-from pipeline.stream_run import STOP_S, StreamRun
-from pipeline.timing import Timings
+from pipeline.runtime.detect_stage import Look, LookAhead
+from pipeline.runtime.intake import Arrival, Intake, StreamEnd
+from pipeline.runtime.report import Report, StreamReport, peak_rss_mb, versions
+from pipeline.runtime.run_files import RunFiles
+from pipeline.runtime.sink_group import SinkGroup
+from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
+from pipeline.runtime.streams.stream_account import StreamAccount
+from pipeline.runtime.streams.stream_run import STOP_S, StreamRun
+from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import Protocol, Self
 
 from pipeline.interfaces import ReconnectingSource, Source
-from pipeline.ledger import Ledger
-from pipeline.timing import Timings
+from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.timing import Timings
 from pipeline.types import Frame
 
 logger = logging.getLogger(__name__)

@@ -18,11 +18,11 @@ import numpy as np
 
 from pipeline.events import OutputCounts
 from pipeline.interfaces import Source
-from pipeline.ledger import Ledger
 from pipeline.printable import encodable
 from pipeline.redaction import redact
-from pipeline.report import ObjectCounts, StreamReport
-from pipeline.timing import Durations, StageReport
+from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.report import ObjectCounts, StreamReport
+from pipeline.runtime.timing import Durations, StageReport
 from pipeline.types import Frame, Int64Array, Tracks
 
 # How long the last frame of a source is shown that tells no rate.

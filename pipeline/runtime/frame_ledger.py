@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline import events
-from pipeline.recent_rate import RecentRate
+from pipeline.runtime.recent_rate import RecentRate
 
 
 @dataclass(frozen=True, slots=True)

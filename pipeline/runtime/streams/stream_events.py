@@ -17,13 +17,13 @@ from pipeline.events import (
     TrackClassified,
 )
 from pipeline.events import Ledger as Counts
-from pipeline.frozen import StillPicture
-from pipeline.ledger import Ledger
 from pipeline.printable import encodable
 from pipeline.redaction import redact
-from pipeline.sink_group import SinkGroup
-from pipeline.stream import EndReason
-from pipeline.timing import Durations
+from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.sink_group import SinkGroup
+from pipeline.runtime.streams.frozen import StillPicture
+from pipeline.runtime.streams.stream import EndReason
+from pipeline.runtime.timing import Durations
 from pipeline.types import Frame, SourceInfo
 
 _STATS_S = 10.0

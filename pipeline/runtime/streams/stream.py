@@ -10,7 +10,7 @@ from pipeline import events
 from pipeline.files import InputFiles
 from pipeline.geometry.region import Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
-from pipeline.ledger import Rates
+from pipeline.runtime.frame_ledger import Rates
 from pipeline.sampling.sampler import Pace, PaceBySource
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
 from pipeline.errors import SinkError
 from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
-from pipeline.timing import Durations, Timings
+from pipeline.runtime.channel import Channel, ChannelClosed, Lane, WhenFull
+from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pipeline.channel import Channel, ChannelClosed, Lane, WhenFull
+from pipeline.runtime.channel import Channel, ChannelClosed, Lane, WhenFull
 from pipeline.types import Frame
 
 # Ends and calls are few; they are never dropped.

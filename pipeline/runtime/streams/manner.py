@@ -8,11 +8,11 @@ from typing import Self
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
-from pipeline.channel import WhenFull
+from pipeline.runtime.channel import WhenFull
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.groups import Gathering
 from pipeline.sampling.interpolation import TrackFiller
 from pipeline.sampling.sampler import EveryNth, PaceBySource
-from pipeline.stream import Stream
 from pipeline.types import SourceInfo
 
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.

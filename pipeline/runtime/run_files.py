@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pipeline.files import InputFiles, OutputFiles, refuse_conflicts
 from pipeline.interfaces import Sink
+from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.local_files import source_files
-from pipeline.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)

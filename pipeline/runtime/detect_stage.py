@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pipeline.detection.frames import Looker
 from pipeline.geometry.region import Part
 from pipeline.interfaces import Detector, ParallelDetector
-from pipeline.timing import Timings
+from pipeline.runtime.timing import Timings
 from pipeline.types import Detections, Frame
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
-from pipeline.sink_worker import SinkWorker
-from pipeline.timing import Durations, Timings
+from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)

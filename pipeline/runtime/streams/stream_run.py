@@ -10,19 +10,19 @@ from typing import Literal
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
-from pipeline.frozen import FrozenWatch
 from pipeline.geometry.region import Part
-from pipeline.intake import Inlet, Intake
 from pipeline.interfaces import ReconnectingSource
-from pipeline.manner import Manner, room
-from pipeline.producer import Producer
-from pipeline.report import StreamReport
+from pipeline.runtime.decode_thread import Producer
+from pipeline.runtime.intake import Inlet, Intake
+from pipeline.runtime.report import StreamReport
+from pipeline.runtime.sink_group import SinkGroup
+from pipeline.runtime.streams.frozen import FrozenWatch
+from pipeline.runtime.streams.manner import Manner, room
+from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
+from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
+from pipeline.runtime.streams.stream_events import StreamEvents
+from pipeline.runtime.timing import Timings
 from pipeline.sampling.groups import Gathering
-from pipeline.sink_group import SinkGroup
-from pipeline.stream import EndReason, Stream, StreamStatus
-from pipeline.stream_account import StreamAccount, numbered_on, tracks_numbered_on
-from pipeline.stream_events import StreamEvents
-from pipeline.timing import Timings
 from pipeline.types import ClockedSource, Detections, Frame, SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""One stream of a run: its frames, its events, its account."""
