@@ -64,7 +64,7 @@ from sinks.store import SqliteStore
 from sinks.terminal import ProgressSink
 from sinks.webhook import WebhookSink
 from sinks.zeromq import ZeroMqSink
-from trackers import DEFAULT_TRACKER, create_tracker
+from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 AnySink = TypeVar("AnySink", bound=Sink)
 

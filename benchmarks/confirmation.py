@@ -32,7 +32,7 @@ from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
 from pipeline.types import SourceInfo, TrackedFrame
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 CLIPS = ("vtest.avi", "TUD-Campus.mp4", "traffic-mini.mp4", "one-by-one-person-detection.mp4")
 PLACES = (0.25, 0.5, 0.75)

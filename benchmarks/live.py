@@ -26,7 +26,7 @@ from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.types import TrackedFrame
 from tests.clips import UnreadableNumberError, read_time_ms
 from tests.rtsp_server import LivePicture, RtspServer
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 
 class GlassClock(Sink):

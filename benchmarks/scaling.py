@@ -39,7 +39,7 @@ from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 from sinks.jsonl import JsonlSink
 from tests.clips import write_clip
-from trackers import DEFAULT_TRACKER, create_tracker
+from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 POINTS: dict[str, tuple[int, ...]] = {
     "streams": (1, 2, 4, 8),

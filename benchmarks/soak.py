@@ -44,7 +44,7 @@ from sample_videos.fetch import BIKES
 from sinks.jsonl import JsonlSink
 from tests.fault_proxy import FaultProxy, Faults, Step
 from tests.rtsp_server import FileLoop, RtspServer, missing_packages
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 WARM_UP_S = 60.0
 READ_TIMEOUT_S = 3.0

@@ -47,7 +47,7 @@ from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, T
 from sinks.annotate import Annotator
 from sinks.jsonl import JsonlSink
 from sinks.mp4 import Mp4Sink
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 # What a playback of the network's outputs can hold of a long clip.
 _MOST_FRAMES = 300

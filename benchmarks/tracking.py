@@ -28,7 +28,7 @@ if __package__ in (None, ""):  # run as a script: the project's root is what has
 from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
 from pipeline.interfaces import Tracker
 from pipeline.types import Detections
-from trackers import DEFAULT_TRACKER, TRACKERS, create_tracker
+from trackers.factory import DEFAULT_TRACKER, TRACKERS, create_tracker
 
 Scores = dict[str, float]
 COMBINED = "combined"

@@ -24,7 +24,7 @@ from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import AnyEvent, Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
 from pipeline.types import TrackedFrame
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 CONFIDENCE = 0.25
 

@@ -14,7 +14,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
 from sinks.jsonl import JsonlSink
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 
 class Recorded:

@@ -15,7 +15,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
 from sinks.mot import MotSink
-from trackers import DEFAULT_TRACKER, create_tracker
+from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 INPUT_SIZE = 416
 CONFIDENCE = 0.25

@@ -23,7 +23,7 @@ from pipeline.sources.opening import open_source
 from pipeline.sources.uri import local_path
 from pipeline.types import Frame, TrackedFrame
 from sinks.mp4 import Mp4Sink
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 
 class FirstAndEveryNth:

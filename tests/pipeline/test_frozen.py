@@ -16,7 +16,7 @@ from pipeline.runtime.streams.frozen import FrozenWatch, StillPicture
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, Image, SourceInfo
 from tests.fakes import BlobDetector, MemorySink, MemorySource
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 
 def picture(number: int) -> Image:

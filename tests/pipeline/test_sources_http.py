@@ -24,7 +24,7 @@ from tests.clips import read_number, write_clip
 from tests.fakes import BlobDetector, MemorySink
 from tests.http_server import serve_http
 from tests.video_server import Answer, VideoServer, write_pieces
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 COUNT = 40
 PIECE_S = 0.4

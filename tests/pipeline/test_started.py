@@ -13,7 +13,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.types import SourceInfo
 from tests.fakes import BlobDetector, MemorySink
 from tests.pipeline.test_reconnect import Camera, Connection, reconnecting
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 
 @dataclass

@@ -37,7 +37,7 @@ from tests.fakes import BlobDetector, MemorySource
 from tests.sinks.feed_parts import updated
 from tests.sinks.tracked import read_video, tracked, tracks
 from tests.small_disk import SmallDisk, small_disk
-from trackers import create_tracker
+from trackers.factory import create_tracker
 
 LIVE = SourceInfo(64, 48, fps=Fraction(10), uri="rtsp://camera", live=True)
 FILE = SourceInfo(64, 48, fps=Fraction(10), uri="memory")

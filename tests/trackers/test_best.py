@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.tracking import COMBINED, evaluate, find_sequences, run_sequences
 from tests.trackers.scenes import detections, walker
-from trackers import DEFAULT_TRACKER
 from trackers.buffered import BufferedTracker
+from trackers.factory import DEFAULT_TRACKER
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.interfaces import Tracker
 from pipeline.types import Detections, Tracks
 from tests.trackers.scenes import Box, detections, shuffled, walker
-from trackers import DEFAULT_TRACKER, TRACKERS, create_tracker
+from trackers.factory import DEFAULT_TRACKER, TRACKERS, create_tracker
 
 Make = Callable[..., Tracker]
 FPS = 25.0
