@@ -47,23 +47,23 @@ from pipeline.sources.network import connection_address
 from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme, local_path
-from sinks.annotate import Annotator, AnnotatorFactory
 from sinks.callbacks import CallbacksSink
 from sinks.control import ControlSocket, parse_endpoint
-from sinks.jsonl import JsonlSink
-from sinks.mot import MotSink
-from sinks.mp4 import Mp4Sink
-from sinks.mqtt import MqttSink
-from sinks.mqtt_topics import Places
-from sinks.outputs import check_output, is_stream, written_file
-from sinks.overlays import CountOverlay
-from sinks.parquet_store import ParquetStore
-from sinks.segments import SegmentedMp4Sink
+from sinks.drawing.annotator import Annotator, AnnotatorFactory
+from sinks.drawing.count_overlay import CountOverlay
+from sinks.feed.zeromq_sink import ZeroMqSink
+from sinks.files.jsonl import JsonlSink
+from sinks.files.mot import MotSink
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.mqtt_topics import Places
+from sinks.integrations.webhook import WebhookSink
+from sinks.output_files import check_output, is_stream, written_file
 from sinks.status import line
-from sinks.store import SqliteStore
+from sinks.store.parquet_store import ParquetStore
+from sinks.store.sqlite_store import SqliteStore
 from sinks.terminal import ProgressSink
-from sinks.webhook import WebhookSink
-from sinks.zeromq import ZeroMqSink
+from sinks.video.mp4 import Mp4Sink
+from sinks.video.segments import SegmentedMp4Sink
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 AnySink = TypeVar("AnySink", bound=Sink)

@@ -47,7 +47,7 @@ from sinks.options import (
     WeightsOption,
     names,
 )
-from sinks.outputs import Claim, OutputFile
+from sinks.output_files import Claim, OutputFile
 from sinks.status import showing_status
 from sinks.terminal import print_summary
 

@@ -23,11 +23,11 @@ from pipeline.analytics.stream_analytics import StreamAnalytics
 from pipeline.events import Event
 from pipeline.interfaces import Sink
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
-from sinks.jsonl import JsonlSink
-from sinks.mqtt import MqttSink
-from sinks.store import SqliteStore
-from sinks.webhook import WebhookSink
-from sinks.zeromq import ZeroMqSink
+from sinks.feed.zeromq_sink import ZeroMqSink
+from sinks.files.jsonl import JsonlSink
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.webhook import WebhookSink
+from sinks.store.sqlite_store import SqliteStore
 
 FPS, OBJECTS = 30, 20
 PICTURE = np.zeros((480, 854, 3), np.uint8)

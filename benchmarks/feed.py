@@ -29,8 +29,8 @@ import zmq
 from benchmarks.feed_flood import flood
 from pipeline.events import FeedGap, FeedSnapshot, TrackUpdated
 from pipeline.types import SourceInfo
-from sinks.client import Subscription, subscribe
-from sinks.zeromq import ZeroMqSink
+from sinks.feed.client import Subscription, subscribe
+from sinks.feed.zeromq_sink import ZeroMqSink
 
 BURST_S = 0.001
 WALL = "2026-01-02T03:04:05.678Z"

@@ -41,7 +41,7 @@ from pipeline.sources.backoff import Backoff
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from sample_videos.fetch import BIKES
-from sinks.jsonl import JsonlSink
+from sinks.files.jsonl import JsonlSink
 from tests.fault_proxy import FaultProxy, Faults, Step
 from tests.rtsp_server import FileLoop, RtspServer, missing_packages
 from trackers.factory import create_tracker

@@ -44,9 +44,9 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, TrackedFrame
-from sinks.annotate import Annotator
-from sinks.jsonl import JsonlSink
-from sinks.mp4 import Mp4Sink
+from sinks.drawing.annotator import Annotator
+from sinks.files.jsonl import JsonlSink
+from sinks.video.mp4 import Mp4Sink
 from trackers.factory import create_tracker
 
 # What a playback of the network's outputs can hold of a long clip.

@@ -24,7 +24,7 @@ from pipeline.events import Event, StreamEnded, WindowMinute, WindowSecond
 from pipeline.interfaces import Sink
 from pipeline.types import Detections, Image, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
-from sinks.annotate import Annotator
+from sinks.drawing.annotator import Annotator
 
 log = logging.getLogger(__name__)
 

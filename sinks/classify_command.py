@@ -21,8 +21,8 @@ from pipeline.printable import encodable, readable
 from pipeline.signals import stopping_on_signals
 from pipeline.sources.local_files import picture_files
 from sinks.detect_command import count_of, find_pictures, warn
+from sinks.files.image_results import ClassifiedRecord, JsonResults, PictureClass, in_order
 from sinks.options import EXIT_INTERRUPTED, BatchOption, JsonOption, QuietOption, StrictOption
-from sinks.picture_results import ClassifiedRecord, JsonResults, PictureClass, in_order
 from sinks.terminal import PictureProgress
 
 

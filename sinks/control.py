@@ -23,7 +23,7 @@ from typing import Self
 import zmq
 
 from pipeline.errors import SinkError
-from sinks.endpoint import Endpoint, bind_problem
+from sinks.feed.endpoint import Endpoint, bind_problem
 
 logger = logging.getLogger(__name__)
 

@@ -30,6 +30,9 @@ from pipeline.signals import stopping_on_signals
 from pipeline.sources.image_folder import find_images
 from pipeline.sources.local_files import picture_files
 from pipeline.types import Detections
+from sinks.files.coco_results import CocoResults
+from sinks.files.image_copies import PictureOutput
+from sinks.files.image_results import CsvResults, JsonResults, PictureObject, PictureRecord, PictureResults, in_order
 from sinks.options import (
     EXIT_INTERRUPTED,
     BatchOption,
@@ -45,16 +48,6 @@ from sinks.options import (
     StrictOption,
     WeightsOption,
     names,
-)
-from sinks.picture_output import PictureOutput
-from sinks.picture_results import (
-    CocoResults,
-    CsvResults,
-    JsonResults,
-    PictureObject,
-    PictureRecord,
-    PictureResults,
-    in_order,
 )
 from sinks.terminal import PictureProgress
 

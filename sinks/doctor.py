@@ -35,7 +35,7 @@ from pipeline.sources.opening import open_source
 from pipeline.sources.uri import redact
 from pipeline.types import Image, SourceInfo
 from sinks.diagnosis import Check, Diagnosis, Load, Reading
-from sinks.recording import Recording
+from sinks.video.mp4_writer import Recording
 
 _LIBRARIES = ("av", "numpy", "scipy", "tensorflow", "pyzmq")
 # Other programs that use more than this much of the processor make the figures too low.

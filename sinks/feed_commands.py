@@ -41,7 +41,7 @@ def listen_command(
 
     Ends when the run does, with --follow only when interrupted.
     """
-    from sinks.client import subscribe
+    from sinks.feed.client import subscribe
 
     chosen = {name.strip() for name in types.split(",")} if types is not None else None
     try:
@@ -93,7 +93,7 @@ def keys_new_command(
     folder: Annotated[Path, typer.Option(help="Where to put NAME.key and NAME.key_secret.")] = Path("keys"),
 ) -> None:
     """Make a key pair for a feed that other machines may read: NAME.key is public, NAME.key_secret is not."""
-    from sinks.curve import write_keys
+    from sinks.feed.keys import write_keys
 
     for path in write_keys(name, folder):
         typer.echo(path)

@@ -24,7 +24,7 @@ from pipeline.models.registry import DEFAULT_MODEL, Model, catalogue, fetch, fin
 from pipeline.models.weights.formats import format_to_write, read_weights, weights_format, write_weights
 from pipeline.models.weights.parameters import ConvolutionParameters
 from sinks.options import OwnModelsOption
-from sinks.outputs import Claim, check_output, commit, write_error, written_file
+from sinks.output_files import Claim, check_output, commit, write_error, written_file
 
 
 def list_command(config: OwnModelsOption = None) -> None:

@@ -30,7 +30,7 @@ _MOST_WAITING = 16_000_000
 
 
 class Renewable(Protocol):
-    """The right to write a file, such as ``sinks.outputs.Claim``."""
+    """The right to write a file, such as ``sinks.output_files.Claim``."""
 
     @property
     def held(self) -> bool:

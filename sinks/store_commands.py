@@ -14,9 +14,9 @@ from rich.table import Table
 
 from pipeline.errors import ConfigError
 from sinks.csv_text import csv_text
-from sinks.report_html import report_html
-from sinks.store_export import Format, export
-from sinks.store_query import Rows, query
+from sinks.html_report.page import report_html
+from sinks.store.exports import Format, export
+from sinks.store.queries import Rows, query
 
 DEFAULT_STORE = Path("events.db")
 StorePath = Annotated[

@@ -20,7 +20,7 @@ from composition import build_pipeline
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
 from run_pipeline import app, main
-from sinks.store import SqliteStore
+from sinks.store.sqlite_store import SqliteStore
 from tests.clips import write_clip
 from tests.sinks.test_sink_contract import feed
 

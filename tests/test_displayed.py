@@ -13,7 +13,7 @@ from pipeline.images.reading import read_picture
 from pipeline.sources.decoding.tone import Curve
 from pipeline.sources.video_file import VideoFile
 from pipeline.types import Image
-from sinks.mp4 import Mp4Sink
+from sinks.video.mp4 import Mp4Sink
 from tests.clips import read_number, write_clip
 from tests.pipeline.test_sources_display import SDR, patches, write_chart
 from tests.sinks.tracked import tracked

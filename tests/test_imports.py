@@ -12,7 +12,7 @@ import pytest
     ("module", "absent"),
     [
         ("pipeline", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
-        ("sinks.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
+        ("sinks.feed.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
         ("run_pipeline", ["tensorflow"]),
     ],

@@ -15,9 +15,9 @@ from pipeline.sources.backoff import Backoff
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from run_pipeline import main
-from sinks.client import subscribe
-from sinks.mqtt import MqttSink
-from sinks.webhook import WebhookSink
+from sinks.feed.client import subscribe
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.webhook import WebhookSink
 from tests.clips import read_number, write_clip
 from tests.passwords import FORMS, SECRET, USER, Form, shown_secrets
 from tests.sinks.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener, free_port

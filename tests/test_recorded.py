@@ -13,7 +13,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
-from sinks.jsonl import JsonlSink
+from sinks.files.jsonl import JsonlSink
 from trackers.factory import create_tracker
 
 

@@ -11,8 +11,8 @@ from pipeline.reload import Reloader
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import TrackedFrame
-from sinks.jsonl import JsonlSink
-from sinks.mot import MotSink
+from sinks.files.jsonl import JsonlSink
+from sinks.files.mot import MotSink
 from tests.fakes import BlobDetector, MemorySink
 from tests.pipeline.test_reload import Camera, Described
 from trackers.sort import SortTracker

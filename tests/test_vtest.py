@@ -14,7 +14,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
-from sinks.mot import MotSink
+from sinks.files.mot import MotSink
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 INPUT_SIZE = 416

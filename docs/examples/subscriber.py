@@ -3,8 +3,8 @@
 import sys
 
 from pipeline.events import FeedGap, FeedSnapshot, LineCrossed, TrackEnded, TrackStarted
-from sinks.client import subscribe
-from sinks.state import FeedState
+from sinks.feed.client import subscribe
+from sinks.feed.state import FeedState
 
 
 def main(endpoint: str) -> None:

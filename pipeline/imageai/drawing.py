@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.imageai.results import above, track_ids
 from pipeline.types import Detections, Image, Int64Array, TrackedFrame, Tracks
-from sinks.annotate import Annotator
+from sinks.drawing.annotator import Annotator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from pipeline.imageai.names import CustomObjects, wanted_classes
 from pipeline.imageai.results import ObjectList, above, object_list
 from pipeline.images.reading import read_picture
 from pipeline.types import Frame, Image
-from sinks.outputs import check_output, partial_path, write_error
-from sinks.picture_output import cut, write_picture
+from sinks.files.image_copies import cut, write_picture
+from sinks.output_files import check_output, partial_path, write_error
 
 INPUT_TYPES = ("file", "array", "stream")
 OUTPUT_TYPES = ("file", "array")

@@ -22,7 +22,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.sources.uri import local_path
 from pipeline.types import Frame, TrackedFrame
-from sinks.mp4 import Mp4Sink
+from sinks.video.mp4 import Mp4Sink
 from trackers.factory import create_tracker
 
 

@@ -21,7 +21,7 @@ from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Placement
 from pipeline.geometry.region import Part, Region
 from pipeline.types import Detections, Frame
-from sinks.overlays import _pixels
+from sinks.drawing.count_overlay import _pixels
 from tests.tracked import standing_at, tracked_frame
 
 SIZES = st.tuples(st.integers(64, 2000), st.integers(64, 2000))

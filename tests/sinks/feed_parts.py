@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.events import TrackUpdated
 from pipeline.types import SourceInfo
-from sinks.zeromq import ZeroMqSink
+from sinks.feed.zeromq_sink import ZeroMqSink
 
 RUN = "6f1f3d0e-0000-4000-8000-000000000001"
 WALL = "2026-01-02T03:04:05.678Z"

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.types import Image, TrackedFrame
-from sinks.annotate import Annotator
-from sinks.lettering import Lettering, text_color, track_color
+from sinks.drawing.annotator import Annotator
+from sinks.drawing.colors import text_color, track_color
+from sinks.drawing.lettering import Lettering
 from tests.sinks.tracked import tracked, tracks
 
 GRAY = np.full((480, 854, 3), 90, np.uint8)

@@ -17,8 +17,8 @@ from pipeline.events import ClassCounts, Event, Ledger, StreamEnded, TrackStarte
 from pipeline.runtime.sink_thread import SinkWorker
 from pipeline.types import Detections, Frame, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import load_user_file
-from sinks.annotate import Annotator
 from sinks.callbacks import CALLBACKS, CallbacksSink, FrameResult
+from sinks.drawing.annotator import Annotator
 
 DOCS = Path(__file__).parents[2] / "docs" / "callbacks.md"
 INFO = SourceInfo(64, 48)

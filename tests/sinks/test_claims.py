@@ -18,16 +18,16 @@ import pytest
 
 from pipeline.errors import SinkError
 from run_pipeline import main
-from sinks.jsonl import JsonlSink
+from sinks.files.image_copies import PictureOutput
+from sinks.files.jsonl import JsonlSink
+from sinks.files.mot import MotSink
+from sinks.integrations.webhook import WebhookSink
 from sinks.locks import FileLock, FolderLock, is_locked_elsewhere
-from sinks.mot import MotSink
-from sinks.mp4 import Mp4Sink
-from sinks.outputs import Claim, OutputFile, check_output
-from sinks.parquet_store import ParquetStore
-from sinks.picture_output import PictureOutput
-from sinks.segments import SegmentedMp4Sink
-from sinks.store import SqliteStore
-from sinks.webhook import WebhookSink
+from sinks.output_files import Claim, OutputFile, check_output
+from sinks.store.parquet_store import ParquetStore
+from sinks.store.sqlite_store import SqliteStore
+from sinks.video.mp4 import Mp4Sink
+from sinks.video.segments import SegmentedMp4Sink
 from tests.clips import write_clip
 from tests.fakes import BlobDetector
 from tests.sinks.test_sink_contract import CLASS_NAMES, INFO, Case, feed
@@ -304,7 +304,7 @@ def test_a_report_is_claimed_from_the_start(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("composition.create_detector", lambda *_, **__: BlobDetector())
     write_clip(Path("clip.mp4"), count=3)
     Path("look.py").write_text(
-        "from sinks.outputs import Claim\n"
+        "from sinks.output_files import Claim\n"
         "def on_frame(frame):\n"
         "    try:\n"
         "        Claim('report.json')\n"

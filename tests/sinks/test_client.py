@@ -15,9 +15,9 @@ import pytest
 from benchmarks.feed import restart
 from pipeline.errors import ConfigError
 from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat
-from sinks.client import subscribe, subscribe_async
-from sinks.state import FeedState
-from sinks.zeromq import ZeroMqSink
+from sinks.feed.client import subscribe, subscribe_async
+from sinks.feed.state import FeedState
+from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.sinks.feed_parts import free_port_pair, opened, updated
 from tests.sinks.feed_runs import recorded_run
 
@@ -278,8 +278,8 @@ class Refuse:
             return None
         raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refuse())
-import sinks.client
-sinks.client.subscribe("tcp://127.0.0.1:5556").close()
+import sinks.feed.client
+sinks.feed.client.subscribe("tcp://127.0.0.1:5556").close()
 print(sorted(name for name in sys.modules if name.startswith(("pipeline.", "sinks."))))
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

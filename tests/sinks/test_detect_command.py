@@ -20,8 +20,9 @@ from pipeline.images.reading import read_picture
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.engines.base import installed_engines
 from run_pipeline import main
-from sinks.picture_output import copy_names, cut, safe_name
-from sinks.picture_results import category_ids, image_ids, in_order
+from sinks.files.coco_results import category_ids, image_ids
+from sinks.files.image_copies import copy_names, cut, safe_name
+from sinks.files.image_results import in_order
 from tests.pipeline.pictures import blocks
 
 SIZES = ((300, 400), (400, 300), (300, 300), (200, 400))

@@ -15,7 +15,7 @@ from pipeline.event_codec import encode_json
 from pipeline.events import AnyEvent, Event, Ledger, LineCrossed, StreamEnded, TrackStarted
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo
-from sinks.jsonl import JsonlSink
+from sinks.files.jsonl import JsonlSink
 
 INFO = SourceInfo(width=4, height=2)
 

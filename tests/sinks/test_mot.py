@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SinkError
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
-from sinks.mot import MotSink
+from sinks.files.mot import MotSink
 
 INFO = SourceInfo(width=4, height=2)
 Row = tuple[int, float, float, float, float, float]

@@ -15,8 +15,8 @@ import pytest
 
 from pipeline.errors import SinkError
 from pipeline.types import Image, SourceInfo, TrackedFrame
-from sinks.annotate import Annotator
-from sinks.mp4 import Mp4Sink
+from sinks.drawing.annotator import Annotator
+from sinks.video.mp4 import Mp4Sink
 from tests.clips import draw_number, read_number
 from tests.sinks.tracked import Video, box_names, read_video, tracked, tracks
 

@@ -20,7 +20,7 @@ import resource, signal, sys
 from fractions import Fraction
 import numpy as np
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
-from sinks.mp4 import Mp4Sink
+from sinks.video.mp4 import Mp4Sink
 path, frames, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

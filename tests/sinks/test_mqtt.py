@@ -30,8 +30,8 @@ from pipeline.events import (
     ZoneLeft,
 )
 from pipeline.types import SourceInfo
-from sinks.mqtt import MqttSink
-from sinks.mqtt_topics import Topics
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.mqtt_topics import Topics
 from tests.sinks.feed_parts import RUN, WALL, updated
 from tests.sinks.feed_runs import recorded_run
 from tests.sinks.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener, free_port
@@ -146,7 +146,7 @@ def test_values_are_published_retained_and_end_as_offline(
 KILLED = """
 import sys, threading
 from pipeline.types import SourceInfo
-from sinks.mqtt import MqttSink
+from sinks.integrations.mqtt import MqttSink
 
 sink = MqttSink(f"mqtt://127.0.0.1:{sys.argv[1]}", topic="killed")
 sink.open("cam", SourceInfo(width=64, height=48), [])

@@ -31,9 +31,9 @@ from pipeline.events import (
     ZoneLeft,
 )
 from pipeline.types import SourceInfo
-from sinks.mqtt import MqttSink
-from sinks.mqtt_names import Identifiers, Levels
-from sinks.mqtt_topics import Places, Topics
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.mqtt_names import Identifiers, Levels
+from sinks.integrations.mqtt_topics import Places, Topics
 from tests.sinks.feed_parts import RUN, WALL
 from tests.sinks.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener, free_port
 

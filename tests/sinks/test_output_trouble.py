@@ -25,14 +25,14 @@ from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, SourceInfo
-from sinks.jsonl import JsonlSink
-from sinks.mot import MotSink
-from sinks.mp4 import Mp4Sink
-from sinks.parquet_store import ParquetStore
-from sinks.segments import SegmentedMp4Sink
-from sinks.store import SqliteStore
-from sinks.store_query import query
-from sinks.webhook import WebhookSink
+from sinks.files.jsonl import JsonlSink
+from sinks.files.mot import MotSink
+from sinks.integrations.webhook import WebhookSink
+from sinks.store.parquet_store import ParquetStore
+from sinks.store.queries import query
+from sinks.store.sqlite_store import SqliteStore
+from sinks.video.mp4 import Mp4Sink
+from sinks.video.segments import SegmentedMp4Sink
 from tests.fakes import BlobDetector, MemorySource
 from tests.sinks.feed_parts import updated
 from tests.sinks.tracked import read_video, tracked, tracks
@@ -75,8 +75,10 @@ every_output = pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: out
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("sinks.steady_file._RETRY_S", 0.05)
     monkeypatch.setattr("sinks.batching._RETRY_S", 0.05)
-    monkeypatch.setattr("sinks.segment_finisher._MOST_IN_MEMORY", 1000)  # media time goes far faster than real time
-    monkeypatch.setattr("sinks.store._LIVE_BUSY_S", 0.2)
+    monkeypatch.setattr(
+        "sinks.video.segment_finisher._MOST_IN_MEMORY", 1000
+    )  # media time goes far faster than real time
+    monkeypatch.setattr("sinks.store.sqlite_store._LIVE_BUSY_S", 0.2)
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before

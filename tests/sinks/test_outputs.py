@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from pipeline.errors import SinkError
-from sinks.outputs import OutputFile, check_output, commit, is_stream, keep_partial, partial_path
+from sinks.output_files import OutputFile, check_output, commit, is_stream, keep_partial, partial_path
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ class TestOutputFile:
     def test_a_killed_program_leaves_what_it_wrote(self, tmp_path: Path) -> None:
         script = (
             "import os, signal, sys\n"
-            "from sinks.outputs import OutputFile\n"
+            "from sinks.output_files import OutputFile\n"
             "output = OutputFile(sys.argv[1])\n"
             "for number in range(1000): output.write(b'%d\\n' % number)\n"
             "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -205,7 +205,7 @@ class TestOutputFile:
 
     def test_standard_output_works_by_its_device(self) -> None:
         script = (
-            "from sinks.outputs import OutputFile, check_output\n"
+            "from sinks.output_files import OutputFile, check_output\n"
             "check_output('/dev/stdout')\n"
             "with OutputFile('/dev/stdout') as output: output.write(b'line\\n')\n"
         )

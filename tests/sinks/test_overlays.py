@@ -11,8 +11,8 @@ from pipeline.analytics.stream_analytics import StreamAnalytics
 from pipeline.analytics.totals import LiveCounts, LiveHistory
 from pipeline.analytics.zones import Zone
 from pipeline.types import Frame, Image, TrackedFrame
-from sinks.annotate import Annotator
-from sinks.overlays import CountOverlay, line_text, zone_text
+from sinks.drawing.annotator import Annotator
+from sinks.drawing.count_overlay import CountOverlay, line_text, zone_text
 from tests.tracked import standing_at, tracked_frame
 
 ROOM = Zone("room", [(100, 200), (300, 200), (300, 400), (100, 400)])

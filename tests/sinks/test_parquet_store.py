@@ -15,8 +15,8 @@ from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json
 from pipeline.events import Event
 from pipeline.types import SourceInfo
-from sinks.parquet_store import ParquetStore
-from sinks.store_schema import COLUMN_NAMES
+from sinks.store.parquet_store import ParquetStore
+from sinks.store.schema import COLUMN_NAMES
 from tests.sinks.feed_parts import updated
 from tests.sinks.feed_runs import recorded_run
 
@@ -95,7 +95,7 @@ def test_the_oldest_files_go_and_nothing_else(tmp_path: Path, monkeypatch: pytes
 KILLED = """
 import os, signal, sys, time
 from pipeline.types import SourceInfo
-from sinks.parquet_store import ParquetStore
+from sinks.store.parquet_store import ParquetStore
 from tests.sinks.feed_parts import updated
 
 sink = ParquetStore(sys.argv[1], flush_s=0.1)

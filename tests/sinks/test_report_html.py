@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError, SourceError
 from pipeline.events import ClassCounts, Event, LineCrossed, TrackStarted, WindowSecond
 from pipeline.types import SourceInfo
-from sinks.report_charts import duration_text, ticks, time_text, time_ticks
-from sinks.report_data import read_run
-from sinks.report_html import report_html
-from sinks.store import SqliteStore
-from sinks.store_query import connect
+from sinks.html_report.charts import duration_text, ticks, time_text, time_ticks
+from sinks.html_report.data import read_run
+from sinks.html_report.page import report_html
+from sinks.store.queries import connect
+from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.feed_parts import RUN, WALL
 from tests.sinks.feed_runs import recorded_run
 from tests.sinks.tracked import tracked

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.resample import OutputClock, limited, measured_rate, nominal_rate
+from sinks.video.output_clock import OutputClock, limited, measured_rate, nominal_rate
 
 RATES = [Fraction(5), Fraction(10), Fraction(20), Fraction(25), Fraction(30000, 1001), Fraction(60)]
 # Steps between frames in 1/90000 s, the clock of MPEG: from a millisecond to four seconds.

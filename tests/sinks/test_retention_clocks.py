@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from sinks.retention import Retention, segment_path
+from sinks.video.retention import Retention, segment_path
 from sinks.written_files import WrittenFiles
 
 NOW_S = 1_795_000_000.0  # November 2026

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from pipeline.errors import SinkError
 from pipeline.events import StreamOffline
 from pipeline.types import Frame, Image, SourceInfo, TrackedFrame
-from sinks.annotate import Annotator
-from sinks.recording import Recording
-from sinks.retention import Retention, segment_path
-from sinks.segments import SegmentedMp4Sink
+from sinks.drawing.annotator import Annotator
+from sinks.video.mp4_writer import Recording
+from sinks.video.retention import Retention, segment_path
+from sinks.video.segments import SegmentedMp4Sink
 from tests.clips import draw_number, read_number
 from tests.sinks.tracked import box_names, read_video, tracked, tracks
 

@@ -42,12 +42,12 @@ from pipeline.events import (
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.callbacks import CallbacksSink
-from sinks.jsonl import JsonlSink
-from sinks.mot import MotSink
-from sinks.mp4 import Mp4Sink
-from sinks.segments import SegmentedMp4Sink
+from sinks.feed.zeromq_sink import ZeroMqSink
+from sinks.files.jsonl import JsonlSink
+from sinks.files.mot import MotSink
 from sinks.terminal import ProgressSink
-from sinks.zeromq import ZeroMqSink
+from sinks.video.mp4 import Mp4Sink
+from sinks.video.segments import SegmentedMp4Sink
 from tests.sinks.tracked import tracked, tracks
 
 CLASS_NAMES = ("person", "car")

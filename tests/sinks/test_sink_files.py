@@ -20,16 +20,16 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.sink_thread import SinkWorker
 from pipeline.runtime.streams.stream import Stream
 from sinks.callbacks import CallbacksSink
-from sinks.jsonl import JsonlSink
-from sinks.mot import MotSink
-from sinks.mp4 import Mp4Sink
-from sinks.mqtt import MqttSink
-from sinks.parquet_store import ParquetStore
-from sinks.segments import SegmentedMp4Sink
-from sinks.store import SqliteStore
+from sinks.feed.zeromq_sink import ZeroMqSink
+from sinks.files.jsonl import JsonlSink
+from sinks.files.mot import MotSink
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.webhook import WebhookSink
+from sinks.store.parquet_store import ParquetStore
+from sinks.store.sqlite_store import SqliteStore
 from sinks.terminal import ProgressSink
-from sinks.webhook import WebhookSink
-from sinks.zeromq import ZeroMqSink
+from sinks.video.mp4 import Mp4Sink
+from sinks.video.segments import SegmentedMp4Sink
 from tests.fakes import BlobDetector, MemorySource, moving_box
 from tests.sinks.test_sink_contract import INFO, Case, feed
 from trackers.sort import SortTracker

@@ -16,7 +16,7 @@ from av.stream import Disposition
 
 from pipeline.sources.video_file import VideoFile
 from pipeline.types import Detections, TrackedFrame, Tracks
-from sinks.mp4 import Mp4Sink
+from sinks.video.mp4 import Mp4Sink
 from tests.clips import draw_number, read_number
 from tests.sinks.tracked import read_video
 
@@ -337,7 +337,9 @@ def test_the_default_sound_track_is_taken(tmp_path: Path, dispositions: tuple[in
     assert crossings == pytest.approx(2 * (500, 2000)[chosen] * 0.06, rel=0.1)
 
 
-@pytest.mark.parametrize("broken", ["sinks.audio.SourceAudio._copied", "sinks.audio.SourceAudio._placed"])
+@pytest.mark.parametrize(
+    "broken", ["sinks.video.source_audio.SourceAudio._copied", "sinks.video.source_audio.SourceAudio._placed"]
+)
 def test_whatever_fails_with_the_sound_the_video_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:

@@ -20,8 +20,8 @@ from pipeline.event_codec import decode_json
 from pipeline.events import Event, Heartbeat
 from pipeline.types import SourceInfo
 from sinks.batching import Batcher
-from sinks.store import SqliteStore
-from sinks.store_query import connect, query, select_events
+from sinks.store.queries import connect, query, select_events
+from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.feed_parts import WALL, updated
 from tests.sinks.feed_runs import recorded_run
 from tests.sinks.tracked import tracked
@@ -227,7 +227,7 @@ def test_a_store_that_fails_is_told_once_in_one_line(tmp_path: Path) -> None:
 KILLED_WRITERS = """
 import json, os, signal, sqlite3, sys, time
 from pipeline.types import SourceInfo
-from sinks.store import SqliteStore
+from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.feed_parts import updated
 
 def write(path, run, told):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.types import SourceInfo
-from sinks.store import SqliteStore
-from sinks.store_query import query
+from sinks.store.queries import query
+from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.feed_parts import updated
 
 DAY_S = 86_400.0

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from pipeline.types import SourceInfo
-from sinks.store import SqliteStore
-from sinks.store_query import query
+from sinks.store.queries import query
+from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.feed_runs import recorded_run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.types import SourceInfo
-from sinks.store import SqliteStore
-from sinks.store_query import query
+from sinks.store.queries import query
+from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.feed_parts import updated
 
 LARGE = 300_000
@@ -19,10 +19,10 @@ LARGE = 300_000
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.store_writer._LARGE_LOG", LARGE)
-    monkeypatch.setattr("sinks.store_writer._HUGE_LOG", 2 * LARGE)
-    monkeypatch.setattr("sinks.store_writer._LOG_RETRY_S", 0.1)
-    monkeypatch.setattr("sinks.store_writer._LOG_WAIT_S", 0.3)
+    monkeypatch.setattr("sinks.store.sqlite_writer._LARGE_LOG", LARGE)
+    monkeypatch.setattr("sinks.store.sqlite_writer._HUGE_LOG", 2 * LARGE)
+    monkeypatch.setattr("sinks.store.sqlite_writer._LOG_RETRY_S", 0.1)
+    monkeypatch.setattr("sinks.store.sqlite_writer._LOG_WAIT_S", 0.3)
 
 
 class Writer:

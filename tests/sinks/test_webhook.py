@@ -23,8 +23,8 @@ from pipeline.errors import ConfigError, SinkError
 from pipeline.event_codec import decode_json
 from pipeline.events import Event, OutputCounts
 from pipeline.types import SourceInfo
-from sinks.spool import Spool
-from sinks.webhook import WebhookSink
+from sinks.integrations.spool import Spool
+from sinks.integrations.webhook import WebhookSink
 from tests.sinks.feed_parts import updated
 
 INFO = SourceInfo(width=64, height=48)
@@ -93,7 +93,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.webhook._RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr("sinks.integrations.webhook._RETRY_FIRST_S", 0.01)
 
 
 def sink_to(url: str | int, folder: Path, **options: Any) -> WebhookSink:
@@ -197,7 +197,7 @@ def test_close_leaves_what_a_stalled_server_does_not_take_to_the_next_run(
 KILLED = """
 import os, signal, sys, threading
 from pipeline.types import SourceInfo
-from sinks.webhook import WebhookSink
+from sinks.integrations.webhook import WebhookSink
 from tests.sinks.feed_parts import updated
 
 sink = WebhookSink("http://127.0.0.1:1/", spool=sys.argv[1], batch_s=0.01, batch_events=10)

@@ -19,8 +19,8 @@ from pipeline.errors import SinkError
 from pipeline.event_codec import decode_json, decode_msgpack
 from pipeline.events import Heartbeat
 from pipeline.types import SourceInfo
-from sinks.protocol import MAX_REPLY_EVENTS
-from sinks.zeromq import ZeroMqSink
+from sinks.feed.protocol import MAX_REPLY_EVENTS
+from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.sinks.feed_parts import RUN, free_port_pair, opened, updated
 from tests.sinks.feed_runs import recorded_run
 

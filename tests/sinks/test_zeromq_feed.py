@@ -11,11 +11,11 @@ from hypothesis import given, settings
 
 from pipeline.event_codec import event_type
 from pipeline.events import Event, FeedGap, FeedSnapshot
-from sinks.feed import Encoding, Feed
-from sinks.protocol import decode_request, encode_message
-from sinks.reader import FeedReader
-from sinks.replay import ReplayRing
-from sinks.state import FeedState, make_snapshot
+from sinks.feed.memory import Encoding, Feed
+from sinks.feed.protocol import decode_request, encode_message
+from sinks.feed.reader import FeedReader
+from sinks.feed.replay_ring import ReplayRing
+from sinks.feed.state import FeedState, make_snapshot
 from tests.sinks.feed_parts import RUN, WALL, updated
 from tests.sinks.feed_runs import recorded_run
 

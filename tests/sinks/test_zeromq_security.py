@@ -19,9 +19,9 @@ from benchmarks.feed_flood import flood, handshake
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import FeedSnapshot
 from pipeline.types import SourceInfo
-from sinks.client import Subscription, subscribe
-from sinks.curve import read_key_pair, read_public_key, write_keys
-from sinks.zeromq import ZeroMqSink
+from sinks.feed.client import Subscription, subscribe
+from sinks.feed.keys import read_key_pair, read_public_key, write_keys
+from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.sinks.feed_parts import free_port_pair, opened, updated
 
 

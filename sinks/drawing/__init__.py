@@ -1,0 +1,1 @@
+"""What is drawn on a frame: boxes, labels, trails, zones, counts."""

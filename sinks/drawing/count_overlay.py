@@ -1,0 +1,243 @@
+"""Drawing of zones and lines with their live counts, for the annotated picture.
+
+    live = LiveHistory()
+    analytics = StreamAnalytics(name, class_names, stamper=stamper, zones=zones, lines=lines, live=live)
+    annotator = Annotator(class_names, overlays=[CountOverlay(zones=zones, lines=lines, counts=live.at)])
+
+A zone is tinted, more strongly while something is in it, and says what is in it now. A line has an arrow that points
+where ``in`` is, and says how many crossed each way so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.analytics.lines import Line
+from pipeline.analytics.totals import LiveCounts
+from pipeline.analytics.zones import Zone
+from pipeline.geometry.points import Placement
+from pipeline.types import Frame, Image, TrackedFrame
+from sinks.drawing.colors import Color
+from sinks.drawing.lettering import Lettering
+
+# BGR. Apart from each other, and from black, white and grey, in all common kinds of colour blindness
+# (Okabe and Ito, "Color universal design", 2008).
+_PALETTE: tuple[Color, ...] = (
+    (0, 159, 230),
+    (233, 180, 86),
+    (115, 158, 0),
+    (66, 228, 240),
+    (167, 121, 204),
+    (178, 114, 0),
+    (0, 94, 213),
+)
+_EMPTY_TINT, _OCCUPIED_TINT = 0.12, 0.3
+# Coordinates further outside the picture than this would overflow OpenCV's.
+_FAR = 16_000
+_SHIFT = 3
+
+
+class CountOverlay:
+    """Draws zones and lines of one stream; called with the picture to draw on and the tracked frame.
+
+    Args:
+        zones, lines: what to draw.
+        counts: the live counts as of a frame, such as ``LiveHistory.at``.
+        scale: size of lines and text, as for ``Annotator``.
+    """
+
+    def __init__(
+        self,
+        *,
+        zones: Sequence[Zone] = (),
+        lines: Sequence[Line] = (),
+        counts: Callable[[Frame], LiveCounts],
+        scale: float = 1.0,
+    ) -> None:
+        self._zones, self._lines = tuple(zones), tuple(lines)
+        self._counts = counts
+        self._scale = scale
+        self._placement = Placement()
+        self._size = (0, 0)
+        self._areas: list[_Area] = []
+        self._arrows: list[_Arrow] = []
+        self._unit = 1.0
+
+    def __call__(self, picture: Image, tracked: TrackedFrame) -> None:
+        height, width = picture.shape[:2]
+        if (width, height) != self._size:
+            self._fit(width, height)
+        counts = self._counts(tracked.frame)
+        for zone, area in zip(self._zones, self._areas, strict=True):
+            area.draw(picture, occupied=bool(counts.zones.get(zone.name)))
+        for arrow in self._arrows:
+            arrow.draw(picture)
+        # Texts last, so that no line runs through them.
+        lettering = _lettering(max(8, round(11 * self._unit)))
+        for zone, area in zip(self._zones, self._areas, strict=True):
+            text = zone_text(zone.name, counts.zones.get(zone.name, {}))
+            area.put(picture, lettering.plate(text, area.color))
+        for line, arrow in zip(self._lines, self._arrows, strict=True):
+            text = line_text(line.name, counts.lines.get(line.name, {}))
+            arrow.put(picture, lettering.plate(text, arrow.color))
+
+    def _fit(self, width: int, height: int) -> None:
+        self._size = (width, height)
+        self._placement.fit(width, height)
+        self._unit = self._scale * max(1.0, min(width, height) / 480)
+        thickness = max(1, round(2 * self._unit))
+        self._areas = [
+            _Area.of(
+                _pixels(zone.polygon, zone.units, width, height, self._placement),
+                _PALETTE[n % len(_PALETTE)],
+                thickness,
+                (width, height),
+            )
+            for n, zone in enumerate(self._zones)
+        ]
+        self._arrows = [
+            _Arrow.of(
+                _pixels([line.start, line.end], line.units, width, height, self._placement),
+                _PALETTE[(n + len(self._zones)) % len(_PALETTE)],
+                thickness,
+                14 * self._unit,
+            )
+            for n, line in enumerate(self._lines)
+        ]
+
+
+def zone_text(name: str, counts: Mapping[str, int]) -> str:
+    """``hall: 2 person, 1 car``: what is in a zone now, per class name."""
+    return f"{name}: {', '.join(f'{count} {kind}' for kind, count in counts.items()) or '0'}"
+
+
+def line_text(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
+    """``gate: in 5, out 3``: crossings so far, of all classes together."""
+    came, went = (sum(pair[way] for pair in counts.values()) for way in (0, 1))
+    return f"{name}: in {came}, out {went}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Area:
+    """A zone in pixels of one picture size.
+
+    Attributes:
+        outline: int32 ``(V, 1, 2)``, in pixels times ``2 ** _SHIFT``.
+        window: the part of the picture that the zone touches.
+        mask: uint8 of the window's size, 255 inside.
+        tint: uint8 of the window's size, BGR.
+        top: the highest corner.
+        sides: left and right end, in pixels.
+    """
+
+    color: Color
+    thickness: int
+    outline: NDArray[np.int32]
+    window: tuple[slice, slice]
+    mask: NDArray[np.uint8]
+    tint: Image
+    top: tuple[float, float]
+    sides: tuple[float, float]
+
+    @classmethod
+    def of(cls, corners: NDArray[np.float64], color: Color, thickness: int, size: tuple[int, int]) -> _Area:
+        limit = np.array(size)
+        low = np.clip(np.floor(corners.min(axis=0)), 0, limit).astype(int)
+        high = np.clip(np.ceil(corners.max(axis=0)) + 1, low, limit).astype(int)
+        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+        outline = _fixed_point(corners)
+        if mask.size:
+            cv2.fillPoly(mask, [_fixed_point(corners - low)], 255, cv2.LINE_8, _SHIFT)
+        tint = np.full((*mask.shape, 3), color, np.uint8)
+        window = (slice(low[1], high[1]), slice(low[0], high[0]))
+        top_x, top_y = corners[np.lexsort((corners[:, 0], corners[:, 1]))[0]].tolist()
+        left, right = corners[:, 0].min().item(), corners[:, 0].max().item()
+        return cls(color, thickness, outline, window, mask, tint, (top_x, top_y), (left, right))
+
+    def draw(self, picture: Image, *, occupied: bool) -> None:
+        if self.mask.size:
+            strength = _OCCUPIED_TINT if occupied else _EMPTY_TINT
+            part = picture[self.window]
+            mixed = cv2.addWeighted(part, 1 - strength, self.tint, strength, 0)
+            cv2.copyTo(mixed, self.mask, part)
+        cv2.polylines(picture, [self.outline], True, self.color, self.thickness, cv2.LINE_AA, _SHIFT)
+
+    def put(self, picture: Image, label: Image) -> None:
+        """The label below the highest corner, within the zone's sides where it fits."""
+        columns = label.shape[1]
+        left = max(self.sides[0], min(self.top[0] - columns / 2, self.sides[1] - columns))
+        _put(picture, label, left, self.top[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrow:
+    """A line in pixels of one picture size: the segment, and an arrow from its middle to the side that is ``in``.
+
+    Attributes:
+        segment, shaft, head: int32 ``(points, 1, 2)``, in pixels times ``2 ** _SHIFT``.
+        middle: of the segment.
+        inwards: unit vector to the side that is ``in``.
+    """
+
+    color: Color
+    thickness: int
+    segment: NDArray[np.int32]
+    shaft: NDArray[np.int32]
+    head: NDArray[np.int32]
+    middle: NDArray[np.float64]
+    inwards: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, ends: NDArray[np.float64], color: Color, thickness: int, length: float) -> _Arrow:
+        along = (ends[1] - ends[0]) / float(np.hypot(*(ends[1] - ends[0])))
+        inwards = np.array([-along[1], along[0]])
+        middle = ends.mean(axis=0)
+        tip, neck = middle + inwards * length * 1.7, middle + inwards * length
+        head = np.stack([tip, neck + along * length * 0.5, neck - along * length * 0.5])
+        shaft = np.stack([middle, neck])
+        return cls(color, thickness, _fixed_point(ends), _fixed_point(shaft), _fixed_point(head), middle, inwards)
+
+    def draw(self, picture: Image) -> None:
+        for path in (self.segment, self.shaft):
+            cv2.polylines(picture, [path], False, self.color, self.thickness, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(picture, [self.head], self.color, cv2.LINE_AA, _SHIFT)
+
+    def put(self, picture: Image, label: Image) -> None:
+        """The label beside the middle, on the side that is out."""
+        size = np.array([label.shape[1], label.shape[0]])
+        centre = self.middle - self.inwards * (np.abs(self.inwards) @ size / 2 + 2 * self.thickness)
+        _put(picture, label, *(centre - size / 2).tolist())
+
+
+def _pixels(
+    points: Sequence[tuple[float, float]], units: str, width: int, height: int, placement: Placement
+) -> NDArray[np.float64]:
+    """Points as the positions of pixels to draw: what lies on the right or lower edge is drawn on the last pixel."""
+    placed = placement.points(np.asarray(points, np.float64), units, width, height)
+    return np.where(placed == (width, height), placed - 1, placed)
+
+
+def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.rint(np.clip(points, -_FAR, _FAR) * (1 << _SHIFT)).astype(np.int32).reshape(-1, 1, 2)
+
+
+@lru_cache(maxsize=8)
+def _lettering(cap_height: int) -> Lettering:
+    return Lettering(cap_height)
+
+
+def _put(picture: Image, label: Image, left: float, top: float) -> None:
+    """Copy a label into the picture, all of it inside."""
+    height, width = picture.shape[:2]
+    label = label[:height, :width]
+    rows, columns = label.shape[:2]
+    first_row, first_column = (
+        min(max(0, round(at)), room) for at, room in ((top, height - rows), (left, width - columns))
+    )
+    picture[first_row : first_row + rows, first_column : first_column + columns] = label

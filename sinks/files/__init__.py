@@ -1,0 +1,1 @@
+"""Results in files of whole records: events, tracks, objects of images."""

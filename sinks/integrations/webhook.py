@@ -1,0 +1,269 @@
+"""Events posted to a web server in batches, again and again until it has taken them. See docs/feeds.md."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from pipeline.errors import SinkError
+from pipeline.event_codec import encode_json, event_kinds
+from pipeline.events import Event, OutputCounts
+from pipeline.files import FolderFiles, OutputFiles
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
+from sinks.batching import Batcher
+from sinks.integrations.http_target import WebhookTarget
+from sinks.integrations.spool import SPOOL_NAMES, Batch, Spool
+from sinks.locks import is_locked_elsewhere
+
+logger = logging.getLogger(__name__)
+
+_MB = 1_000_000
+# A server that answers so has read the batch and will never take it.
+_HOPELESS = frozenset({400, 413, 415, 422})
+_RETRY_FIRST_S = 0.5
+
+
+class WebhookSink(Sink):
+    """Posts batches of events to a web server: a JSON array each, in order, one at a time.
+
+    A batch is kept on the disk until the server answered with a 2xx status, so each arrives at least once, also after
+    a restart; its ``Idempotency-Key`` header is the same every time, for a receiver that wants it only once. Anything
+    else is tried again, ever more slowly, except for 400, 413, 415 and 422: those batches are dropped and counted.
+    Redirects are not followed. The pipeline never waits for the server. In a run with a camera, a spool that can't be
+    written to for a while is tried again while events wait in memory, up to 100,000.
+
+    Args:
+        url: ``http://`` or ``https://``; a user and password in it are sent as basic authentication.
+        spool: folder where batches wait; made if its parent is there. One per sink.
+        types: the event types to send; all by default.
+        headers: more headers, such as ``Authorization``.
+        secret: adds ``X-Sightline-Signature: sha256=`` and the hexadecimal HMAC-SHA256 of the body with this key.
+        batch_s: seconds that events are gathered for.
+        batch_events: most events of a batch.
+        max_spool_mb: million bytes of batches that may wait; beyond it the oldest go.
+        timeout_s: seconds that a server may take to connect, and between bytes.
+        retry_most_s: longest pause in seconds between two tries.
+        linger_s: seconds that ``close`` waits, at most, while batches are being delivered; what the server does not
+            take is sent by the next run.
+
+    Attributes:
+        delivered, rejected: batches so far.
+
+    Raises:
+        SinkError: a URL that can't be used.
+        ConfigError: an event type that does not exist.
+    """
+
+    may_stall = False  # it has threads of its own
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        spool: str | os.PathLike[str],
+        types: Collection[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret: str | None = None,
+        batch_s: float = 1.0,
+        batch_events: int = 500,
+        max_spool_mb: float = 100.0,
+        timeout_s: float = 10.0,
+        retry_most_s: float = 60.0,
+        linger_s: float = 5.0,
+    ) -> None:
+        if min(batch_s, batch_events, max_spool_mb, timeout_s, retry_most_s) <= 0 or linger_s < 0:
+            raise ValueError("batch_s, batch_events, max_spool_mb, timeout_s, retry_most_s: expected more than 0")
+        self._target = WebhookTarget(url, headers or {}, secret, timeout_s)
+        self._folder = Path(spool)
+        self._kinds = event_kinds(types)
+        self._batch_s = batch_s
+        self._batch_events = batch_events
+        self._max_bytes = int(max_spool_mb * _MB)
+        self._retry_most_s = retry_most_s
+        self._linger_s = linger_s
+        self._spool: Spool | None = None
+        self._batcher: Batcher[Event] | None = None
+        self._sender: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._closing = False
+        self._give_up = False
+        self._failure: BaseException | None = None
+        self.delivered = 0
+        self.rejected = 0
+        self._events: Counter[str] = Counter()
+        self._gathered = OutputCounts()
+
+    def check(self) -> None:
+        """Raise ``SinkError`` if the spool's folder can't be used. The server may come later."""
+        folder = self._folder if self._folder.exists() else self._folder.absolute().parent
+        if not folder.is_dir():
+            raise SinkError(f"cannot use {self._folder}: {folder} is no folder; create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(f"cannot use {self._folder}: no permission to write; choose another place")
+        if is_locked_elsewhere(self._folder / "lock"):
+            raise SinkError(f"cannot use {self._folder}: another run uses it; give each run a folder of its own")
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The batches that wait in the spool's folder."""
+        part = FolderFiles(self._folder, SPOOL_NAMES, ".sightline-spool.lock")
+        return [OutputFiles("the webhook's spool", self._folder, (self._folder,), (part,))]
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """Begin with what an earlier run left."""
+        if self._batcher is not None:
+            self._batcher.patient |= info.live
+            return
+        self._spool = Spool(
+            self._folder, max_bytes=self._max_bytes, is_batch=_is_batch, on_drop=partial(self._account, "lost")
+        )
+        self._sender = threading.Thread(target=self._main, args=(self._spool,), name="webhook sender")
+        self._sender.start()
+        self._batcher = Batcher(
+            partial(self._keep, self._spool),
+            name="webhook",
+            period_s=self._batch_s,
+            most=self._batch_events,
+            when_full="drop",
+            patient=info.live,
+        )
+
+    def counts(self) -> OutputCounts:
+        """Events so far; ``written`` are those that the server has taken."""
+        batcher = self._gathered if self._batcher is None else self._batcher.counts
+        return OutputCounts(
+            given=batcher.given,
+            written=self._events["written"],
+            retried=batcher.retried + self._events["retried"],
+            lost=batcher.lost + self._events["lost"],
+        )
+
+    def _account(self, kind: str, batch: Batch) -> None:
+        self._events[kind] += batch.events
+
+    def on_event(self, event: Event) -> None:
+        """Hand an event over; never waits.
+
+        Raises:
+            SinkError: the spool could not be written.
+        """
+        if self._batcher is None:
+            raise RuntimeError("WebhookSink: an event came before open")
+        if type(event) in self._kinds and not self._batcher.put(event) and self._batcher.dropped == 1:
+            logger.warning("webhook %s: the disk does not keep up; events are dropped", self._target)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Give the server a bounded time to take what is left; the rest stays on the disk for the next run."""
+        batcher, self._batcher = self._batcher, None
+        sender, self._sender = self._sender, None
+        spool, self._spool = self._spool, None
+        if batcher is None or sender is None or spool is None:
+            return
+        try:
+            batcher.close()
+        finally:
+            self._gathered = batcher.counts
+            with self._changed:
+                self._closing = True
+                self._changed.notify_all()
+            sender.join(self._linger_s)
+            with self._changed:
+                self._give_up = True
+                self._changed.notify_all()
+            while sender.is_alive():
+                # The sender may be about to connect: once is not always enough.
+                self._target.abort()
+                sender.join(0.1)
+            if len(spool):
+                logger.warning(
+                    "webhook %s: %d batches wait in %s for the next run", self._target, len(spool), self._folder
+                )
+            spool.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _keep(self, spool: Spool, events: Sequence[Event]) -> None:
+        for start in range(0, len(events), self._batch_events):
+            part = events[start : start + self._batch_events]
+            body = b"[" + b",".join(map(encode_json, part)) + b"]"
+            spool.add(f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", body, len(part))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _main(self, spool: Spool) -> None:
+        try:
+            failures = 0
+            while (batch := self._next(spool)) is not None:
+                last_try = self._closing
+                if self._deliver(spool, batch):
+                    failures = 0
+                    continue
+                if last_try:
+                    return
+                failures += 1
+                self._events["retried"] += 1
+                if failures == 1 and not self._give_up:
+                    logger.warning("webhook %s: %s; trying again", self._target, self._target.trouble)
+                longest_s = min(self._retry_most_s, _RETRY_FIRST_S * 2 ** min(failures - 1, 16))
+                # Spread, so that many cameras don't come back all at once.
+                pause_s = random.uniform(longest_s / 2, longest_s)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, pause_s)
+        except BaseException as error:  # noqa: BLE001 - raised in the pipeline's thread
+            self._failure = error
+
+    def _next(self, spool: Spool) -> Batch | None:
+        """The next batch, when there is one; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: spool.oldest() is not None or self._closing or self._give_up)
+            return None if self._give_up else spool.oldest()
+
+    def _deliver(self, spool: Spool, batch: Batch) -> bool:
+        """Try once; True when the batch is dealt with."""
+        try:
+            body = batch.path.read_bytes()
+        except OSError as error:
+            if batch not in spool:
+                return True  # dropped for lack of room just now
+            if isinstance(error, FileNotFoundError) and spool.present:
+                logger.warning("%s is gone: somebody has deleted it", batch.path)
+                self._account("lost", batch)
+                spool.done(batch)
+                return True
+            self._target.trouble = f"cannot read {batch.path}: {error.strerror}"
+            return False
+        status = self._target.post(body, batch.name)
+        if status is not None and 200 <= status < 300:
+            self.delivered += 1
+            self._account("written", batch)
+        elif status in _HOPELESS:
+            if not self.rejected:
+                logger.warning("webhook %s: the server answers %d; such batches are dropped", self._target, status)
+            self.rejected += 1
+            self._account("lost", batch)
+        else:
+            return False
+        spool.done(batch)
+        return True
+
+
+def _is_batch(first: bytes, last: bytes) -> bool:
+    """Whether a file is a whole batch, by its beginning and its end."""
+    return first.startswith(b'[{"type":"') and last.endswith(b"}]")
+
+
+def _safe(run: str) -> str:
+    """A run's name as part of a file name; a UUID stays as it is."""
+    if run.isascii() and run.replace("-", "").isalnum() and len(run) <= 64:
+        return run
+    return hashlib.sha256(run.encode()).hexdigest()[:32]

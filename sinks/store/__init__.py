@@ -1,0 +1,1 @@
+"""Events kept in SQLite or Parquet, and questions to them."""

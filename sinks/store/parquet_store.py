@@ -1,0 +1,230 @@
+"""Events kept as Parquet files in a folder, run after run. See docs/store.md.
+
+A Parquet file can be read only when it is complete, so events go to a journal first: JSON lines, synced every time.
+When the journal is large or old enough it becomes a Parquet file, and so does one that a killed run left, at the next
+start.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from pipeline.errors import SinkError
+from pipeline.event_codec import encode_json, event_kinds
+from pipeline.events import Event, OutputCounts
+from pipeline.files import FolderFiles, OutputFiles
+from pipeline.interfaces import Sink
+from pipeline.types import SourceInfo
+from sinks.batching import Batcher
+from sinks.output_files import write_error
+from sinks.steady_file import mount_point
+from sinks.store.parquet_file import load_pyarrow
+from sinks.store.parquet_journal import JOURNAL_NAME, Journal, recover
+from sinks.written_files import WrittenFiles
+
+logger = logging.getLogger(__name__)
+
+_MB = 1_000_000
+_DAY_S = 86_400.0
+_RECORD = ".events.written"
+_FILE = re.compile(r"events-\d{8}T\d{12}Z-\d+\.parquet")
+
+
+class ParquetStore(Sink):
+    """Keeps events as Parquet files in a folder; a new one is begun every ``rotate_s`` and every ``rotate_mb``.
+
+    A process that is killed, or a machine that loses power, loses the events of the last ``flush_s`` at most. Several
+    runs may share a folder, also at the same time.
+
+    Args:
+        folder: made if its parent is there.
+        types: the event types to keep; all by default.
+        keep_days: files that were completed longer ago are deleted; None keeps them. What counts is time that has
+            passed, and the order of writing, not what the clock says: see ``sinks.written_files``.
+        max_mb: the oldest files are deleted so that all stay below this many million bytes together; None for no limit.
+        flush_s: longest time in seconds that an event waits to be written, at most 1.
+        rotate_s, rotate_mb: time in seconds, and million bytes of JSON, after which a file is complete.
+
+    Raises:
+        ConfigError: an event type that does not exist.
+    """
+
+    may_stall = False  # it has a thread of its own
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        types: Collection[str] | None = None,
+        keep_days: float | None = None,
+        max_mb: float | None = None,
+        flush_s: float = 0.5,
+        rotate_s: float = 600.0,
+        rotate_mb: float = 32.0,
+    ) -> None:
+        if min(keep_days or 1, max_mb or 1, rotate_s, rotate_mb) <= 0 or not 0 < flush_s <= 1:
+            raise ValueError(
+                "expected keep_days, max_mb, rotate_s and rotate_mb above 0 and 0 < flush_s <= 1, got "
+                f"{keep_days}, {max_mb}, {rotate_s}, {rotate_mb} and {flush_s}"
+            )
+        self.folder = Path(folder)
+        self._kinds = event_kinds(types)
+        self._keep_s = None if keep_days is None else keep_days * _DAY_S
+        self._max_bytes = None if max_mb is None else max_mb * _MB
+        self._flush_s = flush_s
+        self._rotate_s = rotate_s
+        self._rotate_bytes = rotate_mb * _MB
+        self._journal: Journal | None = None
+        self._left: list[Journal] = []  # that could not be completed yet
+        self._mount: Path | None = None
+        self._record = WrittenFiles(self.folder / _RECORD)
+        self._counts: OutputCounts | None = None
+        self._batcher: Batcher[Event] | None = None
+
+    def check(self) -> None:
+        """Raise ``SinkError`` if the folder can't be written to, or pyarrow is not installed."""
+        load_pyarrow()
+        folder = self.folder if self.folder.exists() else self.folder.absolute().parent
+        if not folder.is_dir():
+            raise SinkError(f"cannot keep events in {self.folder}: {folder} is no folder; create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(f"cannot keep events in {self.folder}: no permission to write; choose another place")
+
+    def files(self, stream: str) -> Sequence[OutputFiles]:
+        """The journals and Parquet files of the folder, of which old ones are deleted, and their record."""
+        names = re.compile(r"events-\d{8}T\d{12}Z-\d+(\.journal|(\.partial)?\.parquet)|\.events\.written")
+        part = FolderFiles(self.folder, names, "events-20260101T000000000000Z-1.parquet")
+        return [OutputFiles("the store of events", self.folder, (self.folder, self.folder / _RECORD), (part,))]
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        """Make the folder, and complete what a killed run left."""
+        if self._batcher is not None:
+            self._be_patient(info.live)
+            return
+        self._mount = mount_point(self.folder)
+        try:
+            self.folder.mkdir(exist_ok=True)
+            for path in sorted(self.folder.iterdir()):
+                if JOURNAL_NAME.fullmatch(path.name) and (recovered := recover(path)) is not None:
+                    self._note(recovered)
+        except OSError as error:
+            failure = _explained(self.folder, error)
+            if not info.live:
+                raise failure from error
+            logger.warning("%s; trying again", failure)
+        self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
+        self._be_patient(info.live)
+
+    def _be_patient(self, live: bool) -> None:
+        if self._batcher is not None and live:
+            self._batcher.patient, self._batcher.when_full = True, "drop"
+
+    def counts(self) -> OutputCounts | None:
+        """Events so far; None before the folder is open."""
+        return self._counts if self._batcher is None else self._batcher.counts
+
+    def on_event(self, event: Event) -> None:
+        """Hand an event to the writing thread. Waits only while 100,000 others do.
+
+        Raises:
+            SinkError: the files could not be written.
+        """
+        if self._batcher is None:
+            raise RuntimeError("ParquetStore: an event came before open")
+        if type(event) in self._kinds:
+            self._batcher.put(event)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Write what is left, and complete the last file. What was processed is kept, whatever ended the run."""
+        batcher = self._batcher
+        try:
+            if batcher is not None:
+                batcher.close()
+        finally:
+            if batcher is not None:
+                self._counts = batcher.counts
+            self._batcher = None
+            self._complete()
+
+    def _write(self, batch: Sequence[Event]) -> None:
+        try:
+            self._begin()
+            assert self._journal is not None
+            self._journal.write(b"".join(encode_json(event) + b"\n" for event in batch))
+        except OSError as error:
+            raise _explained(self.folder, error) from error
+        if self._journal.size >= self._rotate_bytes or self._journal.age_s >= self._rotate_s:
+            try:
+                self._complete()
+            except SinkError as error:
+                if self._batcher is None or not self._batcher.patient:
+                    raise
+                logger.warning("%s; the journal is completed later", error)
+
+    def _begin(self) -> None:
+        """See to it that there is a journal; in a run with a camera, a new one where the old one is gone."""
+        patient = self._batcher is not None and self._batcher.patient
+        if self._journal is not None and patient and not self._journal.present:
+            logger.warning("%s is gone; a new one is begun", self._journal.path)
+            self._journal.abandon()
+            self._journal = None
+        if self._journal is None:
+            if self._mount is not None and not self._mount.is_mount():
+                raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
+            if patient:
+                self.folder.mkdir(exist_ok=True)
+            self._journal = Journal(self.folder)
+
+    def _complete(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            self._left.append(journal)
+        try:
+            while self._left:
+                if self._left[0].present:
+                    path = self._left[0].complete()
+                    self._note(path)
+                else:
+                    self._left[0].abandon()
+                del self._left[0]
+            self._trim()
+        except OSError as error:
+            raise _explained(self.folder, error) from error
+
+    def _note(self, path: Path) -> None:
+        if self._keep_s is not None or self._max_bytes is not None or self._record.present:
+            self._take_in(but=path)
+            self._record.add(path.name, done=True)
+
+    def _take_in(self, but: Path | None = None) -> None:
+        """Begin the record, where there is none, with the files that are there."""
+        if not self._record.present:
+            dates = [(path.name, path.stat().st_mtime) for path in self._files() if path != but]
+            self._record.adopt(dates, now_s=time.time(), keep_s=self._keep_s)
+
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self.folder.glob("events-*.parquet")) if _FILE.fullmatch(path.name)]
+
+    def _trim(self) -> None:
+        """Delete the oldest files that are on record, as far as the limits ask for it. The newest stays."""
+        if self._keep_s is None and self._max_bytes is None:
+            return
+        self._take_in()
+        sizes = {path.name: path.stat().st_size for path in self._files()}
+        ages = self._record.ages(sizes)
+        total = sum(sizes[name] for name in ages)
+        for name, age_s in list(ages.items())[:-1]:
+            old = self._keep_s is not None and age_s > self._keep_s
+            if old or (self._max_bytes is not None and total > self._max_bytes):
+                (self.folder / name).unlink(missing_ok=True)
+                total -= sizes[name]
+
+
+def _explained(folder: Path, error: OSError) -> SinkError:
+    return error if isinstance(error, SinkError) else write_error(folder, error)
