@@ -33,7 +33,6 @@ from benchmarks.machine import describe, machine
 from benchmarks.throughput import default_clips
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
-from pipeline.config import Config
 from pipeline.detection.frames import Looker
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import PipelineError
@@ -44,6 +43,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Float32Array, Frame, Image, SourceInfo, TrackedFrame
+from sightline.config.schema import Config
 from sinks.drawing.annotator import Annotator
 from sinks.files.jsonl import JsonlSink
 from sinks.video.mp4 import Mp4Sink

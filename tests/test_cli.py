@@ -17,7 +17,7 @@ from pathlib import Path
 import av
 import pytest
 
-from run_pipeline import main
+from sightline.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 

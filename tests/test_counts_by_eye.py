@@ -13,17 +13,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from composition import build_pipeline
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.lines import Line
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.analytics.zones import Zone
-from pipeline.config import load_config
 from pipeline.detection.filters import AllOf, make_filters
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import AnyEvent, Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
 from pipeline.types import TrackedFrame
+from sightline.composition.pipeline import build_pipeline
+from sightline.config.loading import load_config
 from trackers.factory import create_tracker
 
 CONFIDENCE = 0.25

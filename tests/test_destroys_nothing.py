@@ -16,10 +16,11 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from composition import build_pipeline
-from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
-from run_pipeline import app, main
+from sightline.commands.main import app, main
+from sightline.composition.pipeline import build_pipeline
+from sightline.config.loading import load_config
+from sightline.config.schema import Config
 from sinks.store.sqlite_store import SqliteStore
 from tests.clips import write_clip
 from tests.sinks.test_sink_contract import feed

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.types import Frame
-from sinks.diagnosis import Diagnosis, Load
-from sinks.doctor import examine
+from sightline.doctor.diagnosis import Diagnosis, Load
+from sightline.doctor.examination import examine
 from tests.clips import write_clip
 from tests.fakes import BlobDetector, MemorySource, moving_box
 

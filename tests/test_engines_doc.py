@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.engines.base import ENGINES, PRECISIONS
-from run_pipeline import main
+from sightline.commands.main import main
+from sightline.config.loading import load_config
 
 TEXT = (Path(__file__).parents[1] / "docs" / "engines.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

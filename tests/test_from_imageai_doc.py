@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import imageai
+from sightline import imageai
 
 TEXT = (Path(__file__).parents[1] / "docs" / "from-imageai.md").read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
 from pipeline.events import StreamOffline, StreamOnline
+from sightline.config.loading import load_config
 from tests.fault_proxy import main as fault_proxy
 from tests.rtsp_server import LivePicture, RtspServer, require_rtsp_server
 

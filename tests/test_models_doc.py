@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.config import load_config
 from pipeline.models.custom import choose_model
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.registry import catalogue
-from run_pipeline import main
+from sightline.commands.main import main
+from sightline.config.loading import load_config
 from tests.pipeline.darknet_files import narrow, random_parameters, write_configuration, write_weights, yolo_of
 
 TEXT = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, SinkError, SourceError
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
-from run_pipeline import main
+from sightline.commands.main import main
 from sinks.feed.client import subscribe
 from sinks.integrations.mqtt import MqttSink
 from sinks.integrations.webhook import WebhookSink

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from run_pipeline import main
+from sightline.commands.main import main
 from tests.pipeline.pictures import blocks
 
 TEXT = (Path(__file__).parents[1] / "docs" / "pictures.md").read_text()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.interfaces import Sink
-from pipeline.reload import Reloader
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import TrackedFrame
+from sightline.composition.reload import Reloader
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
 from tests.fakes import BlobDetector, MemorySink

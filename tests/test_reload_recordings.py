@@ -11,14 +11,15 @@ from typing import Any
 import av
 import pytest
 
-from composition import build_reloader, build_stream
-from pipeline.config import Config
 from pipeline.errors import SourceError
 from pipeline.models.custom import choose_model
-from pipeline.reload import Before
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
 from pipeline.types import TrackedFrame
+from sightline.composition.reload import Before
+from sightline.composition.reloader import build_reloader
+from sightline.composition.streams import build_stream
+from sightline.config.schema import Config
 from tests.clips import write_clip
 from tests.fakes import BlobDetector, MemorySink, picture
 

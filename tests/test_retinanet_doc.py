@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.models.networks.retinanet import RetinaNet
 from pipeline.models.registry import find_model
-from run_pipeline import main
+from sightline.commands.main import main
 from tests.oracles.retinanet_weights import picture
 from tests.pipeline.retinanet_files import write_random_weights
 

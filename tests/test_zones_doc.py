@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.analytics.lines import Line
 from pipeline.analytics.zones import Zone
-from pipeline.config import load_config
 from pipeline.geometry.ground import Homography
+from sightline.config.loading import load_config
 from tests.tracked import standing_at, tracked_frame
 
 TEXT = (Path(__file__).parents[1] / "docs" / "zones.md").read_text()

@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from benchmarks.peers.clock import RunClock
-from pipeline.config import Config
 from pipeline.detection.factory import reduced_side
 from pipeline.detection.frames import Looker
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.models.registry import find_model
 from pipeline.sources.opening import open_source
 from pipeline.types import Frame
+from sightline.config.schema import Config
 
 
 def main() -> None:

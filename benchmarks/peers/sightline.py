@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
-import run_pipeline
 from benchmarks.peers.clock import RunClock
 from pipeline.detection.frames import Looker
 from pipeline.geometry.region import Part

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from benchmarks.peers.clock import RunClock
-from pipeline.config import Config
 from pipeline.detection.yolov3.detector import YoloDetector
+from sightline.config.schema import Config
 
 
 def main() -> None:

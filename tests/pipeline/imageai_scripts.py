@@ -6,14 +6,14 @@ Each is complete and imports ``imageai``; the tests change that line alone, by `
 from __future__ import annotations
 
 PORTED = {
-    "from imageai.Detection import VideoObjectDetection": "from pipeline.imageai import VideoObjectDetection",
-    "from imageai.Detection import ObjectDetection": "from pipeline.imageai import ObjectDetection",
-    "from imageai.Detection.Custom import CustomObjectDetection": "from pipeline.imageai import CustomObjectDetection",
+    "from imageai.Detection import VideoObjectDetection": "from sightline.imageai import VideoObjectDetection",
+    "from imageai.Detection import ObjectDetection": "from sightline.imageai import ObjectDetection",
+    "from imageai.Detection.Custom import CustomObjectDetection": "from sightline.imageai import CustomObjectDetection",
     "from imageai.Detection.Custom import CustomVideoObjectDetection": (
-        "from pipeline.imageai import CustomVideoObjectDetection"
+        "from sightline.imageai import CustomVideoObjectDetection"
     ),
-    "from imageai.Classification import ImageClassification": "from pipeline.imageai import ImageClassification",
-    "from imageai.Prediction import ImagePrediction": "from pipeline.imageai import ImagePrediction",
+    "from imageai.Classification import ImageClassification": "from sightline.imageai import ImageClassification",
+    "from imageai.Prediction import ImagePrediction": "from sightline.imageai import ImagePrediction",
 }
 
 FIRST_VIDEO = """

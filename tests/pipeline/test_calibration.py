@@ -22,7 +22,7 @@ from pipeline.models.networks.darknet import Convolution, Network, Yolo
 from pipeline.models.registry import Model
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Detections, Image
-from run_pipeline import main
+from sightline.commands.main import main
 from tests.pipeline.darknet_files import miniature, random_parameters, write_weights
 from tests.pipeline.pictures import blocks
 

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.config import Config, StreamSection, load_config
-from pipeline.config_errors import allowed, key_paths
-from pipeline.config_reader import MAX_BYTES, read_yaml
-from pipeline.config_sections import StreamSettings
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.sources.uri import stream_name
 from pipeline.user_code import load_user_file
+from sightline.config.loading import load_config
+from sightline.config.problems import allowed, key_paths
+from sightline.config.schema import Config, StreamSection
+from sightline.config.sections import StreamSettings
+from sightline.config.yaml_reader import MAX_BYTES, read_yaml
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.classification.classifier import Classifier
 from pipeline.errors import ConfigError, ModelError, SourceNotFoundError
-from pipeline.imageai import ImageClassification, ImagePrediction
-from pipeline.imageai import classification as module
+from sightline.imageai import ImageClassification, ImagePrediction
+from sightline.imageai import classification as module
 from tests.pipeline import imageai_scripts as scripts
 from tests.pipeline.pictures import blocks
 from tests.pipeline.test_classifier import keras_network

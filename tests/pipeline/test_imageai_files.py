@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.imageai import ObjectDetection, VideoObjectDetection, model
-from pipeline.imageai.custom import CustomObjectDetection, CustomVideoObjectDetection
+from sightline.imageai import ObjectDetection, VideoObjectDetection
+from sightline.imageai import detection_model as model
+from sightline.imageai.custom import CustomObjectDetection, CustomVideoObjectDetection
 from tests.clips import write_clip
 from tests.pipeline.test_imageai_video import PrescribedDetector
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.imageai import ObjectDetection, VideoObjectDetection
-from pipeline.imageai.names import canonical, generation_of, spelled, wanted_classes
 from pipeline.models.class_names import COCO_CLASS_NAMES
+from sightline.imageai import ObjectDetection, VideoObjectDetection
+from sightline.imageai.names import canonical, generation_of, spelled, wanted_classes
 
 # The keyword arguments of CustomObjects in ImageAI 2.1.6.
 _SECOND = """

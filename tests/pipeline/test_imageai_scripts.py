@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from pipeline.detection.factory import create_detector
-from pipeline.imageai import model
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.registry import Model
 from pipeline.models.weights.formats import Format, read_weights, write_weights
 from pipeline.sources.opening import open_source
 from pipeline.types import Image
+from sightline.imageai import detection_model as model
 from tests.pipeline import imageai_scripts as scripts
 
 ROOT = Path(__file__).parents[2]

@@ -20,12 +20,13 @@ import pytest
 
 from benchmarks.peers.imageai_analysis import FRAMES, frames_of, prescribed, record
 from pipeline.errors import CallbackError, ConfigError, PipelineError, SinkError, SourceError, SourceNotFoundError
-from pipeline.imageai import ObjectDetection, VideoObjectDetection, model
-from pipeline.imageai.inputs import CaptureSource
-from pipeline.imageai.results import AnalysedFrame
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
+from sightline.imageai import ObjectDetection, VideoObjectDetection
+from sightline.imageai import detection_model as model
+from sightline.imageai.inputs import CaptureSource
+from sightline.imageai.results import AnalysedFrame
 from tests.clips import read_number, write_clip
 
 RECORDED = json.loads(Path(__file__).with_name("imageai_analysis.json").read_text())

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.config import load_config
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.class_names import COCO_CLASS_NAMES
@@ -22,6 +21,7 @@ from pipeline.models.networks.yolov3_family import imageai_3_tiny_yolov3, imagea
 from pipeline.models.registry import catalogue
 from pipeline.models.weights.formats import format_to_write, read_weights, write_weights
 from pipeline.types import Detections, Image
+from sightline.config.loading import load_config
 from tests.pipeline.darknet_files import (
     miniature,
     narrow,

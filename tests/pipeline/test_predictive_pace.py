@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.tracking import score
-from composition import build_pipeline
-from pipeline.config import load_config
 from pipeline.sampling.motion_gate import MotionGate
 from pipeline.sampling.predictive import PredictivePace
 from pipeline.sampling.sampler import EveryNth, Pace
 from pipeline.types import Detections, Frame, Image, TrackedFrame, Tracks
+from sightline.composition.pipeline import build_pipeline
+from sightline.config.loading import load_config
 from tests.fakes import picture
 
 FPS = 25.0

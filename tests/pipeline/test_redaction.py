@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.addresses import parse_address
-from pipeline.config import load_config
 from pipeline.errors import ConfigError, PipelineError, SinkError, SourceError
-from pipeline.plain_log import RedactingFormatter, print_error
 from pipeline.redaction import environment_variable, redact, redact_address, redact_data
 from pipeline.sources.network import connection_address
 from pipeline.sources.uri import stream_name
+from sightline.commands.plain_log import RedactingFormatter, print_error
+from sightline.config.loading import load_config
 from tests.passwords import FORMS, SECRET, USER, Form, shown_secrets
 
 HOSTS = ("192.0.2.7", "192.0.2.7:554", "camera", "camera.local", "[fe80::1]:554")

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Config
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import StreamEnded, StreamStarted
-from pipeline.reload import Before, Change, Reloader, compare, differing
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
-from pipeline.signals import reloading_on_hangup
 from pipeline.types import Frame, TrackedFrame
+from sightline.commands.signals import reloading_on_hangup
+from sightline.composition.reload import Before, Change, Reloader, compare, differing
+from sightline.config.schema import Config
 from tests.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SinkError
-from run_pipeline import main
+from sightline.commands.main import main
 from sinks.files.image_copies import PictureOutput
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink

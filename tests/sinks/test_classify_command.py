@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.classification.registry import find_classifier
 from pipeline.models.class_names import imagenet_names
-from run_pipeline import main
+from sightline.commands.main import main
 from tests.pipeline.pictures import blocks
 
 TEXT = (Path(__file__).parents[2] / "docs" / "classification.md").read_text()

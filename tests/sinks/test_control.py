@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SinkError
-from sinks.control import MAX_COMMAND_BYTES, ControlSocket, send_command
+from sightline.server.control_socket import MAX_COMMAND_BYTES, ControlSocket, send_command
 
 
 def broken() -> str:

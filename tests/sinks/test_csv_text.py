@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import ZoneLeft
 from pipeline.types import SourceInfo
+from sightline.commands.store import register
 from sinks.csv_text import csv_text, read_text
 from sinks.files.image_results import CsvResults, PictureObject, PictureRecord
 from sinks.store.exports import export
 from sinks.store.sqlite_store import SqliteStore
-from sinks.store_commands import register
 
 texts = st.text(
     st.one_of(st.sampled_from("=+-@\t\r\n' ,;\"\u3000＝＋－＠a1"), st.characters(codec="utf-8")), max_size=8

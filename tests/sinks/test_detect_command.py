@@ -19,7 +19,7 @@ from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.reading import read_picture
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.engines.base import installed_engines
-from run_pipeline import main
+from sightline.commands.main import main
 from sinks.files.coco_results import category_ids, image_ids
 from sinks.files.image_copies import copy_names, cut, safe_name
 from sinks.files.image_results import in_order

@@ -11,7 +11,7 @@ import pytest
 from pipeline.classification.registry import cached_classifier_weights, classifier_names, find_classifier
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.weights.formats import read_weights
-from run_pipeline import main
+from sightline.commands.main import main
 from tests.pipeline.darknet_files import miniature, random_parameters, write_configuration, write_weights
 
 NETWORK = miniature()

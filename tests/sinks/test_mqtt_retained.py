@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import load_config
 from pipeline.errors import SinkError
 from pipeline.events import (
     ClassCounts,
@@ -31,6 +30,7 @@ from pipeline.events import (
     ZoneLeft,
 )
 from pipeline.types import SourceInfo
+from sightline.config.loading import load_config
 from sinks.integrations.mqtt import MqttSink
 from sinks.integrations.mqtt_names import Identifiers, Levels
 from sinks.integrations.mqtt_topics import Places, Topics
@@ -385,7 +385,7 @@ def test_what_can_not_begin_a_topic_is_refused(topic: str) -> None:
 
 
 def test_zones_whose_names_differ_in_one_character_are_kept_apart_in_a_configuration() -> None:
-    from composition import build_shared_sinks
+    from sightline.composition.outputs import build_shared_sinks
 
     square = {"polygon": [[0, 0], [1, 0], [1, 1]], "units": "fraction"}
     zones = {"front left": square, "front/left": square, "front_left": square}

@@ -41,11 +41,11 @@ from pipeline.events import (
 )
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
+from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
 from sinks.feed.zeromq_sink import ZeroMqSink
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
-from sinks.terminal import ProgressSink
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 from tests.sinks.tracked import tracked, tracks

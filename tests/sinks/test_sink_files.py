@@ -19,6 +19,7 @@ from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.sink_thread import SinkWorker
 from pipeline.runtime.streams.stream import Stream
+from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
 from sinks.feed.zeromq_sink import ZeroMqSink
 from sinks.files.jsonl import JsonlSink
@@ -27,7 +28,6 @@ from sinks.integrations.mqtt import MqttSink
 from sinks.integrations.webhook import WebhookSink
 from sinks.store.parquet_store import ParquetStore
 from sinks.store.sqlite_store import SqliteStore
-from sinks.terminal import ProgressSink
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 from tests.fakes import BlobDetector, MemorySource, moving_box

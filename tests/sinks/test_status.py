@@ -10,7 +10,7 @@ from rich.console import Console
 from pipeline.events import Ledger
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.streams.stream import StreamStatus
-from sinks.status import line, showing_status, table
+from sightline.terminal.status import line, showing_status, table
 
 
 def status(decoded: int, processed: int) -> StreamStatus:

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import Event
 from pipeline.types import SourceInfo
+from sightline.commands.store import register
 from sinks.files.jsonl import JsonlSink
 from sinks.store.exports import export
 from sinks.store.schema import COLUMN_NAMES
 from sinks.store.sqlite_store import SqliteStore
-from sinks.store_commands import register
 from tests.sinks.feed_runs import recorded_run
 
 EVENTS = recorded_run(7, 700)

@@ -1,0 +1,1 @@
+"""The whole: what puts pipeline, trackers and sinks together."""

@@ -1,0 +1,20 @@
+"""``control``: a command for a run that is under way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sightline.commands.main import app
+
+
+@app.command(no_args_is_help=True)
+def control(
+    endpoint: Annotated[str, typer.Argument(help="The run's control address, such as tcp://127.0.0.1:5558.")],
+    command: Annotated[str, typer.Argument(help="reload, status or stop.")],
+) -> None:
+    """Send a command to a run that was started with a control address."""
+    from sightline.server.control_socket import send_command
+
+    typer.echo(send_command(endpoint, command))

@@ -1,0 +1,119 @@
+"""Sightline's command line. What the commands run is put together in ``composition``."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import io
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from pipeline.errors import CallbackError, ConfigError, PipelineError
+from pipeline.printable import readable
+from pipeline.redaction import redact
+from sightline.commands import calibrate as engine_commands
+from sightline.commands import classify as classify_command
+from sightline.commands import detect as detect_command
+from sightline.commands import feed as feed_commands
+from sightline.commands import models as model_commands
+from sightline.commands import store as store_commands
+from sightline.commands.options import (
+    EXIT_INTERRUPTED,
+)
+from sightline.commands.plain_log import keep_tracebacks_plain, log_to_standard_error, print_error
+
+# The base of typer's usage errors, which has no public name of its own.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    help="Sightline turns a video into tracked objects, an annotated MP4, counts and events.",
+    epilog="run_pipeline.py VIDEO is short for run_pipeline.py run VIDEO.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+engine_commands.register(app)
+feed_commands.register(app)
+model_commands.register(app)
+store_commands.register(app)
+detect_command.register(app)
+classify_command.register(app)
+
+
+def _with_default_command(arguments: Sequence[str]) -> list[str]:
+    """``VIDEO --fps 10`` becomes ``run VIDEO --fps 10``."""
+    known = {*typer.main.get_command(app).commands, "--help"}  # type: ignore[attr-defined]
+    if not arguments or arguments[0] in known:
+        return list(arguments)
+    word = arguments[0]
+    if word.replace("-", "").isalpha() and not word.startswith("-") and not Path(word).exists():
+        near = difflib.get_close_matches(word, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the path, or see --help for the commands"
+        raise ConfigError(f"{word}: there is no such file and no such command; {hint}")
+    return ["run", *arguments]
+
+
+def _usage(error: Exception) -> str:
+    """What typer found wrong with the command, in one line; the help where nothing was given."""
+    text: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    if text.startswith("Usage: "):
+        return text
+    return f"error: {redact(' '.join(text.split()))} (--help tells more)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
+    log_to_standard_error()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
+    try:
+        given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
+        code = app(args=given, prog_name="run_pipeline.py", standalone_mode=False)
+    except UsageError as error:
+        typer.echo(_usage(error), err=True)
+        return 2
+    except CallbackError as error:
+        if error.__cause__ is not None:
+            print_error(error.__cause__)
+        typer.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except PipelineError as error:
+        typer.echo("\n".join(f"error: {line}" for line in str(error).splitlines()), err=True)
+        return error.exit_code
+    except OSError as error:
+        # Any file that any command is given may be called so, and nothing else is wrong then.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        typer.echo(
+            f"error: {readable(str(error.filename))}: no file has so long a name; choose a shorter one", err=True
+        )
+        return 2
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process, also while a read of a silent camera is under way, which nothing can call off."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(thread.name.startswith("decode ") for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    keep_tracebacks_plain()
+    _exit(main())

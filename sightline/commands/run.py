@@ -1,0 +1,181 @@
+"""``run``: the pipeline on videos and cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipeline.sources.uri import stream_name
+from sightline.commands.main import app
+from sightline.commands.options import (
+    EXIT_INTERRUPTED,
+    ClassesOption,
+    EngineOption,
+    InputSizeOption,
+    IouOption,
+    ModelOption,
+    PrecisionOption,
+    QuietOption,
+    WeightsOption,
+    names,
+)
+from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
+from sightline.composition.control import build_control
+from sightline.composition.outputs import written_files
+from sightline.composition.pipeline import build_pipeline
+from sightline.composition.reloader import build_reloader
+from sightline.config.loading import load_config
+from sightline.config.schema import Config
+from sightline.terminal.status import showing_status
+from sightline.terminal.summary import print_summary
+from sinks.output_files import Claim, OutputFile
+
+
+def _streams(sources: Sequence[str]) -> dict[str, Any]:
+    """One source as ``source``, several as ``streams`` under names of their own."""
+    if len(sources) < 2:
+        return {"source": sources[0] if sources else None}
+    streams: dict[str, Any] = {}
+    for source in sources:
+        name = base = stream_name(source)
+        for number in count(2):
+            if name not in streams:
+                break
+            name = f"{base}-{number}"
+        streams[name] = {"source": source}
+    return {"streams": streams}
+
+
+@app.command(no_args_is_help=True)
+def run(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(help="What to process: videos, cameras; docs/live.md has addresses.", metavar="VIDEO"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings from a YAML file; see configs/.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY.PATH=VALUE", help="Change one setting of the configuration; may be repeated."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="X.mp4", help="Write the annotated video.")
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames per second of the annotated video. [default: each at its own time]"),
+    ] = None,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="Leave the source's sound out of the annotated video.")
+    ] = False,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    input_size: InputSizeOption = None,
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    classes: ClassesOption = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Score from which a detection counts, 0 to 1; see docs/tracking.md. [default: 0.25]"),
+    ] = None,
+    iou: IouOption = None,
+    detect_every: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Detect on every N-th frame, or auto: as often as the scene asks. [default: 1]"),
+    ] = None,
+    tracker: Annotated[
+        str | None, typer.Option(help="Which tracker gives objects their ids; see docs/tracking.md.")
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option(metavar="ENDPOINT", help="Publish events with ZeroMQ, such as tcp://127.0.0.1:5556.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(metavar="X.jsonl", help="Write every event, one JSON object a line.")
+    ] = None,
+    tracks: Annotated[
+        Path | None, typer.Option(metavar="X.txt", help="Write the tracks as MOT Challenge text.")
+    ] = None,
+    callbacks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MY_FILE.py", help="Call on_frame, on_second, on_minute, on_event and on_end of this file."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="X.json", help="Write what happened: losses, stage times, objects.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Detect, track and count the objects of a video.
+
+    Exit codes: 0 at the end of the video, 130 when interrupted (outputs are complete up to there), 2 for a mistake in
+    the command, the configuration or a file name, 1 for anything else that could not be done.
+    """
+    options: dict[str, Any] = {
+        **_streams(sources or ()),
+        "detect_every": int(detect_every) if detect_every and detect_every.isdecimal() else detect_every,
+        "duration_s": duration,
+        "model": {
+            "name": model,
+            "weights": weights,
+            "input_size": input_size,
+            "engine": engine,
+            "precision": precision,
+            "confidence": confidence,
+            "iou": iou,
+        },
+        "filters": {"classes": names(classes)},
+        "tracker": {"name": tracker},
+        "output": {
+            "video": output,
+            "fps": fps,
+            "audio": False if no_audio else None,
+            "jsonl": jsonl,
+            "tracks": tracks,
+            "report": report,
+        },
+        "events": {"endpoint": events},
+        "callbacks": callbacks,
+    }
+    _run(lambda: load_config(config, override or (), options), path=config, quiet=quiet)
+
+
+def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
+    """Put the parts together, run them, and write and print what happened."""
+    config = read()
+    pipeline = build_pipeline(config, progress=not quiet, path=path)
+    reloader = build_reloader(pipeline, config, read)
+    # The report comes last; that no other run writes the same one must be known now.
+    claim = Claim(config.output.report) if config.output.report is not None else None
+    try:
+        with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
+            stack.enter_context(reloading_on_hangup(reloader.reload))
+            if control := build_control(config, pipeline, reloader):
+                stack.enter_context(control)
+            if pipeline.live and not quiet:
+                stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
+            report = pipeline.run()
+    finally:
+        if config.output.report is not None and claim is not None:
+            if pipeline.report is not None:
+                with OutputFile(config.output.report, claim=claim) as file:
+                    file.write(pipeline.report.to_json())
+            claim.release()
+    if not quiet:
+        print_summary(Console(), report, written_files(config))
+    if stopped():
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if any(stream.error for stream in report.streams.values()):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""From a configuration to a pipeline with its trackers and sinks."""

@@ -1,0 +1,24 @@
+"""The socket that takes commands while a pipeline runs."""
+
+from __future__ import annotations
+
+from pipeline.runtime.pipeline import Pipeline
+from sightline.composition.reload import Reloader
+from sightline.config.schema import Config, ResolvedStream
+from sightline.server.control_socket import ControlSocket
+from sightline.terminal.status import line
+
+
+def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[ResolvedStream]) -> ControlSocket | None:
+    """The socket that takes commands while the pipeline runs, if one is wanted."""
+    if config.control is None:
+        return None
+
+    def stop() -> str:
+        pipeline.stop()
+        return "stopping"
+
+    def status() -> str:
+        return "\n".join(line(stream) for stream in pipeline.status())
+
+    return ControlSocket(config.control, {"reload": reloader.reload, "status": status, "stop": stop})

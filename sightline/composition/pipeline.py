@@ -1,0 +1,88 @@
+"""The composition root: builds the parts that a configuration asks for, and joins them.
+
+The only module that knows every other; nothing but the command line imports it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pipeline.detection.factory import create_detector
+from pipeline.errors import ConfigError
+from pipeline.models.custom import choose_model
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.report import process_started_s
+from pipeline.runtime.run_files import RunFiles
+from sightline.composition.outputs import build_shared_sinks
+from sightline.composition.streams import build_stream
+from sightline.config.files import configured_files
+from sightline.config.schema import Config
+from sightline.server.control_socket import parse_endpoint
+from sinks.output_files import check_output, written_file
+
+
+def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) -> Pipeline:
+    """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
+
+    Args:
+        config: what to build.
+        progress: show a progress bar.
+        path: of the configuration, which is not to be written over.
+
+    Raises:
+        PipelineError: of the kind that describes what can't be used.
+    """
+    described = config.resolved_streams()
+    if not described:
+        raise ConfigError("nothing to process: name a video file, or set source in the configuration")
+    model = config.model
+    with ExitStack() as stack:
+        chosen = choose_model(config.model.name, config.own_models())
+        streams = [build_stream(config, stream, chosen, stack) for stream in described]
+        progress = progress and not any(stream.source.info.live for stream in streams)
+        shared = build_shared_sinks(config, progress=progress)
+        report = [written_file("the report", config.output.report)] if config.output.report is not None else []
+        files: dict[str, Any] = {"reads": configured_files(config, chosen, path), "writes": report}
+        RunFiles(shared, streams=streams, **files).check()
+        if config.output.report is not None:
+            check_output(config.output.report)
+        if config.control is not None:
+            parse_endpoint(config.control)
+        for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
+            sink.check()
+        detector = create_detector(
+            chosen,
+            confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
+            **detector_options(config),
+        )
+        pipeline = Pipeline(
+            streams,
+            detector,
+            sinks=shared,
+            **files,
+            batch=model.batch,
+            max_wait_s=model.max_wait_ms / 1000,
+            queue=max(config.queues.frames, model.batch),
+            sink_queue=config.queues.sink,
+            started_s=process_started_s(),
+        )
+        stack.pop_all()
+    return pipeline
+
+
+def detector_options(config: Config) -> dict[str, Any]:
+    """What `create_detector` is given beside the model and the confidence."""
+    model = config.model
+    return {
+        "weights": model.weights,
+        "input_size": model.input_size,
+        "masks": model.anchors.mask,
+        "square": model.square or None,  # a model that can't be square can still be told not to be
+        "engine": model.engine,
+        "precision": model.precision,
+        "iou": model.iou,
+        "batch_size": model.batch,
+        "threads": config.threads.network or None,
+    }

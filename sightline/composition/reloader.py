@@ -1,0 +1,43 @@
+"""What takes over a changed configuration while the pipeline runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from pipeline.models.custom import choose_model
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
+from sightline.composition.outputs import recorded_files
+from sightline.composition.reload import Before, Reloader, differing
+from sightline.composition.streams import build_stream
+from sightline.config.schema import Config, ResolvedStream
+from sinks.files.mot import MotSink
+from sinks.video.mp4 import Mp4Sink
+
+# What a reload can't change while the run goes on.
+FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "streams", *ResolvedStream.model_fields))
+
+
+def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
+    """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
+    model = choose_model(config.model.name, config.own_models())
+
+    def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
+        new = read()
+        files = [f"output.{key}" for key in differing(config.output, new.output, ("jsonl", "report"))]
+        return new.resolved_streams(), [*differing(config, new, FIXED_KEYS), *files]
+
+    recorded = {path for stream in config.resolved_streams() for path in recorded_files(stream)}
+
+    def build(description: ResolvedStream, before: Before[ResolvedStream] | None) -> Stream:
+        with ExitStack() as stack:
+            stream = build_stream(config, description, model, stack, before=before, recorded=recorded)
+            stack.pop_all()
+        return stream
+
+    def accepted(stream: Stream) -> None:
+        recorded.update(Path(sink.path).resolve() for sink in stream.sinks if isinstance(sink, Mp4Sink | MotSink))
+
+    return Reloader(pipeline, config.resolved_streams(), load=load, build=build, accepted=accepted)

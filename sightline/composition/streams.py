@@ -1,0 +1,191 @@
+"""A stream with its source, tracker, filters and outputs, as a configuration describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.analytics.lines import Line
+from pipeline.analytics.totals import LiveHistory
+from pipeline.analytics.zones import Zone
+from pipeline.classification.classifier import Classifier
+from pipeline.classification.tracks import TrackClassifier
+from pipeline.detection.factory import reduced_side
+from pipeline.detection.filters import make_filters
+from pipeline.geometry.ground import Homography
+from pipeline.geometry.region import Region
+from pipeline.interfaces import Source
+from pipeline.models.class_names import read_names
+from pipeline.models.registry import Model
+from pipeline.runtime.streams.stream import Stream
+from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.motion_gate import MotionGate
+from pipeline.sampling.predictive import PredictivePace
+from pipeline.sampling.sampler import EveryNth, Pace, PaceBySource
+from pipeline.sources.backoff import Backoff
+from pipeline.sources.network import connection_address
+from pipeline.sources.opening import is_camera, is_network, open_source
+from pipeline.sources.reconnect import ReconnectingSource
+from pipeline.sources.uri import has_scheme
+from sightline.composition.outputs import build_sinks
+from sightline.composition.reload import Before, differing
+from sightline.config.files import stream_files
+from sightline.config.schema import Config, ResolvedStream
+from sinks.drawing.annotator import Annotator
+from sinks.drawing.count_overlay import CountOverlay
+from trackers.factory import DEFAULT_TRACKER, create_tracker
+
+
+def build_stream(
+    config: Config,
+    stream: ResolvedStream,
+    model: Model,
+    stack: ExitStack,
+    *,
+    before: Before[ResolvedStream] | None = None,
+    recorded: Collection[Path] = (),
+) -> Stream:
+    """One stream as the configuration describes it.
+
+    Args:
+        config: for what all streams have in common.
+        stream: the description.
+        model: of the run's detector.
+        stack: closes the source if the pipeline never comes to be.
+        before: the running stream whose place it takes; of that it has the source, the counting and the outputs, each
+            unless it was changed.
+        recorded: files that were written in this run. None of them is written again.
+    """
+    source = running_source(stream, before)
+    if source is None:
+        source = build_source(config, stream, reduced_side(model, config.model.input_size), at_once=before is not None)
+        stack.callback(source.close)
+    analytics = running_analytics(stream, before) or build_analytics(config, stream)
+    overlay = CountOverlay(
+        zones=analytics["zones"],
+        lines=analytics["lines"],
+        counts=analytics["live"].at,
+        scale=stream.output.annotate.scale,
+    )
+    annotator = partial(Annotator, overlays=[overlay], **dict(stream.output.annotate))
+    tracker = create_tracker(
+        stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
+    )
+    drawn_on = before is not None and analytics is before.stream.analytics
+    return Stream(
+        source=source,
+        tracker=tracker,
+        sinks=build_sinks(config, stream, annotator, before=before, drawn_on=drawn_on, recorded=recorded),
+        filters=make_filters(model.class_names, **dict(stream.filters)),
+        detect_every=PaceBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
+        region=build_region(stream),
+        classify=build_track_classifier(config, model.class_names),
+        duration_s=stream.duration_s,
+        frozen_after_s=stream.input.frozen_after_s,
+        analytics=analytics,
+        reads=stream_files(stream),
+    )
+
+
+def running_source(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> Source | None:
+    """The source of the stream before, where it is to be the same."""
+    if before is None or before.description.source != stream.source:
+        return None
+    settings = set(type(stream.input).model_fields) - {"frozen_after_s"}
+    return None if differing(before.description.input, stream.input, sorted(settings)) else before.stream.source
+
+
+def running_analytics(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> Mapping[str, Any] | None:
+    """What is counted in the stream before, where it is to be the same."""
+    if before is None or any(differing(before.description, stream, ("zones", "lines", "homography"))):
+        return None
+    return before.stream.analytics
+
+
+def build_analytics(config: Config, stream: ResolvedStream) -> Mapping[str, Any]:
+    """What is to be counted."""
+    return {
+        "update_hz": config.events.update_hz,
+        "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
+        "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
+        "live": LiveHistory(),
+        "homography": Homography(**dict(stream.homography)) if stream.homography else None,
+    }
+
+
+def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackClassifier | None:
+    """What names a stream's tracks by a second network, if that is wanted; all streams share the network."""
+    chosen = config.classify
+    if chosen.model is None:
+        return None
+    return TrackClassifier(
+        load_classifier(chosen.model, chosen.weights, chosen.names),
+        class_names,
+        **chosen.model_dump(exclude={"model", "weights", "names"}),
+    )
+
+
+@lru_cache(maxsize=1)  # it takes seconds and a hundred megabytes
+def load_classifier(model: str, weights: Path | None, names: Path | None) -> Classifier:
+    """A classifier; the same again where the same is asked for."""
+    return Classifier(model, weights=weights, names=read_names(names) if names is not None else None)
+
+
+def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, *, at_once: bool = False) -> Source:
+    """Where a stream's frames come from.
+
+    What is on the network is not opened yet: a camera may be off, and is looked for again. ``at_once`` opens it
+    nevertheless, so that one that can't be opened does not take the place of one that runs.
+    """
+    settings = stream.input
+    connect = partial(
+        open_source,
+        stream.source,
+        stream=stream.name,
+        threads=config.threads.decode,
+        reduce_to=reduce_to,
+        **settings.model_dump(exclude={"reconnect", "longest_wait_s", "frozen_after_s"}),
+    )
+    camera = is_camera(stream.source)
+    if not (settings.reconnect and (camera or is_network(stream.source))):
+        return connect()
+    if has_scheme(stream.source):
+        connection_address(stream.source, settings.username_env, settings.password_env)  # a mistake is told at once
+    backoff = Backoff(cap_s=settings.longest_wait_s)
+    opened = connect() if at_once else None
+    return ReconnectingSource(
+        connect,
+        stream=stream.name,
+        uri=stream.source,
+        backoff=backoff,
+        live=True if camera else None,
+        opened=opened,
+    )
+
+
+def build_pace(stream: ResolvedStream, start_score: float, *, live: bool) -> Pace:
+    """Which frames are looked at; ``start_score`` is the score at which the stream's tracker starts tracks."""
+    pace: Pace
+    if isinstance(stream.detect_every, int):
+        pace = EveryNth(stream.detect_every)
+    elif live:
+        pace = LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
+    else:
+        pace = PredictivePace(sure_score=start_score)
+    if stream.motion_gate is None:
+        return pace
+    return MotionGate(pace, area=stream.motion_gate, sure_score=start_score)
+
+
+def build_region(stream: ResolvedStream) -> Region | None:
+    """The part of the picture that is looked at; None for all of it."""
+    if stream.detect_region is None:
+        return None
+    if stream.detect_region == "zones":
+        shapes = [(zone.polygon, zone.units) for zone in stream.zones.values()]
+        return Region([*shapes, *(((line.start, line.end), line.units) for line in stream.lines.values())], margin=0.15)
+    left, top, right, bottom = stream.detect_region
+    return Region([(((left, top), (right, bottom)), "fraction")])

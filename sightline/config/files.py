@@ -1,0 +1,56 @@
+"""The files that a configuration makes a run read: what no output may be. See ``pipeline.files``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.classification.registry import local_classifier_weights
+from pipeline.files import InputFiles, read_files
+from pipeline.models.registry import Model, local_weights
+from pipeline.sources.local_files import source_files
+from sightline.config.schema import Config, ResolvedStream
+
+
+def stream_files(stream: ResolvedStream) -> tuple[InputFiles, ...]:
+    """What a stream of a configuration reads: its source, and the file of its filter."""
+    predicate = stream.filters.predicate
+    if predicate is None:
+        return source_files(stream.source, stream.name)
+    filter_file = InputFiles("the file of a filter", (Path(predicate.rpartition(":")[0]),))
+    return (*source_files(stream.source, stream.name), filter_file)
+
+
+def configured_files(config: Config, model: Model, path: Path | None = None) -> tuple[InputFiles, ...]:
+    """What a run reads besides its sources: the configuration itself, user code, weights, names and keys.
+
+    Args:
+        config: what was read.
+        model: the detector chosen.
+        path: of the configuration.
+    """
+    named: list[tuple[str, Path | None]] = [
+        ("the configuration", path),
+        ("the callbacks file", config.callbacks),
+        ("the weights of the model", config.model.weights),
+        ("the weights of the model", local_weights(model)),
+        ("the weights of the classifier", config.classify.weights),
+        (
+            "the weights of the classifier",
+            local_classifier_weights(config.classify.model) if config.classify.model else None,
+        ),
+        ("the classifier's file of class names", config.classify.names),
+        ("the secret key of the event feed", config.events.keys),
+        *(("a client's key", key) for client in config.events.clients for key in _keys(Path(client))),
+    ]
+    for own in config.models.values():
+        named += [
+            ("the weights of a model", own.weights),
+            ("the layers of a model", own.cfg),
+            ("a model's file of class names", own.names),
+        ]
+    return read_files(named)
+
+
+def _keys(client: Path) -> Iterator[Path]:
+    yield from client.glob("*.key") if client.is_dir() else [client]

@@ -1,0 +1,1 @@
+"""What this machine and a source can do, and what holds them back."""

@@ -1,0 +1,82 @@
+"""What this machine can carry, and what is wrong with it or with a source, in plain words.
+
+    print(examine("rtsp://192.0.2.7/live"))
+
+Each stage is timed alone, on pictures of the source; what several cameras need together is worked out from that.
+Nothing is left behind, and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline.interfaces import Detector, Source
+from pipeline.models.registry import Model
+from pipeline.sources.opening import open_source
+from pipeline.types import SourceInfo
+from sightline.doctor.diagnosis import Diagnosis, Load, Reading
+from sightline.doctor.machine import _busy, _disk, _libraries
+from sightline.doctor.source import _examine_source
+from sightline.doctor.stages import _drawn, _examine_detector, _examine_encoder
+
+# What is assumed where no source is given.
+_TYPICAL = SourceInfo(640, 480, fps=Fraction(25))
+
+
+def examine(
+    source: str | None = None,
+    *,
+    detector: Detector | None = None,
+    model: str | Model = "tiny-yolov3",
+    options: Mapping[str, Any] | None = None,
+    seconds: float = 3.0,
+    folder: str | os.PathLike[str] = ".",
+    connect: Callable[[str], Source] = open_source,
+) -> Diagnosis:
+    """Test the machine, and a source.
+
+    What can't be used becomes a check that says ``problem``; nothing is raised for it.
+
+    Args:
+        source: what ``open_source`` takes; without one a camera of 640x480 at 25 frames per second is assumed.
+        detector: to be timed; default: one of ``model``.
+        model, options: what `create_detector` takes, such as ``{"weights": path, "engine": "openvino"}``.
+        seconds: about how long each stage is timed.
+        folder: where outputs are to go.
+        connect: opens the source.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    checks = [*_libraries(), _disk(Path(folder)), *_busy()]
+    reading = _examine_source(source, connect, seconds, checks) if source is not None else None
+    images = list(reading.images) if reading else _drawn(_TYPICAL)
+    detect_fps, shape = _examine_detector(detector, model, options or {}, images, seconds, checks)
+    encode = _examine_encoder(images, seconds, checks)
+    live = reading is not None and reading.info.live
+    fps = _rate(reading)
+    decode_cpu_s = reading.cpu_s if reading else 0.0
+    load = Load(
+        decode=decode_cpu_s / cores,
+        detect=1 / max(detect_fps.values()) if detect_fps else 0.0,
+        encode=encode[1] / cores if encode else 0.0,
+    )
+    decode_fps = None if reading is None else cores / reading.cpu_s if live and reading.cpu_s else reading.fps
+    memory_gb = psutil.virtual_memory().total / 1e9
+    machine = f"{platform.system()} {platform.machine()}, {cores} processor cores, {memory_gb:.1f} GB of memory"
+    encode_fps = encode[0] if encode else None
+    return Diagnosis(machine, tuple(checks), reading, decode_fps, detect_fps, encode_fps, shape, load, fps)
+
+
+def _rate(reading: Reading | None) -> float:
+    if reading is None:
+        return float(_TYPICAL.fps or 25)
+    promised = reading.info.fps
+    if reading.info.live and reading.frames > 2:
+        return round(reading.fps, 1)
+    return round(float(promised), 2) if promised else 25.0

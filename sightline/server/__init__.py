@@ -1,0 +1,1 @@
+"""Ways into a pipeline that is running."""

@@ -1,0 +1,54 @@
+"""The lines that a run ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.printable import readable
+from pipeline.runtime.report import Report, StreamReport
+
+
+def print_summary(console: Console, report: Report, written: Mapping[str, Path]) -> None:
+    """The end of a run for a person: per class what was seen, where the frames went, what was written.
+
+    Args:
+        console: where to print, normally standard output.
+        report: of the run.
+        written: what was written, under a word for each.
+    """
+    for name, stream in report.streams.items():
+        table = Table(title=name, title_justify="left", show_edge=False, pad_edge=False)
+        table.add_column("class")
+        table.add_column("seen", justify="right")
+        table.add_column("max at once", justify="right")
+        for label, counts in sorted(stream.objects.items(), key=lambda item: (-item[1].unique, item[0])):
+            table.add_row(label, str(counts.unique), str(counts.max))
+        console.print(table if stream.objects else f"{name}: no objects")
+        for line, classes in stream.lines.items():
+            crossings = ", ".join(
+                f"{label} {crossed['in']} in, {crossed['out']} out" for label, crossed in classes.items()
+            )
+            console.print(f"line {line}: {crossings or 'not crossed'}", markup=False, highlight=False)
+        for zone, visited in stream.zones.items():
+            visitors = ", ".join(f"{label} {visits['unique']:.0f}" for label, visits in visited.items())
+            console.print(f"zone {zone}: {visitors or 'not entered'}", markup=False, highlight=False)
+        console.print(_frames_line(stream))
+    console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
+    for word, path in written.items():
+        console.print(f"{word}: {readable(path)}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _frames_line(stream: StreamReport) -> str:
+    lost = [
+        f"{count} {kind} ({reason})"
+        for kind in ("dropped", "failed")
+        for reason, count in getattr(stream, kind).items()
+        if count
+    ]
+    return f"{stream.decoded} frames of {stream.media_s:.1f} s, {stream.processed} processed, " + (
+        ", ".join(lost) or "none dropped"
+    )
