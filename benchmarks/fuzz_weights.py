@@ -28,7 +28,7 @@ from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.weights.darknet import read_darknet_weights
 from pipeline.models.weights.formats import SUFFIXES, read_weights, write_weights
 from pipeline.models.weights.pytorch import read_state_dict
-from tests.pipeline.darknet_files import miniature, narrow, random_parameters, write_configuration
+from tests.support.darknet_files import miniature, narrow, random_parameters, write_configuration
 
 NETWORK = miniature()
 LONGEST_S = 10.0

@@ -24,8 +24,8 @@ from pipeline.runtime.timing import Durations
 from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.types import TrackedFrame
-from tests.clips import UnreadableNumberError, read_time_ms
-from tests.rtsp_server import LivePicture, RtspServer
+from tests.support.clips import UnreadableNumberError, read_time_ms
+from tests.support.rtsp_server import LivePicture, RtspServer
 from trackers.factory import create_tracker
 
 

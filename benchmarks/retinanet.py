@@ -43,7 +43,7 @@ def time_ours(rounds: int) -> None:
     from pipeline.detection.retinanet.detector import RetinaNetDetector
     from pipeline.models.networks.retinanet import RetinaNet
     from pipeline.models.registry import find_model
-    from tests.pipeline.retinanet_files import write_random_weights
+    from tests.support.retinanet_files import write_random_weights
 
     image = picture(720, 1280)
     network = find_model("retinanet").network()

@@ -38,7 +38,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 from sinks.files.jsonl import JsonlSink
-from tests.clips import write_clip
+from tests.support.clips import write_clip
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 POINTS: dict[str, tuple[int, ...]] = {

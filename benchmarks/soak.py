@@ -42,8 +42,8 @@ from pipeline.sources.opening import open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from sample_videos.fetch import BIKES
 from sinks.files.jsonl import JsonlSink
-from tests.fault_proxy import FaultProxy, Faults, Step
-from tests.rtsp_server import FileLoop, RtspServer, missing_packages
+from tests.support.fault_proxy import FaultProxy, Faults, Step
+from tests.support.rtsp_server import FileLoop, RtspServer, missing_packages
 from trackers.factory import create_tracker
 
 WARM_UP_S = 60.0

@@ -82,7 +82,7 @@ def main() -> int:
     import numpy as np
 
     from benchmarks.peers.imageai_video import import_detection
-    from tests.clips import read_number, write_clip
+    from tests.support.clips import read_number, write_clip
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)

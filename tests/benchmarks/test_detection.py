@@ -15,7 +15,7 @@ import pytest
 from benchmarks.detection import evaluate
 from pipeline.errors import ConfigError, SourceNotFoundError
 from pipeline.types import Detections, Image
-from tests.fakes import picture
+from tests.support.fakes import picture
 
 ROOT = Path(__file__).resolve().parents[2]
 BOXES = [(20, 30, 60, 80), (100, 40, 150, 110)]

@@ -23,8 +23,8 @@ from pipeline.event_codec import (
     topic,
 )
 from pipeline.events import EVENT_TYPES, FEED_EVENT_TYPES, Event
-from tests.sinks.feed_parts import updated
-from tests.sinks.feed_runs import recorded_run
+from tests.support.feed_parts import updated
+from tests.support.feed_runs import recorded_run
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "events.md").read_text(encoding="utf-8")

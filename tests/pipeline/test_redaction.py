@@ -19,7 +19,7 @@ from pipeline.sources.network import connection_address
 from pipeline.sources.uri import stream_name
 from sightline.commands.plain_log import RedactingFormatter, print_error
 from sightline.config.loading import load_config
-from tests.passwords import FORMS, SECRET, USER, Form, shown_secrets
+from tests.support.passwords import FORMS, SECRET, USER, Form, shown_secrets
 
 HOSTS = ("192.0.2.7", "192.0.2.7:554", "camera", "camera.local", "[fe80::1]:554")
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)

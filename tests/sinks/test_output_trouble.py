@@ -33,10 +33,10 @@ from sinks.store.queries import query
 from sinks.store.sqlite_store import SqliteStore
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
-from tests.fakes import BlobDetector, MemorySource
-from tests.sinks.feed_parts import updated
-from tests.sinks.tracked import read_video, tracked, tracks
-from tests.small_disk import SmallDisk, small_disk
+from tests.support.fakes import BlobDetector, MemorySource
+from tests.support.feed_parts import updated
+from tests.support.small_disk import SmallDisk, small_disk
+from tests.support.video_files import read_video, tracked, tracks
 from trackers.factory import create_tracker
 
 LIVE = SourceInfo(64, 48, fps=Fraction(10), uri="rtsp://camera", live=True)

@@ -1,0 +1,346 @@
+"""The command line as a user meets it: one plain line for each mistake, the right exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import pytest
+
+from sightline.commands.main import main
+
+ROOT = Path(__file__).parents[3]
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on standard error."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, str(ROOT / "run_pipeline.py"), *map(str, arguments)]
+
+
+def text_file(folder: Path) -> Path:
+    path = folder / "text.mp4"
+    path.write_text("this is no video\n" * 100)
+    return path
+
+
+def zero_bytes(folder: Path) -> Path:
+    path = folder / "empty.mp4"
+    path.touch()
+    return path
+
+
+def audio_only(folder: Path) -> Path:
+    path = folder / "sound.m4a"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        for _ in range(20):
+            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+            frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+            frame.sample_rate = 8000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "says"),
+    [
+        (lambda folder: folder / "missing.mp4", 2, "missing.mp4"),
+        (lambda folder: folder, 1, "folder"),
+        (text_file, 1, "text.mp4"),
+        (zero_bytes, 1, "empty.mp4"),
+        (audio_only, 1, "sound.m4a"),
+    ],
+    ids=["missing", "directory", "text", "zero bytes", "audio only"],
+)
+def test_a_bad_input_is_one_line(
+    make: Callable[[Path], Path], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = tmp_path / "out"
+    outputs.mkdir()
+    source = make(tmp_path)
+    given = [str(source), "-o", str(outputs / "x.mp4"), "--jsonl", str(outputs / "x.jsonl")]
+    assert main(given) == code
+    assert says in error_line(capsys)
+    assert list(outputs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--model", "tiny-yolo"], 2, "tiny-yolov3"),
+        (["--classes", "persn"], 2, "person"),
+        (["--weights", "nowhere.weights"], 2, "nowhere.weights"),
+        (["--set", "model.confidense=0.5"], 2, "confidence"),
+        (["--set", "model.confidence=5"], 2, "confidence"),
+        (["--input-size", "417"], 2, "32"),
+        (["--tracker", "sorty"], 2, "sort"),
+        (["--detect-every", "0"], 2, "detect_every"),
+        (["--config", "nowhere.yaml"], 2, "nowhere.yaml"),
+        (["--callbacks", "nowhere.py"], 2, "nowhere.py"),
+        (["--no-such-option"], 2, "--no-such-option"),
+        (["-o", "no/such/folder/x.mp4"], 1, "no/such/folder"),
+        (["-o", "x.avi"], 1, ".mp4"),
+        (["--report", "no/such/folder/x.json"], 1, "no/such/folder"),
+        (["--events", "tcp://0.0.0.0:5556"], 1, "127.0.0.1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line(
+    arguments: Sequence[str],
+    code: int,
+    says: str,
+    demo_clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([str(demo_clip), *arguments]) == code
+    assert says in error_line(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_mistakes_of_a_config_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("source: a.mp4\nmodle:\n  name: x\ndetect_every: 0\n")
+    assert main(["--config", str(path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert any("modle" in line and "model" in line and ":2" in line for line in lines)
+    assert any("detect_every" in line and ":4" in line for line in lines)
+
+
+def test_a_port_in_use_is_told_before_the_video_is_read(demo_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main([str(demo_clip), "--events", f"tcp://127.0.0.1:{port}"]) == 1
+    assert str(port) in error_line(capsys)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to drop to a user without permission")
+def test_no_permission_on_the_output_folder(demo_clip: Path) -> None:
+    # Root may write anywhere, so the check runs as nobody, in a place that nobody can reach.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "locked").mkdir(mode=0o555)
+        script = (
+            "import os, sys; from run_pipeline import main; import pipeline.detection.yolov3.detector; os.seteuid(65534); "
+            f"sys.exit(main([{str(demo_clip)!r}, '-o', {str(folder / 'locked' / 'x.mp4')!r}]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1, done.stderr
+    assert "no permission" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_truncated_weights_are_refused(
+    demo_clip: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "short.weights"
+    path.write_bytes(tiny_weights.read_bytes()[:-4])
+    output = tmp_path / "x.mp4"
+    assert main([str(demo_clip), "--weights", str(path), "-o", str(output)]) == 1
+    line = error_line(capsys)
+    assert "35434956" in line.replace(",", "").replace(" ", "") or "35,434,956" in line
+    assert not output.exists()
+
+
+@pytest.fixture(scope="module")
+def finished_run(demo_clip: Path, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole run of the demo clip as a user starts it, with every file output."""
+    folder = tmp_path_factory.mktemp("run")
+    done = subprocess.run(
+        command(
+            demo_clip, "-o", folder / "x.mp4", "--jsonl", folder / "x.jsonl", "--tracks", folder / "x.txt",
+            "--report", folder / "x.json", "--duration", "4",
+        ),
+        capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "a run that goes well says nothing on standard error where that is no terminal"
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
+
+
+def test_the_main_job_leaves_all_its_outputs(finished_run: Path) -> None:
+    assert sorted(path.name for path in finished_run.iterdir()) == ["stdout.txt", "x.json", "x.jsonl", "x.mp4", "x.txt"]
+    report = json.loads((finished_run / "x.json").read_text())
+    stream = report["streams"]["bikes"]
+    assert stream["decoded"] == stream["processed"] + sum(stream["dropped"].values()) + sum(stream["failed"].values())
+    assert stream["processed"] == 100
+    assert stream["objects"]["person"]["unique"] >= 1
+    assert {"p50_ms", "p95_ms", "p99_ms"} <= set(report["stages"]["decode"])
+    assert report["input_shape"] == [192, 416]
+    assert report["fps"] > 0
+    assert 0 < report["start_s"] <= report["wall_s"]
+    assert report["precision"] in ("float32", "bfloat16")
+    assert "tensorflow" in report["versions"]
+    with av.open(str(finished_run / "x.mp4")) as container:
+        video = container.streams.video[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert sum(1 for _ in container.decode(video)) == 100
+
+
+def test_the_summary_tells_what_was_seen(finished_run: Path) -> None:
+    printed = (finished_run / "stdout.txt").read_text()
+    assert "person" in printed
+    assert "100 processed" in printed
+    assert "x.mp4" in printed.replace("\n", "")
+
+
+def test_the_events_are_numbered_without_gaps(finished_run: Path) -> None:
+    events = [json.loads(line) for line in (finished_run / "x.jsonl").read_text().splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert events[0]["type"] == "stream.started"
+    assert events[-1]["type"] == "stream.ended"
+    assert sum(event["type"] == "window.second" for event in events) == 4
+    started = {event["track_id"] for event in events if event["type"] == "track.started"}
+    ended = [event["track_id"] for event in events if event["type"] == "track.ended"]
+    assert sorted(started) == sorted(ended)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_finishes_its_outputs(
+    number: signal.Signals, demo_clip: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    jsonl, video, report = tmp_path / "x.jsonl", tmp_path / "x.mp4", tmp_path / "x.json"
+    given = command(demo_clip, "-o", video, "--jsonl", jsonl, "--report", report, "--input-size", "608")
+    process = subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    partial = jsonl.with_name("x.partial.jsonl")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (partial.exists() and b"window.second" in partial.read_bytes()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    last = json.loads(jsonl.read_text().splitlines()[-1])
+    assert (last["type"], last["reason"]) == ("stream.ended", "interrupted")
+    ledger = last["ledger"]
+    assert ledger["decoded"] == ledger["processed"] + sum(ledger["dropped"].values()) + sum(ledger["failed"].values())
+    with av.open(str(video)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == ledger["processed"]
+    assert report.exists()
+
+
+def test_a_run_takes_commands_and_a_changed_configuration(
+    demo_clip: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    config, jsonl = tmp_path / "run.yaml", tmp_path / "x.jsonl"
+    text = f"output: {{jsonl: {jsonl}}}\ncontrol: {endpoint}\nmodel: {{input_size: 608}}\nstreams:\n"
+    text += f"  one: {{source: {demo_clip}}}\n"
+    config.write_text(text)
+    process = subprocess.Popen(command("--config", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    partial = jsonl.with_name("x.partial.jsonl")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (partial.exists() and b"window.second" in partial.read_bytes()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    assert main(["control", endpoint, "status"]) == 0
+    told = re.fullmatch(
+        r"one: online, ([\d.]+) fps in, ([\d.]+) fps analysed over the last (\d+) s,.*\n", capsys.readouterr().out
+    )
+    assert told is not None, "the first answer tells real rates"
+    assert float(told[1]) > 1
+    assert float(told[2]) > 1
+    config.write_text(text + f"  two: {{source: {demo_clip}}}\n")
+    assert main(["control", endpoint, "reload"]) == 0
+    assert "1 added (two), 1 unchanged" in capsys.readouterr().out
+    config.write_text("streams: 3\n")
+    process.send_signal(signal.SIGHUP)
+    while b'"stream":"two"' not in partial.read_bytes():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    assert main(["control", endpoint, "stop"]) == 0
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "streams: got 3" in errors
+    events = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    assert {event["stream"] for event in events if event["type"] == "stream.ended"} == {"one", "two"}
+
+
+def test_doctor_says_what_a_clip_needs(demo_clip: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", str(demo_clip)])
+    printed = capsys.readouterr().out
+    assert "640x272" in printed
+    assert "The bottleneck is" in printed
+
+
+def test_help_names_every_option_of_the_manual(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--help"]) == 0
+    text = capsys.readouterr().out
+    options = (
+        "output fps model weights input-size engine precision classes confidence iou detect-every tracker events jsonl "
+        "tracks callbacks config set report duration quiet no-audio"
+    )
+    for option in options.split():
+        assert f"--{option}" in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("", "run", "control", "calibrate", "listen", "query", "export", "detect", "classify"),
+        *("models", "models fetch", "models convert", "keys", "keys new"),
+    ],
+)
+def test_a_command_without_its_argument_shows_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
+    assert f"run_pipeline.py {command}".rstrip() in lines[0]
+    assert len(lines) > 5
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["lsiten"], "error: lsiten: there is no such file and no such command; did you mean listen?"),
+        (["frobnicate", "--quiet"], "error: frobnicate: there is no such file and no such command; check the path"),
+        (["nothing.mp4"], "error: nothing.mp4: no such file"),
+        (["run", "--fps"], "error: Option '--fps' requires an argument"),
+    ],
+)
+def test_a_slip_is_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(says)
+
+
+def test_models_list_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert "tiny-yolov3" in printed
+    assert "yolov3" in printed
