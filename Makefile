@@ -15,7 +15,7 @@ VENV ?= .venv
 LOCK ?= requirements/development.txt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := pipeline trackers sinks tests benchmarks sample_videos composition.py run_pipeline.py
+SOURCES := pipeline trackers sinks tests benchmarks sample_videos sightline run_pipeline.py
 
 .PHONY: demo test tests lint format bench setup clean lock test-newest test-lowest
 

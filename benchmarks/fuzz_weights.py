@@ -76,7 +76,9 @@ def originals(folder: Path) -> dict[str, tuple[bytes, Callable[[Path], object]]]
         found[suffix] = path.read_bytes(), lambda path, reader=reader: reader(path, NETWORK)  # type: ignore[misc]
     cfg = write_configuration(folder / "original.cfg", narrow(yolov3_tiny(3)), height=416, width=416)
     found[".cfg"] = cfg.read_bytes(), read_cfg
-    for path in sorted((Path(__file__).parents[1] / "tests" / "pipeline" / "torch_files").glob("*.pt*")):
+    for path in sorted(
+        (Path(__file__).parents[1] / "tests" / "pipeline" / "models" / "weights" / "torch_files").glob("*.pt*")
+    ):
         found[path.name] = path.read_bytes(), read_state_dict
     return found
 

@@ -11,7 +11,8 @@ import pytest
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("pipeline", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
+        ("pipeline", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
+        ("sinks", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
         ("sinks.feed.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
         ("run_pipeline", ["tensorflow"]),
@@ -23,6 +24,8 @@ def test_importing_does_not_load_what_is_not_needed(module: str, absent: list[st
     assert done.stdout.split() == []
 
 
-def test_the_library_is_found_under_its_short_names() -> None:
-    code = "from pipeline import Pipeline, Stream, YoloDetector, open_source"
-    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+@pytest.mark.parametrize("package", ["pipeline", "sinks", "trackers", "sightline.imageai"])
+def test_the_library_is_found_under_its_short_names(package: str) -> None:
+    code = f"import {package} as package; print(*(type(getattr(package, name)) for name in package.__all__))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split()

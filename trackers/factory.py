@@ -1,4 +1,4 @@
-"""Trackers: they give the detections of one stream their identities."""
+"""Makes the tracker that is asked for, by name."""
 
 from __future__ import annotations
 
@@ -47,6 +47,3 @@ def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **s
             near = get_close_matches(key, allowed) or sorted(allowed)
             raise ConfigError(f"tracker {name} has no setting {key!r}: did you mean {' or '.join(near)}?")
     return kind(**{"min_score": confidence, **settings})
-
-
-__all__ = ["DEFAULT_TRACKER", "TRACKERS", "BufferedTracker", "ByteTracker", "SortTracker", "create_tracker"]

@@ -1,6 +1,6 @@
 """What ImageAI's own loop hands to a script's functions, for detections that are prescribed frame by frame.
 
-    python -m benchmarks.peers.imageai_analysis --output tests/pipeline/imageai_analysis.json
+    python -m benchmarks.peers.imageai_analysis --output tests/sightline/imageai/analysis.json
 
 Run it where ImageAI 3.0.3 is installed (``pip install --no-deps imageai==3.0.3``). Of what it imports only OpenCV and
 Pillow need to be there: its networks, and PyTorch with them, have nothing to do here. The tests compare the facade's

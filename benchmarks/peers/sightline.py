@@ -17,9 +17,10 @@ from benchmarks.peers.clock import RunClock
 from pipeline.detection.frames import Looker
 from pipeline.geometry.region import Part
 from pipeline.types import Detections, Frame
+from sightline.commands.main import main
 
 
-def main() -> int:
+def run() -> int:
     """Run; returns the exit code of ``run_pipeline.py``."""
     clock = RunClock()
     look = Looker.look
@@ -30,7 +31,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, patch.object(Looker, "look", clocked):
         path = Path(folder) / "report.json"
-        code = run_pipeline.main(["run", *sys.argv[1:], "--quiet", "--report", str(path)])
+        code = main(["run", *sys.argv[1:], "--quiet", "--report", str(path)])
         clock.stop()
         if code:
             return code
@@ -45,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

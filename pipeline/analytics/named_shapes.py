@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from pipeline.analytics.lines import Line
-from pipeline.analytics.zones import Zone
 from pipeline.errors import ConfigError
 from pipeline.models.class_names import class_ids
 from pipeline.types import BoolArray, Float64Array
@@ -16,6 +15,16 @@ from pipeline.types import BoolArray, Float64Array
 log = logging.getLogger(__name__)
 # How far the proportions of two pictures may be apart that show the same.
 _SAME_SHAPE = 0.02
+
+
+class _Shape(Protocol):
+    """A zone or a line, as far as both are alike."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def units(self) -> str: ...
 
 
 def check_names(kind: str, names: Sequence[str]) -> None:
@@ -36,9 +45,7 @@ def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str]
     return allowed
 
 
-def _tell_if_scaled(
-    kind: str, shapes: Sequence[Zone] | Sequence[Line], drawn: tuple[int, int] | None, size: tuple[int, int]
-) -> None:
+def _tell_if_scaled(kind: str, shapes: Sequence[_Shape], drawn: tuple[int, int] | None, size: tuple[int, int]) -> None:
     """Warn where shapes in pixels were drawn in pictures of another size."""
     names = ", ".join(repr(shape.name) for shape in shapes if shape.units == "pixels")
     if drawn is None or not names:

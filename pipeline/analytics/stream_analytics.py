@@ -7,8 +7,8 @@ go ``zone.left`` and ``track.ended``. The same frames always give the same event
 listed in.
 
 What happens in zones and at lines is told once it is confirmed, with the time at which it happened
-(``pipeline.analytics.confirmation``); a window waits for what may yet belong to it. So these events may have a time that is
-``CONFIRM_WITHIN_S`` earlier than those before them, and windows may come that much later, but no more.
+(``pipeline.analytics.confirmation``); a window waits for what may yet belong to it. So these events may have a time
+that is ``CONFIRM_WITHIN_S`` earlier than those before them, and windows may come that much later, but no more.
 """
 
 from __future__ import annotations

@@ -116,7 +116,8 @@ class Classifier:
         """The most probable classes of each picture, best first.
 
         Args:
-            pictures: a list of pictures, or one; see ``pipeline.images.reading``. Only a batch of them is held at a time.
+            pictures: a list of pictures, or one; see ``pipeline.images.reading``. Only a batch of them is held at a
+                time.
             top: how many classes; of fewer classes, all.
 
         Returns:

@@ -1,1 +1,10 @@
-"""From images to boxes, and which of the boxes count."""
+"""From images to boxes, and which of the boxes count.
+
+base         What detectors of every kind of network share
+factory      The detector for a model, whatever kind of network it is
+filters      Detection filters: which detections go on to the tracker
+frames       What the detector is shown of a frame
+image_files  Objects of many image files, a batch at a time
+retinanet    RetinaNet with a ResNet-50 and a feature pyramid
+yolov3       The detector for the YOLOv3 family
+"""

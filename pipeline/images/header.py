@@ -2,7 +2,8 @@
 
 A small file can decompress to any size, so a picture's size is looked at before a decoder is. Only what is needed is
 read, by the formats' public descriptions (JPEG: ITU-T T.81; PNG: W3C; TIFF 6.0 and Exif 2.32 for the orientation; WebP
-container; JPEG 2000: ITU-T T.800; HEIC and AVIF: ``pipeline.images.heif``), and no more than a fixed number of steps is taken.
+container; JPEG 2000: ITU-T T.800; HEIC and AVIF: ``pipeline.images.heif``), and no more than a fixed number of steps is
+taken.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ _LONGEST_NAMES = 1_000_000
 
 def imagenet_names() -> tuple[str, ...]:
     """The 1,000 classes of ImageNet in the order of Keras's outputs; ``crane`` and ``maillot`` each name two."""
-    text = resources.files("pipeline").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
+    text = resources.files("pipeline.models").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
     return tuple(line.partition(" ")[2] for line in text.splitlines())
 
 

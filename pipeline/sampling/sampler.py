@@ -16,8 +16,8 @@ class Pace(Protocol):
     """Decides frame by frame, for one stream. Called from one thread, in order.
 
     Attributes:
-        looks_at_once: how many looks of a file make a group, see ``pipeline.sampling.groups``; None where no decision depends
-            on what came of earlier frames, or where there is nothing to repeat, as in a camera.
+        looks_at_once: how many looks of a file make a group, see ``pipeline.sampling.groups``; None where no decision
+            depends on what came of earlier frames, or where there is nothing to repeat, as in a camera.
     """
 
     looks_at_once: int | None

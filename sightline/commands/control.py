@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sightline.commands.main import app
 
-
-@app.command(no_args_is_help=True)
 def control(
     endpoint: Annotated[str, typer.Argument(help="The run's control address, such as tcp://127.0.0.1:5558.")],
     command: Annotated[str, typer.Argument(help="reload, status or stop.")],
@@ -18,3 +15,8 @@ def control(
     from sightline.server.control_socket import send_command
 
     typer.echo(send_command(endpoint, command))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(no_args_is_help=True)(control)

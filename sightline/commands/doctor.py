@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from pipeline.models.custom import choose_model
-from sightline.commands.main import app
 from sightline.composition.pipeline import detector_options
 from sightline.config.loading import load_config
 
 
-@app.command()
 def doctor(
     source: Annotated[
         str | None, typer.Argument(metavar="VIDEO", help="A video or camera to try; none: the machine alone.")
@@ -30,3 +28,8 @@ def doctor(
     diagnosis = examine(source, model=model, options=detector_options(settings))
     typer.echo(diagnosis)
     raise typer.Exit(0 if diagnosis.ok else 1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(doctor)

@@ -1,4 +1,4 @@
-"""Sightline's command line. What the commands run is put together in ``composition``."""
+"""The command line as a whole: its commands, what stands for ``run``, and what an error looks like."""
 
 from __future__ import annotations
 
@@ -18,16 +18,9 @@ import typer
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.printable import readable
 from pipeline.redaction import redact
-from sightline.commands import calibrate as engine_commands
-from sightline.commands import classify as classify_command
-from sightline.commands import detect as detect_command
-from sightline.commands import feed as feed_commands
-from sightline.commands import models as model_commands
-from sightline.commands import store as store_commands
-from sightline.commands.options import (
-    EXIT_INTERRUPTED,
-)
-from sightline.commands.plain_log import keep_tracebacks_plain, log_to_standard_error, print_error
+from sightline.commands import calibrate, classify, control, detect, doctor, feed, models, run, store
+from sightline.commands.options import EXIT_INTERRUPTED
+from sightline.commands.plain_log import log_to_standard_error, print_error
 
 # The base of typer's usage errors, which has no public name of its own.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -41,13 +34,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-
-engine_commands.register(app)
-feed_commands.register(app)
-model_commands.register(app)
-store_commands.register(app)
-detect_command.register(app)
-classify_command.register(app)
+for command in (run, doctor, control, calibrate, feed, models, store, detect, classify):
+    command.register(app)
 
 
 def _with_default_command(arguments: Sequence[str]) -> list[str]:
@@ -104,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _exit(code: int) -> NoReturn:
+def end_process(code: int) -> NoReturn:
     """End the process, also while a read of a silent camera is under way, which nothing can call off."""
     logging.shutdown()
     sys.stdout.flush()
@@ -112,8 +100,3 @@ def _exit(code: int) -> NoReturn:
     if any(thread.name.startswith("decode ") for thread in threading.enumerate()):
         os._exit(code)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    keep_tracebacks_plain()
-    _exit(main())

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from pipeline.sources.uri import stream_name
-from sightline.commands.main import app
 from sightline.commands.options import (
     EXIT_INTERRUPTED,
     ClassesOption,
@@ -52,7 +51,6 @@ def _streams(sources: Sequence[str]) -> dict[str, Any]:
     return {"streams": streams}
 
 
-@app.command(no_args_is_help=True)
 def run(
     sources: Annotated[
         list[str] | None,
@@ -179,3 +177,8 @@ def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
         raise typer.Exit(EXIT_INTERRUPTED)
     if any(stream.error for stream in report.streams.values()):
         raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(no_args_is_help=True)(run)

@@ -1,1 +1,9 @@
-"""From a configuration to a pipeline with its trackers and sinks."""
+"""From a configuration to a pipeline with its trackers and sinks.
+
+control   The socket that takes commands while a pipeline runs
+outputs   The outputs that a configuration asks for
+pipeline  The composition root: builds the parts that a configuration asks for
+reload    Taking over a changed configuration while the run goes on
+reloader  What takes over a changed configuration while the pipeline runs
+streams   A stream with its source, tracker, filters and outputs
+"""

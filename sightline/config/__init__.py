@@ -1,1 +1,9 @@
-"""From YAML and options to a checked configuration."""
+"""From YAML and options to a checked configuration.
+
+files        The files that a configuration makes a run read: what no output may be
+loading      A configuration from a file, settings and options, in that order
+problems     Says in plain words what is wrong with a value, and what would be right
+schema       The configuration
+sections     The sections of the configuration, and what each of their keys may be
+yaml_reader  Reads YAML nobody vouches for into plain data
+"""

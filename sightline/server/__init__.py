@@ -1,1 +1,4 @@
-"""Ways into a pipeline that is running."""
+"""Ways into a pipeline that is running.
+
+control_socket  Telling a running Sightline what to do
+"""

@@ -3,7 +3,8 @@
 Each message has three frames: the topic ``<stream>/<type>/<class>``, which subscribers filter by prefix; the event;
 and, as decimal digits, the number of the event published before it, which shows gaps. Every second there is a heartbeat
 (topic ``/heartbeat/``) with the number of the last event. On a second socket, at the next port, readers get the state
-as it is now and the events that they missed; ``sinks.feed.client`` does all that, and ``sinks.feed.protocol`` describes it.
+as it is now and the events that they missed; ``sinks.feed.client`` does all that, and ``sinks.feed.protocol`` describes
+it.
 """
 
 from __future__ import annotations

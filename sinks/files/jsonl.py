@@ -21,9 +21,9 @@ class JsonlSink(Sink):
     """Writes events to a file, one JSON object a line.
 
     The file has its final name once it is complete, which is when the run ended or was interrupted; until then, and
-    after an error, the lines are in the partial file beside it (see ``sinks.output_files``). Each line goes to the operating
-    system at once, so a killed program loses none. Nothing is written before the first stream opens. In a run with a
-    camera short trouble is waited out: see ``sinks.steady_file``.
+    after an error, the lines are in the partial file beside it (see ``sinks.output_files``). Each line goes to the
+    operating system at once, so a killed program loses none. Nothing is written before the first stream opens. In a run
+    with a camera short trouble is waited out: see ``sinks.steady_file``.
 
     Args:
         path: the file; a pipe or ``/dev/stdout`` is written to directly.

@@ -28,7 +28,7 @@ from sinks.output_files import OutputFile, check_output, written_file
 from sinks.store.queries import connect, find_run
 from sinks.store.schema import store_files
 
-_TEMPLATE = Path(__file__).with_name("report_template.html")
+_TEMPLATE = Path(__file__).with_name("page.html")
 _COLOURS = 8
 _OTHER = "other classes"
 

@@ -1,1 +1,11 @@
-"""Other people's systems: MQTT, web servers."""
+"""Other people's systems: MQTT, web servers.
+
+http_target     The web server that batches of events are posted to
+mqtt            Counts, zones and lines over MQTT
+mqtt_discovery  Home Assistant's discovery messages
+mqtt_link       The connection to an MQTT broker, which may come and go
+mqtt_names      Names as parts of MQTT topics and as Home Assistant's identifiers
+mqtt_topics     What is published over MQTT
+spool           Batches that wait on the disk until they are delivered
+webhook         Events posted to a web server in batches, again and again until it has taken them
+"""

@@ -1,7 +1,7 @@
 """The annotated video as an H.264 MP4 that plays in a browser.
 
-How frames at any times are put on the output's clock: see ``sinks.video.output_clock``. How the file comes to be, and what a
-crash leaves behind: see ``sinks.video.mp4_writer``.
+How frames at any times are put on the output's clock: see ``sinks.video.output_clock``. How the file comes to be, and
+what a crash leaves behind: see ``sinks.video.mp4_writer``.
 """
 
 from __future__ import annotations

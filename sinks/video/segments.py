@@ -3,8 +3,8 @@
     sink frames --PictureTrack--> partial file --"finish segments" thread--> final file, then retention
 
 The name holds the UTC time of the segment's first picture, so that real time is kept from segment to segment whatever
-happens between them; within one it is kept as ``sinks.video.mp4`` keeps it. Each segment is a file of its own, with its index
-in front and a keyframe first. Tracks go on over the border: their ids, colours and trails too.
+happens between them; within one it is kept as ``sinks.video.mp4`` keeps it. Each segment is a file of its own, with its
+index in front and a keyframe first. Tracks go on over the border: their ids, colours and trails too.
 
 The plain MP4 is made from the partial file in a thread of its own, so that the next segment does not wait for the disk.
 """
@@ -53,8 +53,8 @@ class SegmentedMp4Sink(Sink):
     seen last is then there to look at. The next one starts with the next frame. The last frame of a segment is on
     screen until then, but no more than a second beyond the segment's time.
 
-    Retention: see ``sinks.video.retention``. It works when the stream starts and with every segment that is finished. What a
-    crash left (``.partial.mp4``, which can be played) counts as a segment.
+    Retention: see ``sinks.video.retention``. It works when the stream starts and with every segment that is finished.
+    What a crash left (``.partial.mp4``, which can be played) counts as a segment.
 
     A camera's recording waits short trouble out, as ``Mp4Sink`` does. A segment that can't be finished meanwhile stays
     under its partial name until there is room again.

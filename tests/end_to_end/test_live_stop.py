@@ -14,7 +14,7 @@ import pytest
 from tests.support.fault_proxy import FaultProxy, Faults
 from tests.support.rtsp_server import LivePicture, RtspServer, require_rtsp_server
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Had the run to wait for any of these, the test's own time limit would end it.
 AN_HOUR_S = 3600
 

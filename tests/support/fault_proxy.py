@@ -6,7 +6,7 @@
         proxy.set(Faults(stalled=True))        # connections stay open, nothing comes through
         proxy.cut()                            # and now they are gone
 
-    python -m tests.support.fault_proxy --listen 127.0.0.1:8555 --to 127.0.0.1:8554 --corrupt 0.05 --stall-at 10 --cut-at 30
+    python -m tests.support.fault_proxy --listen 127.0.0.1:8555 --to 127.0.0.1:8554 --corrupt 0.05 --stall-at 10
 
 RTSP over TCP is taken apart into its packets, so that damage hits the video inside them as it does on UDP, and packets
 can be dropped and swapped. Of any other protocol the chunks in which it arrives count as packets. The reader's side of

@@ -63,8 +63,8 @@ class _Coded:
 class LivePicture(_Coded):
     """A camera whose k-th picture shows k (16 bits) and ``time.monotonic()`` in ms (32 bits) when it was drawn.
 
-    ``tests.support.clips.read_number`` and ``read_time_ms`` read them. All readers see the same pictures; counting starts
-    again when the last one has left. (``time.monotonic`` is one clock for all processes of a Linux machine.)
+    ``tests.support.clips.read_number`` and ``read_time_ms`` read them. All readers see the same pictures; counting
+    starts again when the last one has left. (``time.monotonic`` is one clock for all processes of a Linux machine.)
 
     Attributes:
         width, height: pixels; even.

@@ -1,5 +1,7 @@
 """RetinaNet with a ResNet-50 and a feature pyramid: ImageAI's third detector, on torchvision's weights.
 
-`architecture` describes it, `weights` reads its files, `engine` runs it in TensorFlow, `anchors` and `decoder` turn
-what comes out into boxes, and `detector` joins them.
+anchors    Prior boxes, and how predictions move them
+decoder    From the network's raw outputs to detections
+detector   RetinaNetDetector: images in, boxes in the images' own pixels out
+placement  Where a picture lies in the network's input, as torchvision places it
 """

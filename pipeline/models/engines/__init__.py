@@ -1,1 +1,14 @@
-"""What runs a network: TensorFlow or OpenVINO, in a precision that the processor likes."""
+"""What runs a network: TensorFlow or OpenVINO, in a precision that the processor likes.
+
+base                What runs a network: the protocol of engines, and the choice of one by name
+factory             Makes the engine that is asked for
+fastest             The fastest of the installed engines, by measurement
+int8_files          Networks that were calibrated for int8, as the cache folder keeps them
+openvino_core       The one ``openvino.Core`` of the process
+openvino_engine     A network of the YOLOv3 family on the CPU, in OpenVINO: images in
+openvino_network    A network of the YOLOv3 family as an OpenVINO model
+quiet_tensorflow    TensorFlow, imported once, without its chatter and without Keras
+retinanet_engine    RetinaNet on the CPU, in TensorFlow: pictures in, raw outputs of every level out
+tensorflow_engine   A network of the YOLOv3 family in TensorFlow, on the CPU or a GPU
+tensorflow_session  How TensorFlow is set up to run a network on a processor
+"""

@@ -1,7 +1,7 @@
 """What runs a network: the protocol of engines, and the choice of one by name.
 
     tensorflow   always there     float32, bfloat16; float16 where there is a GPU
-    openvino     an extra         float32, bfloat16, and int8 once a network is calibrated (`pipeline.detection.yolov3.calibration`)
+    openvino     an extra         float32, bfloat16, and int8 for a calibrated network
     auto         the fastest of those installed, by measurement (`pipeline.models.engines.fastest`)
 
 Each gives the same outputs for the same images, within what its precision costs; docs/engines.md says how much that is.

@@ -38,7 +38,10 @@ def create_engine(
     if engine == "auto":
         from pipeline.models.engines.fastest import FastestEngine
 
-        return FastestEngine(network, parameters, precision=precision, threads=threads, batch=batch)
+        def make(name: str) -> Engine:
+            return create_engine(name, network, parameters, precision=precision, threads=threads)
+
+        return FastestEngine(network, precision=precision, threads=threads, batch=batch, make=make)
     if engine == "tensorflow":
         from pipeline.models.engines.tensorflow_engine import TensorFlowEngine
 

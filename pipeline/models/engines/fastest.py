@@ -13,7 +13,6 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,9 +22,7 @@ from pipeline.errors import ModelError, SinkError
 from pipeline.hardware import cpu_has_bfloat16, cpu_name, has_gpu_device
 from pipeline.models.cache import cache_folder, read_limited, write_whole
 from pipeline.models.engines.base import ENGINES, PRECISIONS, Engine, installed_engines
-from pipeline.models.engines.factory import create_engine
 from pipeline.models.networks.darknet import Network
-from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
 
 logger = logging.getLogger(__name__)
@@ -65,30 +62,26 @@ class FastestEngine:
 
     Args:
         network: its description.
-        parameters: one entry per convolution, in the network's order.
         precision: ``auto`` or what at least one of the engines computes in.
         threads: processor cores to use.
         batch: images that will come at a time.
-        make: makes an engine by name.
+        make: makes an engine by name, for this network.
     """
 
     def __init__(
         self,
         network: Network,
-        parameters: Sequence[ConvolutionParameters],
         *,
         precision: str,
         threads: int,
         batch: int,
-        make: Callable[[str], Engine] | None = None,
+        make: Callable[[str], Engine],
     ) -> None:
         self.threads = threads
         self._network = network
         self._asked = precision
         self._batch = batch
-        self._make = make or partial(
-            create_engine, network=network, parameters=parameters, precision=precision, threads=threads
-        )
+        self._make = make
         self._candidates = [name for name in ENGINES if name in installed_engines() and precision in PRECISIONS[name]]
         self._engine: Engine | None = None
 

@@ -35,8 +35,8 @@ class OpenVinoEngine:
         network: its description.
         parameters: one entry per convolution, in the network's order.
         precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor computes in it. ``int8`` runs
-            the network that was calibrated for these weights, see `pipeline.detection.yolov3.calibration`; what of it stays outside
-            int8 is computed in what ``auto`` says. The heads come out as float32 in each.
+            the network that was calibrated for these weights, see `pipeline.detection.yolov3.calibration`; what of it
+            stays outside int8 is computed in what ``auto`` says. The heads come out as float32 in each.
         threads: processor cores to use; None for all that the process may use.
         quantized: the ``openvino.Model`` for int8, where it is not the one that the cache folder has.
 

@@ -1,4 +1,4 @@
-"""TensorFlow, imported once, without its chatter and without Keras: ``from pipeline.models.engines.quiet_tensorflow import tf``.
+"""TensorFlow, imported once, without its chatter and without Keras; others import its ``tf``.
 
 Import this where TensorFlow is needed, never at the top of a module: it takes seconds.
 

@@ -175,7 +175,7 @@ def test_files_one_after_another(classifier: Classifier, pictures: list[Path], t
 
 def test_the_names_are_keras_own() -> None:
     """Keras states the MD5 of its file of names; put together again from ours it must have it."""
-    lines = Path(__file__).parents[3] / "pipeline" / "imagenet_classes.txt"
+    lines = Path(__file__).parents[3] / "pipeline" / "models" / "imagenet_classes.txt"
     entries = [line.split(" ", 1) for line in lines.read_text().splitlines()]
     index = {str(number): [word, name.replace(" ", "_")] for number, (word, name) in enumerate(entries)}
     assert hashlib.md5(json.dumps(index).encode()).hexdigest() == "c2c37ea517e94d9795004a39431a14cb"

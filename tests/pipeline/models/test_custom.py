@@ -25,7 +25,7 @@ from sightline.config.loading import load_config
 from tests.support.darknet_files import miniature, narrow, random_parameters, write_configuration, yolo_of
 from tests.support.darknet_files import write_weights as write_darknet
 
-FILES = Path(__file__).parent / "torch_files"
+FILES = Path(__file__).parent / "weights" / "torch_files"
 NAMES = ("hat", "no hat", "vest")
 
 

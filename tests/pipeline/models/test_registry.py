@@ -16,6 +16,8 @@ import pytest
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import registry as models
+from pipeline.models.cache import CACHE_VARIABLE
+from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.networks.darknet import Network
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.published import PublishedFile
@@ -27,13 +29,13 @@ CONTENT = b"the published weights" * 100
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
-    monkeypatch.setenv(models.CACHE_VARIABLE, str(folder))
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
     return folder
 
 
 def model_with(*urls: str, name: str = "a.weights", content: bytes = CONTENT, package: str | None = None) -> Model:
     digest = hashlib.sha256(content).hexdigest()
-    return Model("test", yolov3_tiny, models.COCO_CLASS_NAMES, PublishedFile(name, len(content), digest, urls, package))
+    return Model("test", yolov3_tiny, COCO_CLASS_NAMES, PublishedFile(name, len(content), digest, urls, package))
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -56,7 +58,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_the_classes_are_cocos_in_order() -> None:
-    names = models.COCO_CLASS_NAMES
+    names = COCO_CLASS_NAMES
     assert len(names) == len(set(names)) == 80
     assert (names[0], names[2], names[16], names[62], names[79]) == ("person", "car", "dog", "tv", "toothbrush")
 
@@ -175,7 +177,7 @@ def test_a_hash_of_which_only_the_beginning_is_published(site: tuple[Path, str],
     digest = hashlib.sha256(CONTENT).hexdigest()
     for known, right in ((digest[:8], True), ("00000000", False)):
         file = PublishedFile("a.pth", None, known, (f"{address}/a.pth",))
-        model = Model("test", yolov3_tiny, models.COCO_CLASS_NAMES, file)
+        model = Model("test", yolov3_tiny, COCO_CLASS_NAMES, file)
         if right:
             assert fetch(model) == cache / "a.pth"
             (cache / "a.pth").unlink()
@@ -201,7 +203,7 @@ def test_a_cache_that_can_not_be_written(
     folder, address = site
     (folder / "a.weights").write_bytes(CONTENT)
     (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv(models.CACHE_VARIABLE, str(tmp_path / "file" / "below"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "below"))
     with pytest.raises(ModelError, match="can't download"):
         fetch(model_with(f"{address}/a.weights"))
 

@@ -148,7 +148,8 @@ def test_no_permission_on_the_output_folder(demo_clip: Path) -> None:
         folder.chmod(0o755)
         (folder / "locked").mkdir(mode=0o555)
         script = (
-            "import os, sys; from run_pipeline import main; import pipeline.detection.yolov3.detector; os.seteuid(65534); "
+            "import os, sys; import pipeline.detection.yolov3.detector; from run_pipeline import main; "
+            "os.seteuid(65534); "
             f"sys.exit(main([{str(demo_clip)!r}, '-o', {str(folder / 'locked' / 'x.mp4')!r}]))"
         )
         done = subprocess.run(

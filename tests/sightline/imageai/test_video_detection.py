@@ -29,7 +29,7 @@ from sightline.imageai.inputs import CaptureSource
 from sightline.imageai.results import AnalysedFrame
 from tests.support.clips import read_number, write_clip
 
-RECORDED = json.loads(Path(__file__).with_name("imageai_analysis.json").read_text())
+RECORDED = json.loads(Path(__file__).with_name("analysis.json").read_text())
 FPS = 25
 
 

@@ -65,7 +65,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def choose(workshop: Workshop, precision: str = "auto", batch: int = 4) -> FastestEngine:
-    engine = FastestEngine(miniature(), [], precision=precision, threads=1, batch=batch, make=workshop)
+    engine = FastestEngine(miniature(), precision=precision, threads=1, batch=batch, make=workshop)
     engine.heads(IMAGES)
     return engine
 
@@ -76,7 +76,7 @@ def test_the_fastest_is_measured_at_the_real_shape_and_batch(
 ) -> None:
     caplog.set_level(logging.INFO)
     workshop = Workshop(**{"tensorflow": 0.02, "openvino": 0.02, fastest: 0.001})
-    engine = FastestEngine(miniature(), [], precision="auto", threads=1, batch=4, make=workshop)
+    engine = FastestEngine(miniature(), precision="auto", threads=1, batch=4, make=workshop)
     assert isinstance(engine, Engine)
     assert (engine.name, workshop.made) == ("auto", {})
     (head,) = engine.heads(IMAGES)

@@ -1,4 +1,7 @@
-"""Writes the small files beside it with PyTorch itself (2.13): ``python tests/pipeline/torch_files/make.py``."""
+"""Writes the small files beside it with PyTorch itself (2.13):
+
+python tests/pipeline/models/weights/torch_files/make.py
+"""
 
 from __future__ import annotations
 

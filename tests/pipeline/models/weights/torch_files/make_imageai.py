@@ -1,7 +1,7 @@
 """Records what ImageAI 3's own networks compute, with fewer filters, in ``imageai-3.npz`` beside it.
 
 pip install torch numpy && pip install --no-deps imageai==3.0.3
-PYTHONPATH=. python tests/pipeline/torch_files/make_imageai.py
+PYTHONPATH=. python tests/pipeline/models/weights/torch_files/make_imageai.py
 """
 
 from __future__ import annotations
