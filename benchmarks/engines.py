@@ -29,7 +29,7 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models.engines.base import PRECISIONS, Engine, installed_engines
 from pipeline.models.engines.factory import create_engine
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.registry import find_model, find_weights
 from pipeline.models.weights.formats import read_weights
 
@@ -51,7 +51,7 @@ def make_engines(model: str, weights: Path | None, precisions: Sequence[str], th
     """Every installed engine in each of the precisions that it has; what can't be made is told on standard error."""
     described = find_model(model)
     network = described.network()
-    if not isinstance(network, Network):
+    if not isinstance(network, DarknetNetwork):
         raise ConfigError(f"{model}: is no network of the YOLO family, which these engines run.")
     parameters = read_weights(find_weights(described, weights), network)
     engines = []

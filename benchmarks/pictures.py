@@ -25,7 +25,7 @@ import numpy as np
 if __name__ == "__main__":  # run as a file, from wherever
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.detection.image_files import DetectedPicture, detect_pictures
+from pipeline.detection.image_files import DetectedImage, detect_images
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.sources.image_folder import find_images
@@ -42,8 +42,8 @@ def one_by_one(detector: YoloDetector, files: Sequence[Path]) -> list[Detections
 def together(detector: YoloDetector, files: Sequence[Path], batch: int) -> list[Detections]:
     """One call for all files."""
     found: list[Detections] = [Detections.empty()] * len(files)
-    for picture in detect_pictures(detector, files, batch=batch):
-        if not isinstance(picture, DetectedPicture):
+    for picture in detect_images(detector, files, batch=batch):
+        if not isinstance(picture, DetectedImage):
             raise picture.error
         found[picture.index] = picture.detections
     return found

@@ -33,7 +33,7 @@ from benchmarks.machine import describe, machine
 from benchmarks.throughput import default_clips
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
-from pipeline.detection.frames import Looker
+from pipeline.detection.frames import FrameDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import PipelineError
 from pipeline.events import Event
@@ -77,7 +77,7 @@ class Recorded:
         self.confidence = confidence
         self.detector = detector
         self.batch = batch
-        self.looker = Looker(detector)
+        self.looker = FrameDetector(detector)
         with open_source(str(clip), reduce_to=detector.input_size) as source:
             self.info: SourceInfo = source.info
             self.stream = source.stream

@@ -38,7 +38,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     wall: str
 
 
-class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Where the frames went: ``decoded = processed + sum(dropped) + sum(failed)``."""
 
     decoded: int
@@ -85,7 +85,7 @@ class StreamEnded(Event, frozen=True, kw_only=True, tag="stream.ended"):
 
     reason: Literal["end", "duration", "interrupted", "removed", "error"]
     error: str | None = None
-    ledger: Ledger
+    ledger: FrameCounts
 
 
 class _Track(Event, frozen=True, kw_only=True):
@@ -254,7 +254,7 @@ class Stats(Event, frozen=True, kw_only=True, tag="stats"):
         clock_steps: how often the camera's timestamps had lost touch with the arrival of its pictures, so far.
     """
 
-    ledger: Ledger
+    ledger: FrameCounts
     fps: float
     latency: Latency | None = None
     sink_latency: dict[str, Latency] = {}

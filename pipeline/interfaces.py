@@ -48,7 +48,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class ReconnectingSource(Source, Protocol):
+class RecoveringSource(Source, Protocol):
     """A source that outlives its connection. What it is may show only once it is open; until then it counts as live."""
 
     @property

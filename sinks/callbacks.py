@@ -26,7 +26,7 @@ from pipeline.types import Detections, Image, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
 from sinks.drawing.annotator import Annotator
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Name of each function -> what its argument is called in messages.
 CALLBACKS: Mapping[str, str] = {
@@ -242,7 +242,7 @@ class CallbacksSink(Sink):
         """Say how often functions raised."""
         for name, count in self._errors.items():
             if not self._stops:
-                log.warning("%s raised %d times", name, count)
+                logger.warning("%s raised %d times", name, count)
 
     def _call(self, name: str, argument: object, stream: str, pts_s: float) -> None:
         function = self._functions.get(name)
@@ -259,7 +259,7 @@ class CallbacksSink(Sink):
             kind = (name, type(error))
             if kind not in self._logged:
                 self._logged.add(kind)
-                log.error("%s; later ones of this kind are only counted", message, exc_info=cause)
+                logger.error("%s; later ones of this kind are only counted", message, exc_info=cause)
 
     def _message(self, name: str, error: BaseException, stream: str, pts_s: float) -> str:
         state = self._streams.get(stream)

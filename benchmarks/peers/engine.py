@@ -15,7 +15,7 @@ from itertools import islice
 
 from benchmarks.peers.clock import RunClock
 from pipeline.detection.factory import reduced_side
-from pipeline.detection.frames import Looker
+from pipeline.detection.frames import FrameDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.models.registry import find_model
 from pipeline.sources.opening import open_source
@@ -43,7 +43,7 @@ def main() -> None:
         batch_size=options.batch,
     )
     shape = detector.warm_up(frames[0].height, frames[0].width, options.batch)
-    looker = Looker(detector)
+    looker = FrameDetector(detector)
     batches = [frames[start : start + options.batch] for start in range(0, len(frames), options.batch)]
 
     def look(batch: Sequence[Frame]) -> int:

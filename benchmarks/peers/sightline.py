@@ -14,8 +14,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.peers.clock import RunClock
-from pipeline.detection.frames import Looker
-from pipeline.geometry.region import Part
+from pipeline.detection.frames import FrameDetector
+from pipeline.geometry.region import Rectangle
 from pipeline.types import Detections, Frame
 from sightline.commands.main import main
 
@@ -23,13 +23,13 @@ from sightline.commands.main import main
 def run() -> int:
     """Run; returns the exit code of ``run_pipeline.py``."""
     clock = RunClock()
-    look = Looker.look
+    look = FrameDetector.look
 
-    def clocked(looker: Looker, frames: Sequence[Frame], parts: Sequence[Part | None]) -> list[Detections]:
+    def clocked(looker: FrameDetector, frames: Sequence[Frame], parts: Sequence[Rectangle | None]) -> list[Detections]:
         clock.start()
         return look(looker, frames, parts)
 
-    with tempfile.TemporaryDirectory() as folder, patch.object(Looker, "look", clocked):
+    with tempfile.TemporaryDirectory() as folder, patch.object(FrameDetector, "look", clocked):
         path = Path(folder) / "report.json"
         code = main(["run", *sys.argv[1:], "--quiet", "--report", str(path)])
         clock.stop()

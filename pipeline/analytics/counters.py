@@ -18,7 +18,7 @@ WindowKind = type[WindowSecond] | type[WindowMinute]
 _WINDOWS: tuple[tuple[float, WindowKind], ...] = ((1.0, WindowSecond), (60.0, WindowMinute))
 
 
-class Counters:
+class StreamCounters:
     """Adds up what ``StreamAnalytics`` finds.
 
     Args:

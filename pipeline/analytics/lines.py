@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analytics.confirmation import Change, Look, Sides
-from pipeline.analytics.named_shapes import _allowed, _outside, _tell_if_scaled, check_names
+from pipeline.analytics.named_shapes import allowed_classes, check_names, outside_frame, warn_if_scaled
 from pipeline.analytics.track_table import TrackTable
 from pipeline.errors import ConfigError
 from pipeline.geometry.anchors import Anchor, anchor_index, check_anchor
@@ -18,7 +18,7 @@ from pipeline.geometry.points import Placement, Point, Units, check_length, chec
 from pipeline.geometry.shapes import Segments
 from pipeline.types import Float64Array, IndexArray
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # A line's hysteresis where none is given, as a part of the frame's shorter side.
 DEFAULT_HYSTERESIS = 0.01
 
@@ -92,7 +92,7 @@ class LineMonitor:
         count = len(lines)
         self.lines = tuple(lines)
         self._placement = Placement()
-        self._allowed = _allowed([n.classes for n in lines], class_names, [f"line {n.name!r}" for n in lines])
+        self._allowed = allowed_classes([n.classes for n in lines], class_names, [f"line {n.name!r}" for n in lines])
         self._anchor = np.array([anchor_index(line.anchor) for line in lines], np.intp)
         self._segments = Segments(np.zeros((0, 2)), np.zeros((0, 2)))
         self._hysteresis = np.zeros(count)
@@ -103,14 +103,14 @@ class LineMonitor:
 
     def fit(self, width: int, height: int) -> None:
         """Place the lines in frames of that size in pixels; tracks seen before are on no side yet."""
-        _tell_if_scaled("line", self.lines, self._placement.fit(width, height), (width, height))
+        warn_if_scaled("line", self.lines, self._placement.fit(width, height), (width, height))
         ends = [
             self._placement.points(np.array([line.start, line.end], np.float64), line.units, width, height)
             for line in self.lines
         ]
         for line, pair in zip(self.lines, ends, strict=True):
-            if _outside(pair, width, height):
-                log.warning("line %r lies outside the picture of %d x %d pixels", line.name, width, height)
+            if outside_frame(pair, width, height):
+                logger.warning("line %r lies outside the picture of %d x %d pixels", line.name, width, height)
         stacked = np.array(ends, np.float64).reshape(-1, 2, 2)
         self._segments = Segments(stacked[:, 0], stacked[:, 1])
         self._hysteresis = np.array([line.hysteresis_px(width, height, self._placement) for line in self.lines])

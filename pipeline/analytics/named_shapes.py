@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.models.class_names import class_ids
 from pipeline.types import BoolArray, Float64Array
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # How far the proportions of two pictures may be apart that show the same.
 _SAME_SHAPE = 0.02
 
@@ -36,7 +36,9 @@ def check_names(kind: str, names: Sequence[str]) -> None:
             raise ConfigError(f"{kind} {name!r}: two have this name; give each its own")
 
 
-def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str], where: Sequence[str]) -> BoolArray:
+def allowed_classes(
+    classes: Sequence[Sequence[str] | None], class_names: Sequence[str], where: Sequence[str]
+) -> BoolArray:
     """bool ``(classes, items)``: which class each item counts."""
     allowed = np.zeros((len(class_names), len(classes)), np.bool_)
     for position, names in enumerate(classes):
@@ -45,13 +47,13 @@ def _allowed(classes: Sequence[Sequence[str] | None], class_names: Sequence[str]
     return allowed
 
 
-def _tell_if_scaled(kind: str, shapes: Sequence[_Shape], drawn: tuple[int, int] | None, size: tuple[int, int]) -> None:
+def warn_if_scaled(kind: str, shapes: Sequence[_Shape], drawn: tuple[int, int] | None, size: tuple[int, int]) -> None:
     """Warn where shapes in pixels were drawn in pictures of another size."""
     names = ", ".join(repr(shape.name) for shape in shapes if shape.units == "pixels")
     if drawn is None or not names:
         return
     same_shape = abs(drawn[0] * size[1] / (drawn[1] * size[0]) - 1) < _SAME_SHAPE
-    log.warning(
+    logger.warning(
         "%s %s: in pixels of a picture of %d x %d, which is %d x %d now; scaled with it%s",
         kind,
         names,
@@ -61,6 +63,6 @@ def _tell_if_scaled(kind: str, shapes: Sequence[_Shape], drawn: tuple[int, int] 
     )
 
 
-def _outside(points: Float64Array, width: int, height: int) -> bool:
+def outside_frame(points: Float64Array, width: int, height: int) -> bool:
     low, high = points.min(axis=0), points.max(axis=0)
     return bool((high < 0).any() or low[0] > width or low[1] > height)

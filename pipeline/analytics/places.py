@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.analytics.confirmation import Change, Look
-from pipeline.analytics.counters import Counters
+from pipeline.analytics.counters import StreamCounters
 from pipeline.analytics.lines import Line, LineMonitor
 from pipeline.analytics.track_table import TrackTable
 from pipeline.analytics.zones import Zone, ZoneMonitor
@@ -40,7 +40,7 @@ class Places:
         class_names: Sequence[str],
         *,
         table: TrackTable,
-        counters: Counters,
+        counters: StreamCounters,
         stamp: Callable[..., Event],
     ) -> None:
         self._zones = ZoneMonitor(zones, class_names, table)

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from pipeline.analytics.confirmation import Look
-from pipeline.analytics.counters import Counters, WindowKind
+from pipeline.analytics.counters import StreamCounters, WindowKind
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.frame_interval import FrameInterval
 from pipeline.analytics.lines import Line
@@ -105,7 +105,7 @@ class StreamAnalytics:
         self._update_period_s = 1 / update_hz if update_hz else float("inf")
         self._table = TrackTable()
         self._speed = SpeedMeter(homography, self._table) if homography else None
-        self._counters = Counters(
+        self._counters = StreamCounters(
             self._names,
             tuple(zone.name for zone in zones),
             tuple(line.name for line in lines),

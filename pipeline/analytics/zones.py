@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analytics.confirmation import Change, Look, Sides
-from pipeline.analytics.named_shapes import _allowed, _outside, _tell_if_scaled, check_names
+from pipeline.analytics.named_shapes import allowed_classes, check_names, outside_frame, warn_if_scaled
 from pipeline.analytics.track_table import TrackTable
 from pipeline.geometry.anchors import Anchor, anchor_index, check_anchor
 from pipeline.geometry.points import (
@@ -30,7 +30,7 @@ from pipeline.geometry.points import (
 from pipeline.geometry.shapes import Polygons
 from pipeline.types import BoolArray, Float64Array, IndexArray
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ZoneMonitor:
         check_names("zone", [zone.name for zone in zones])
         self.zones = tuple(zones)
         self._placement = Placement()
-        self._allowed = _allowed([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
+        self._allowed = allowed_classes([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
         self._anchor = np.array([anchor_index(zone.anchor) for zone in zones], np.intp)
         self._sides = Sides(table, len(zones))
         self._since_s = table.column(np.float64, (len(zones),))
@@ -88,14 +88,14 @@ class ZoneMonitor:
 
     def fit(self, width: int, height: int) -> None:
         """Place the zones in frames of that size in pixels."""
-        _tell_if_scaled("zone", self.zones, self._placement.fit(width, height), (width, height))
+        warn_if_scaled("zone", self.zones, self._placement.fit(width, height), (width, height))
         corners = [
             self._placement.points(np.asarray(zone.polygon, np.float64), zone.units, width, height)
             for zone in self.zones
         ]
         for zone, polygon in zip(self.zones, corners, strict=True):
-            if _outside(polygon, width, height):
-                log.warning("zone %r lies outside the picture of %d x %d pixels", zone.name, width, height)
+            if outside_frame(polygon, width, height):
+                logger.warning("zone %r lies outside the picture of %d x %d pixels", zone.name, width, height)
         self._polygons = Polygons(corners)
         self._hysteresis = np.array([self._placement.length(z.hysteresis, z.units, width, height) for z in self.zones])
 

@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.classification.keras_weights import class_count, load_weights
 from pipeline.classification.registry import find_classifier, find_classifier_weights
 from pipeline.errors import ConfigError, ModelError
-from pipeline.images.reading import PictureLike, read_picture, several_pictures
+from pipeline.images.reading import ImageLike, read_image, several_pictures
 from pipeline.models.class_names import imagenet_names
 from pipeline.types import Float32Array, Image
 
@@ -105,13 +105,13 @@ class Classifier:
         return self._batch_size
 
     @overload
-    def classify(self, pictures: PictureLike, top: int = 5) -> list[Classification]: ...  # type: ignore[overload-overlap]
+    def classify(self, pictures: ImageLike, top: int = 5) -> list[Classification]: ...  # type: ignore[overload-overlap]
 
     @overload
-    def classify(self, pictures: Sequence[PictureLike], top: int = 5) -> list[list[Classification]]: ...
+    def classify(self, pictures: Sequence[ImageLike], top: int = 5) -> list[list[Classification]]: ...
 
     def classify(
-        self, pictures: PictureLike | Sequence[PictureLike], top: int = 5
+        self, pictures: ImageLike | Sequence[ImageLike], top: int = 5
     ) -> list[Classification] | list[list[Classification]]:
         """The most probable classes of each picture, best first.
 
@@ -132,15 +132,15 @@ class Classifier:
             raise ValueError(f"top: expected at least 1, got {top}")
         several = several_pictures(pictures)
         if several is None:
-            return self._named(self.probabilities([cast("PictureLike", pictures)]), top)[0]
+            return self._named(self.probabilities([cast("ImageLike", pictures)]), top)[0]
         return self._named(self.probabilities(several), top)
 
-    def probabilities(self, pictures: Sequence[PictureLike]) -> Float32Array:
+    def probabilities(self, pictures: Sequence[ImageLike]) -> Float32Array:
         """float32 ``(pictures, classes)``: the network's own outputs; errors as `classify` has them."""
         rows = [np.zeros((0, len(self._names)), np.float32)]
         remaining = iter(enumerate(pictures))
         while chunk := list(islice(remaining, self._batch_size)):
-            inputs = np.stack([self._scaled(read_picture(entry, name=f"picture {n}")) for n, entry in chunk])
+            inputs = np.stack([self._scaled(read_image(entry, name=f"picture {n}")) for n, entry in chunk])
             rows.append(np.asarray(self._run(self._preprocess(inputs)), np.float32))
         found = np.concatenate(rows)
         if not np.isfinite(found).all():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClassifiedPicture:
+class ClassifiedImage:
     """A picture with what it shows.
 
     Attributes:
@@ -33,9 +33,9 @@ class ClassifiedPicture:
     classes: tuple[Classification, ...]
 
 
-def classify_pictures(
+def classify_images(
     classifier: Classifier, files: Iterable[str | PathLike[str]], *, top: int = 5
-) -> Generator[ClassifiedPicture | BrokenPicture, None, None]:
+) -> Generator[ClassifiedImage | BrokenPicture, None, None]:
     """What picture files show; each comes out once, in order but for broken ones, which come before their batch.
 
     Args:
@@ -55,4 +55,4 @@ def classify_pictures(
             answers = classifier.classify([image for _, image in read], top)
             for (entry, image), classes in zip(read, answers, strict=True):
                 height, width = image.shape[:2]
-                yield ClassifiedPicture(entry.index, entry.path, width, height, tuple(classes))
+                yield ClassifiedImage(entry.index, entry.path, width, height, tuple(classes))

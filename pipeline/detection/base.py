@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar, cast, overload
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.images.reading import PictureLike, read_picture, several_pictures
+from pipeline.images.reading import ImageLike, read_image, several_pictures
 from pipeline.types import Detections, Image
 
 
@@ -40,7 +40,7 @@ PlaceT = TypeVar("PlaceT", bound=Place)
 EngineT = TypeVar("EngineT", bound=_Engine)
 
 
-class PictureDetector(ABC, Generic[EngineT, PlaceT]):
+class ImageDetector(ABC, Generic[EngineT, PlaceT]):
     """The base of detectors. As many threads as ``calls_at_once`` says may use an instance at a time.
 
     Subclasses say where a picture goes in the network's input, and what the network finds in a batch.
@@ -82,12 +82,12 @@ class PictureDetector(ABC, Generic[EngineT, PlaceT]):
         return self._engine
 
     @overload
-    def detect(self, images: PictureLike) -> Detections: ...  # type: ignore[overload-overlap]  # a str is a path
+    def detect(self, images: ImageLike) -> Detections: ...  # type: ignore[overload-overlap]  # a str is a path
 
     @overload
-    def detect(self, images: Sequence[PictureLike]) -> list[Detections]: ...
+    def detect(self, images: Sequence[ImageLike]) -> list[Detections]: ...
 
-    def detect(self, images: PictureLike | Sequence[PictureLike]) -> Detections | list[Detections]:
+    def detect(self, images: ImageLike | Sequence[ImageLike]) -> Detections | list[Detections]:
         """Detections of each image, in the same order, best first; images may differ in size.
 
         Images that make the same input shape go through the network together; what is found in one never depends on
@@ -107,7 +107,7 @@ class PictureDetector(ABC, Generic[EngineT, PlaceT]):
         """
         several = several_pictures(images)
         if several is None:
-            return self._detect_pictures([cast("PictureLike", images)])[0]
+            return self._detect_pictures([cast("ImageLike", images)])[0]
         return self._detect_pictures(several)
 
     def input_shape(self, height: int, width: int) -> tuple[int, int]:
@@ -149,7 +149,7 @@ class PictureDetector(ABC, Generic[EngineT, PlaceT]):
         """How many inputs of that shape go through the network together."""
         return self._batch_size
 
-    def _detect_pictures(self, pictures: Sequence[PictureLike]) -> list[Detections]:
+    def _detect_pictures(self, pictures: Sequence[ImageLike]) -> list[Detections]:
         images = [_image(picture, index) for index, picture in enumerate(pictures)]
         return self._detect_placed(images, [self._place(*image.shape[:2]) for image in images])
 
@@ -177,10 +177,10 @@ def check_detection_options(confidence: float, iou: float, max_detections: int, 
             raise ConfigError(f"{name}: got {count}, expected at least 1.")
 
 
-def _image(picture: PictureLike, index: int) -> Image:
+def _image(picture: ImageLike, index: int) -> Image:
     """The picture as the network wants it; costs next to nothing where it is so already."""
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
         if picture.size:
             return picture
         raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {picture.dtype} {picture.shape}")
-    return read_picture(picture, name=f"image {index}")
+    return read_image(picture, name=f"image {index}")

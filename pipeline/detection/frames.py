@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from pipeline.geometry.region import Part
+from pipeline.geometry.region import Rectangle
 from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Detector, ReducedDetector
 from pipeline.types import Detections, Frame, Image
 
 
-class Looker:
+class FrameDetector:
     """Shows frames to a detector.
 
     A detector that scales pictures is given those that the source has scaled already, and of a part the pixels it would
@@ -28,7 +28,7 @@ class Looker:
         self._detector = detector
         self._reducing = detector if isinstance(detector, ReducedDetector) else None
 
-    def look(self, frames: Sequence[Frame], parts: Sequence[Part | None]) -> list[Detections]:
+    def look(self, frames: Sequence[Frame], parts: Sequence[Rectangle | None]) -> list[Detections]:
         """Detections of each frame, in the same order, in pixels of the frame.
 
         Args:
@@ -51,7 +51,7 @@ class Looker:
         found = [next(found_whole if size is None else found_reduced) for _, size in shown]
         return [_moved(detections, part) for detections, part in zip(found, moves, strict=True)]
 
-    def _shown(self, frame: Frame, part: Part | None) -> tuple[Image, tuple[int, int] | None, Part | None]:
+    def _shown(self, frame: Frame, part: Rectangle | None) -> tuple[Image, tuple[int, int] | None, Rectangle | None]:
         """The picture to show; with the size it had before it was scaled, if it was; and the part that it shows."""
         if self._reducing is None:
             whole = frame.image
@@ -69,11 +69,11 @@ class Looker:
         left, right = part.left * width // frame.width, math.ceil(part.right * width / frame.width)
         top, bottom = part.top * height // frame.height, math.ceil(part.bottom * height / frame.height)
         across, down = frame.width / width, frame.height / height
-        seen = Part(round(left * across), round(top * down), round(right * across), round(bottom * down))
+        seen = Rectangle(round(left * across), round(top * down), round(right * across), round(bottom * down))
         return reduced[top:bottom, left:right], seen.size, seen
 
 
-def _moved(detections: Detections, part: Part | None) -> Detections:
+def _moved(detections: Detections, part: Rectangle | None) -> Detections:
     if part is None or not len(detections):
         return detections
     corner = np.array([part.left, part.top, part.left, part.top], np.float32)

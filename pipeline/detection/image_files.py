@@ -14,7 +14,7 @@ from pipeline.types import Detections, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DetectedPicture:
+class DetectedImage:
     """A picture with what was found in it.
 
     Attributes:
@@ -30,9 +30,9 @@ class DetectedPicture:
     detections: Detections
 
 
-def detect_pictures(
+def detect_images(
     detector: Detector, files: Iterable[str | PathLike[str]], *, batch: int = 8, window: int = WINDOW
-) -> Generator[DetectedPicture | BrokenPicture, None, None]:
+) -> Generator[DetectedImage | BrokenPicture, None, None]:
     """What a detector finds in picture files; each file comes out once, as soon as it is done.
 
     Within a window of files they come out in the order in which they went through the network, so go by ``index``. The
@@ -54,4 +54,4 @@ def detect_pictures(
             yield from broken
             found = detector.detect([image for _, image in read])
             for (entry, image), detections in zip(read, found, strict=True):
-                yield DetectedPicture(entry.index, entry.path, image, detections)
+                yield DetectedImage(entry.index, entry.path, image, detections)

@@ -40,7 +40,7 @@ class Region:
         self._placement = Placement()
         self.part = lru_cache(maxsize=4)(self._part)
 
-    def _part(self, height: int, width: int) -> Part | None:
+    def _part(self, height: int, width: int) -> Rectangle | None:
         """The rectangle in a frame of ``height`` x ``width`` pixels; None where it is nearly all of it.
 
         Raises:
@@ -52,7 +52,7 @@ class Region:
         )
         left, top = points.min(axis=0) - np.array([width, height]) * self._margin
         right, bottom = points.max(axis=0) + np.array([width, height]) * self._margin
-        part = Part(
+        part = Rectangle(
             max(0, math.floor(left)),
             max(0, math.floor(top)),
             min(width, math.ceil(right)),
@@ -65,7 +65,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Rectangle:
     """A rectangle of a frame, in whole pixels: right and bottom are the first that do not belong to it."""
 
     left: int

@@ -1,7 +1,7 @@
 """Many picture files through a detector or a classifier, in batches that fill well.
 
-    for picture in detect_pictures(YoloDetector(), files):
-        print(picture.path, len(picture.detections) if isinstance(picture, DetectedPicture) else picture.error)
+    for picture in detect_images(YoloDetector(), files):
+        print(picture.path, len(picture.detections) if isinstance(picture, DetectedImage) else picture.error)
 
 A network takes several pictures at once only if they make the same input shape. So the headers of some hundred files
 are read first, files of one shape are put together, and while the detector works, threads decode what comes next.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.errors import SourceError
-from pipeline.images.reading import picture_size, read_picture
+from pipeline.images.reading import picture_size, read_image
 from pipeline.types import Image
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _read(
         planned = next(batches, None)
         while planned is not None or waiting:
             while planned is not None and _has_room(waiting):
-                waiting.append((planned, [pool.submit(read_picture, entry.path) for entry in planned]))
+                waiting.append((planned, [pool.submit(read_image, entry.path) for entry in planned]))
                 planned = next(batches, None)
             yield _finished(*waiting.popleft())
     finally:

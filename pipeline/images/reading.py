@@ -1,6 +1,6 @@
 """Pictures of any kind that a program may hold, read into the one kind that the rest of Sightline takes.
 
-    image = read_picture("photo.jpg")        # or bytes, a PIL image, an array: grey, BGR or BGRA, 8 or 16 bits
+    image = read_image("photo.jpg")        # or bytes, a PIL image, an array: grey, BGR or BGRA, 8 or 16 bits
 
 What is read from a file is turned upright by its EXIF orientation. What is transparent is laid on white. Of 16 bits a
 channel the full range is scaled to 8. A header that promises a picture of absurd size is refused before it is decoded.
@@ -38,7 +38,7 @@ from pipeline.types import Image
 if TYPE_CHECKING:
     import PIL.Image
 
-PictureLike: TypeAlias = "str | PathLike[str] | bytes | NDArray[Any] | PIL.Image.Image"
+ImageLike: TypeAlias = "str | PathLike[str] | bytes | NDArray[Any] | PIL.Image.Image"
 """A path, a file's bytes, an array ``(height, width)``, ``(height, width, 1)``, ``(height, width, 3)`` BGR or
 ``(height, width, 4)`` BGRA of uint8 or uint16, or a Pillow image."""
 
@@ -63,7 +63,7 @@ _BAND = 256
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, struct.error)
 
 
-def read_picture(picture: PictureLike, *, name: str = "picture") -> Image:
+def read_image(picture: ImageLike, *, name: str = "picture") -> Image:
     """The picture as uint8 ``(height, width, 3)``, BGR, upright; an array that is so already is returned itself.
 
     Args:
@@ -89,7 +89,7 @@ def read_picture(picture: PictureLike, *, name: str = "picture") -> Image:
     raise TypeError(f"{name}: expected a path, bytes, a NumPy array or a Pillow image, got {type(picture).__name__}")
 
 
-def several_pictures(pictures: PictureLike | Sequence[PictureLike]) -> Sequence[PictureLike] | None:
+def several_pictures(pictures: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike] | None:
     """The pictures of a list, or of a stack in one array of four dimensions; None where this is a picture itself."""
     if isinstance(pictures, np.ndarray):
         return list(pictures) if pictures.ndim == 4 else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.models.class_names import COCO_CLASS_NAMES
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.darknet_cfg import read_cfg
 from pipeline.models.networks.yolov3_family import (
     imageai_3_tiny_yolov3,
@@ -69,10 +69,10 @@ def choose_model(name: str, own: Mapping[str, ModelFiles] | None = None) -> Mode
             raise ConfigError(f"models.{taken}: the catalogue has a model of that name; choose another.")
     if name not in own:
         return find_model(name, also=tuple(own))
-    return own_model(name, own[name])
+    return custom_model(name, own[name])
 
 
-def own_model(name: str, files: ModelFiles) -> Model:
+def custom_model(name: str, files: ModelFiles) -> Model:
     """A detector from one's own files. The weights themselves are not read yet.
 
     Raises:
@@ -107,7 +107,7 @@ class _Labels:
     anchors: tuple[tuple[float, float], ...] | None = None
 
 
-def _known_network(kind: str, class_count: int, labels: _Labels | None, where: str) -> Network:
+def _known_network(kind: str, class_count: int, labels: _Labels | None, where: str) -> DarknetNetwork:
     if kind not in NETWORKS:
         raise ConfigError(f"{where}.network: got {kind!r:.80}, expected one of {', '.join(NETWORKS)}.")
     # Whoever trains YOLOv3-tiny without a description of its own does so with the masks of the one in circulation.

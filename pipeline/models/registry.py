@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.models.cache import cache_folder
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.downloader import download, showing_progress
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.retinanet import RetinaNet, coco_slots
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.models.published import PublishedFile, find_packaged, is_genuine
@@ -48,7 +48,7 @@ class Model:
     """
 
     name: str
-    network: Callable[[], Network | RetinaNet]
+    network: Callable[[], DarknetNetwork | RetinaNet]
     class_names: tuple[str, ...]
     file: PublishedFile | None = None
     weights: Path | None = None

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol, Self
 
-from pipeline.interfaces import ReconnectingSource, Source
-from pipeline.runtime.frame_ledger import Ledger
+from pipeline.interfaces import RecoveringSource, Source
+from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.timing import Timings
 from pipeline.types import Frame
 
@@ -33,7 +33,7 @@ class FrameChannel(Protocol):
         ...
 
 
-class Producer:
+class DecodeThread:
     """Reads a source in a thread of its own, puts its frames into a channel and keeps the stream's ledger.
 
     Each frame counts as decoded before it is put. Frames that the source reports as failed count as decoded and failed.
@@ -52,7 +52,7 @@ class Producer:
         self,
         source: Source,
         channel: FrameChannel,
-        ledger: Ledger,
+        ledger: FrameLedger,
         timings: Timings,
         place: Callable[[Frame], Frame] = lambda frame: frame,
     ) -> None:
@@ -89,7 +89,7 @@ class Producer:
             if first:
                 self._stop_reason = reason
             thread = self._thread
-        if isinstance(self._source, ReconnectingSource):
+        if isinstance(self._source, RecoveringSource):
             self._source.request_stop()
         # Whoever stops second must not see the ledger before the first has counted what it discarded.
         with self._stopping:

@@ -1,6 +1,6 @@
 """Frames on their way through the detector: in order, and several batches at a time where that is faster.
 
-    put --worker threads: Looker.look--> take
+    put --worker threads: FrameDetector.look--> take
 
 Cores that share one batch wait for one another after each layer, and for whatever else has work for one of them. Cores
 with a batch each don't. So of files, whose frames are there before they are needed, as many batches as the detector
@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline.detection.frames import Looker
-from pipeline.geometry.region import Part
+from pipeline.detection.frames import FrameDetector
+from pipeline.geometry.region import Rectangle
 from pipeline.interfaces import Detector, ParallelDetector
 from pipeline.runtime.timing import Timings
 from pipeline.types import Detections, Frame
@@ -28,7 +28,7 @@ class Look:
 
     frame: Frame
     wanted: bool = True
-    part: Part | None = None
+    part: Rectangle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Batch:
     found: Future[list[Detections]] | None  # None: to be looked at by the thread that takes it
 
 
-class LookAhead:
+class DetectStage:
     """Takes frames through a detector. One thread uses it.
 
     Attributes:
@@ -51,7 +51,7 @@ class LookAhead:
     """
 
     def __init__(self, detector: Detector, *, batch: int, ahead: bool, timings: Timings) -> None:
-        self._looker = Looker(detector)
+        self._looker = FrameDetector(detector)
         self._detector = detector
         self._batch = batch
         self.ahead = ahead

@@ -26,7 +26,7 @@ class Rates:
     span_s: float
 
 
-class Ledger:
+class FrameLedger:
     """The account of one stream's frames. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ class Ledger:
             with self._lock:
                 self._failed[reason] += count
 
-    def snapshot(self) -> events.Ledger:
+    def snapshot(self) -> events.FrameCounts:
         """The account now, all figures of one moment."""
         with self._lock:
-            return events.Ledger(
+            return events.FrameCounts(
                 decoded=self._decoded,
                 processed=self._processed,
                 dropped=dict(self._dropped),
@@ -104,7 +104,7 @@ class Ledger:
             )
 
 
-def in_flight(account: events.Ledger) -> int:
+def in_flight(account: events.FrameCounts) -> int:
     """Frames of a snapshot that are unaccounted for; negative when a frame was counted twice."""
     return account.decoded - account.processed - sum(account.dropped.values()) - sum(account.failed.values())
 

@@ -2,7 +2,7 @@
 
     Producer threads --Intake--> Pipeline.run: detect, then per stream track and count --sink threads--> outputs
                                    |        ^
-                                   +--LookAhead: the detector's threads, where frames may wait
+                                   +--DetectStage: the detector's threads, where frames may wait
 
 Every handle is given back on every way out, and every decoded frame ends in its stream's ledger as processed, dropped
 or failed. Where there are several streams, one that fails ends alone.
@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, OutputFiles
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.models.engines.base import Engine
-from pipeline.runtime.detect_stage import Look, LookAhead
+from pipeline.runtime.detect_stage import DetectStage, Look
 from pipeline.runtime.intake import Arrival, Intake, StreamEnd
 from pipeline.runtime.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.runtime.run_files import RunFiles
@@ -83,7 +83,7 @@ class Pipeline:
         given = [streams] if isinstance(streams, Stream) else list(streams)
         live = any(stream.source.info.live for stream in given)
         self._limits = {True: batch, False: max(batch, queue)}
-        self._looks = LookAhead(detector, batch=batch, ahead=not live, timings=self._timings)
+        self._looks = DetectStage(detector, batch=batch, ahead=not live, timings=self._timings)
         self._shared = SinkGroup(sinks, live=live, capacity=sink_queue, timings=self._timings)
         self._suit(live=live)
         self._files = RunFiles(sinks, reads=reads, writes=writes)

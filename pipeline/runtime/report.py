@@ -11,7 +11,7 @@ from importlib import metadata
 import msgspec
 import psutil
 
-from pipeline.events import Ledger, OutputCounts
+from pipeline.events import FrameCounts, OutputCounts
 from pipeline.runtime.timing import StageReport
 
 _LIBRARIES = ("sightline", "av", "numpy", "opencv-python", "tensorflow", "openvino")
@@ -24,7 +24,7 @@ class ObjectCounts(msgspec.Struct, frozen=True, kw_only=True):
     max: int
 
 
-class StreamReport(Ledger, frozen=True, kw_only=True):
+class StreamReport(FrameCounts, frozen=True, kw_only=True):
     """One stream: its ledger, the media time that was processed, and what was seen.
 
     Attributes:

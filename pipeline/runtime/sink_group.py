@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
-from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo, TrackedFrame
 
@@ -49,7 +49,7 @@ class SinkGroup:
         self._sinks: dict[Sink, Sink] = {}
         for sink in sinks:
             self._sinks[sink] = running.get(sink) or (
-                SinkWorker(
+                SinkThread(
                     sink,
                     capacity=capacity,
                     when_full="drop_oldest" if live else "wait",
@@ -63,7 +63,7 @@ class SinkGroup:
     def wait_for_all(self) -> None:
         """From now on nothing is dropped: the streams were taken to be live and are not."""
         for sink in self._sinks.values():
-            if isinstance(sink, SinkWorker):
+            if isinstance(sink, SinkThread):
                 sink.wait_for_all()
 
     def check(self) -> None:
@@ -109,7 +109,7 @@ class SinkGroup:
         return {
             name: sink.dropped_frames
             for name, sink in self._named(after)
-            if isinstance(sink, SinkWorker) and sink.dropped_frames
+            if isinstance(sink, SinkThread) and sink.dropped_frames
         }
 
     def counts(self, *, after: SinkGroup | None = None) -> dict[str, OutputCounts]:
@@ -122,7 +122,7 @@ class SinkGroup:
         return {
             name: sink.latency
             for name, sink in self._named(after)
-            if isinstance(sink, SinkWorker) and sink.latency.count
+            if isinstance(sink, SinkThread) and sink.latency.count
         }
 
     def _open(self) -> set[Sink]:

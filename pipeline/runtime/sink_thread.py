@@ -1,6 +1,6 @@
 """The sink thread: it keeps a sink that stalls from holding up the pipeline.
 
-It is no daemon: ``SinkWorker.close`` joins it. An exception in it is raised again, with its traceback, in the thread
+It is no daemon: ``SinkThread.close`` joins it. An exception in it is raised again, with its traceback, in the thread
 that the sink serves.
 """
 
@@ -34,7 +34,7 @@ class _Open:
 _Call = _Open | TrackedFrame | Event
 
 
-class SinkWorker(Sink):
+class SinkThread(Sink):
     """Runs another sink in a thread of its own, so that it may stall without holding up the pipeline.
 
     The sink sees the same calls in the same order, except for what is dropped under ``"drop_oldest"``: per stream the

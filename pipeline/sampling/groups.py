@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from pipeline.sampling.sampler import Pace
+from pipeline.sampling.sampler import Sampler
 from pipeline.types import Frame, TrackedFrame
 
 # A decision may come this many groups before what came of the frames is known, so that the detector has work meanwhile.
@@ -12,7 +12,7 @@ _GROUPS_UNDER_WAY = 1
 _MOST_GATHERED = 16
 
 
-class Gathering:
+class SampleGroups:
     """Asks a pace about frames, and tells it what came of them.
 
     Of a file, the looks are to be the same on any machine, however fast its parts are. So where they depend on earlier
@@ -24,9 +24,9 @@ class Gathering:
         live: whether the stream is; then nothing waits.
     """
 
-    def __init__(self, pace: Pace, *, live: bool) -> None:
+    def __init__(self, pace: Sampler, *, live: bool) -> None:
         self._pace = pace
-        self._looks_at_once = None if live else pace.looks_at_once
+        self._looks_at_once = None if live else pace.group_size
         self._gathered: list[tuple[Frame, bool]] = []
         self._looks = 0
         self._groups: deque[int] = deque()  # sizes of those under way

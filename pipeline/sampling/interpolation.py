@@ -39,7 +39,7 @@ class _Held:
         self.rows: list[tuple[int, _Seen, _Seen]] = []
 
 
-class TrackFiller:
+class TrackInterpolator:
     """Takes one stream's tracked frames in order and gives them back in order, later, with the tracks filled in.
 
     A frame leaves when no track that is missing in it can come back at the next look or within ``bridge_s``; of a track

@@ -12,7 +12,7 @@ _WINDOW_S = 1.0
 _CALM_WINDOWS = 3
 
 
-class LatencyPace:
+class LatencySampler:
     """Looks as often as a latency target allows: less often while frames come out late, more often again when not.
 
     Once a second of capture time it compares the median latency of the frames since with the target. Above the target
@@ -26,7 +26,7 @@ class LatencyPace:
     """
 
     # It goes by the clock, and so it is for cameras, which come at no fixed pace anyway.
-    looks_at_once: int | None = None
+    group_size: int | None = None
 
     def __init__(self, target_s: float = 0.15, *, most: int = 10, name: str = "") -> None:
         if target_s <= 0 or most < 1:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.sampling.predictive import something_new
-from pipeline.sampling.sampler import Pace
+from pipeline.sampling.sampler import Sampler
 from pipeline.types import Frame, Image, TrackedFrame
 
 # Longer side, in pixels, of the grey pictures that are compared. Each of their pixels is the mean of many, so that
@@ -36,7 +36,7 @@ class MotionGate:
 
     def __init__(
         self,
-        pace: Pace,
+        pace: Sampler,
         *,
         area: float = 0.006,
         longest_s: float = 2.0,
@@ -46,7 +46,7 @@ class MotionGate:
         if not 0 < area <= 1:
             raise ValueError(f"area: expected more than 0 and at most 1, got {area}")
         # Where every frame with motion is looked at, two batches: two more are then in the network beside them.
-        self.looks_at_once: int | None = 8 if pace.looks_at_once is None else pace.looks_at_once
+        self.group_size: int | None = 8 if pace.group_size is None else pace.group_size
         self._pace = pace
         self._area = area
         self._longest_s = {False: longest_s, True: tracked_s}

@@ -12,15 +12,15 @@ from pipeline.types import Frame, TrackedFrame
 logger = logging.getLogger(__name__)
 
 
-class Pace(Protocol):
+class Sampler(Protocol):
     """Decides frame by frame, for one stream. Called from one thread, in order.
 
     Attributes:
-        looks_at_once: how many looks of a file make a group, see ``pipeline.sampling.groups``; None where no decision
+        group_size: how many looks of a file make a group, see ``pipeline.sampling.groups``; None where no decision
             depends on what came of earlier frames, or where there is nothing to repeat, as in a camera.
     """
 
-    looks_at_once: int | None
+    group_size: int | None
 
     def wants(self, frame: Frame) -> bool:
         """Whether the detector is to look at this frame; called once per frame."""
@@ -32,20 +32,20 @@ class Pace(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PaceBySource:
+class SamplerBySource:
     """A pace that is made once it is known what the source is.
 
     Attributes:
         make: gives the pace for a source that is live, or is not.
     """
 
-    make: Callable[[bool], Pace]
+    make: Callable[[bool], Sampler]
 
 
 class EveryNth:
     """Looks at the first frame and at every N-th after it."""
 
-    looks_at_once: int | None = None
+    group_size: int | None = None
 
     def __init__(self, count: int) -> None:
         if count < 1:

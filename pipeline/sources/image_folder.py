@@ -19,7 +19,7 @@ from typing import Self
 
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.images.header import looks_like_picture
-from pipeline.images.reading import RAW_SUFFIXES, read_picture
+from pipeline.images.reading import RAW_SUFFIXES, read_image
 from pipeline.printable import readable
 from pipeline.redaction import redact_missing_path
 from pipeline.sources.uri import clean_name
@@ -138,7 +138,7 @@ class ImageFolder:
 
     def _picture(self, file: Path, *, alone: bool) -> Image | None:
         try:
-            return read_picture(file)
+            return read_image(file)
         except SourceError as error:
             if alone:
                 raise

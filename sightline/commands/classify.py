@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pipeline.classification.classifier import Classifier
-from pipeline.classification.image_files import classify_pictures
+from pipeline.classification.image_files import classify_images
 from pipeline.classification.registry import classifier_names, local_classifier_weights
 from pipeline.errors import SourceError
 from pipeline.files import read_files, refuse_conflicts
@@ -95,7 +95,7 @@ def _records(
     *,
     strict: bool,
 ) -> Iterator[tuple[int, ClassifiedRecord]]:
-    with closing(classify_pictures(classifier, files, top=top)) as found:
+    with closing(classify_images(classifier, files, top=top)) as found:
         for picture in found:
             if stopped():
                 return

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from pipeline.detection.factory import create_detector
-from pipeline.detection.image_files import DetectedPicture, detect_pictures
+from pipeline.detection.image_files import DetectedImage, detect_images
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import read_files, refuse_conflicts
 from pipeline.images.batches import BrokenPicture
@@ -41,14 +41,14 @@ from sightline.commands.options import (
     QuietOption,
     StrictOption,
     WeightsOption,
-    names,
+    split_names,
 )
 from sightline.commands.signals import stopping_on_signals
 from sightline.config.files import configured_files
 from sightline.config.loading import load_config
 from sightline.terminal.progress import PictureProgress
 from sinks.files.coco_results import CocoResults
-from sinks.files.image_copies import PictureOutput
+from sinks.files.image_copies import ImageCopies
 from sinks.files.image_results import CsvResults, JsonResults, PictureObject, PictureRecord, PictureResults, in_order
 
 
@@ -91,15 +91,15 @@ def detect_command(
         raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
     files = find_pictures(pictures)
     settings = load_config(config)
-    chosen = choose_model(model or DEFAULT_MODEL, settings.own_models())
+    chosen = choose_model(model or DEFAULT_MODEL, settings.custom_models())
     class_names = chosen.class_names
-    wanted = class_ids(kept, class_names) if (kept := names(classes)) else None
+    wanted = class_ids(kept, class_names) if (kept := split_names(classes)) else None
     results: list[PictureResults] = [
         kind(path, files=files, class_names=class_names, model=chosen.name)
         for kind, path in ((JsonResults, json), (CsvResults, csv), (CocoResults, coco))
         if path is not None
     ]
-    copies = PictureOutput(output, files, class_names, extract=extract) if output is not None else None
+    copies = ImageCopies(output, files, class_names, extract=extract) if output is not None else None
     read = read_files([("the weights of the model", weights)])
     read = (*picture_files(files, pictures), *configured_files(settings, chosen, config), *read)
     refuse_conflicts(read, [*([copies.files()] if copies is not None else []), *(result.files() for result in results)])
@@ -122,7 +122,7 @@ class _Job:
     detector: Detector
     class_names: Sequence[str]
     wanted: Sequence[int] | None
-    copies: PictureOutput | None
+    copies: ImageCopies | None
     results: Sequence[PictureResults]
     strict: bool
     batch: int
@@ -159,7 +159,7 @@ class _Job:
 
     def _records(self, stopped: Callable[[], bool], say: Callable[[str], None]) -> Iterator[tuple[int, PictureRecord]]:
         """One for each picture, not in order. Copies are written by a thread, so that the detector need not wait."""
-        found = detect_pictures(self.detector, self.files, batch=self.batch)
+        found = detect_images(self.detector, self.files, batch=self.batch)
         with closing(found), ThreadPoolExecutor(1, "copies") as pool:
             waiting: deque[Future[tuple[int, PictureRecord]]] = deque()
             for picture in found:
@@ -181,7 +181,7 @@ class _Job:
         say(f"{picture.error}; left out")
         return PictureRecord(file=encodable(picture.path), error=str(picture.error))
 
-    def _record(self, picture: DetectedPicture) -> tuple[int, PictureRecord]:
+    def _record(self, picture: DetectedImage) -> tuple[int, PictureRecord]:
         found = picture.detections
         if self.wanted is not None:
             found = found.select(np.isin(found.class_id, self.wanted))

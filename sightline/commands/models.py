@@ -16,8 +16,8 @@ from pipeline.classification.registry import (
 )
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.files import read_files, refuse_conflicts
-from pipeline.models.custom import ModelFiles, choose_model, own_model
-from pipeline.models.networks.darknet import Network
+from pipeline.models.custom import ModelFiles, choose_model, custom_model
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.registry import DEFAULT_MODEL, Model, catalogue, fetch, find_model
 from pipeline.models.weights.formats import format_to_write, read_weights, weights_format, write_weights
 from pipeline.models.weights.parameters import ConvolutionParameters
@@ -32,7 +32,7 @@ def list_command(config: OwnModelsOption = None) -> None:
 
     First the detectors, for run and detect, then the classifiers, for classify.
     """
-    own = [own_model(name, files) for name, files in _own(config).items()]
+    own = [custom_model(name, files) for name, files in _own(config).items()]
     typer.echo("detectors:")
     for status in catalogue(own):
         typer.echo(_row(status.model.name, status.where, status.path))
@@ -89,15 +89,15 @@ def convert_command(
 
 
 def _convertible() -> list[Model]:
-    return [status.model for status in catalogue() if isinstance(status.model.network(), Network)]
+    return [status.model for status in catalogue() if isinstance(status.model.network(), DarknetNetwork)]
 
 
-def _read(source: Path, candidates: list[Model]) -> tuple[Model, Network, list[ConvolutionParameters]]:
+def _read(source: Path, candidates: list[Model]) -> tuple[Model, DarknetNetwork, list[ConvolutionParameters]]:
     """The first of the models that the file fits, its network and its weights."""
     reasons = []
     for candidate in candidates:
         network = candidate.network()
-        if not isinstance(network, Network):
+        if not isinstance(network, DarknetNetwork):
             raise ConfigError(
                 f"--model: the weights of {candidate.name} come in one format only; leave them as they are."
             )
@@ -115,7 +115,7 @@ def _read(source: Path, candidates: list[Model]) -> tuple[Model, Network, list[C
 
 
 def _own(config: Path | None) -> dict[str, ModelFiles]:
-    return load_config(config).own_models() if config is not None else {}
+    return load_config(config).custom_models() if config is not None else {}
 
 
 def register(app: typer.Typer) -> None:

@@ -37,6 +37,6 @@ BatchOption = Annotated[int, typer.Option(min=1, max=256, help="Pictures that go
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
 
 
-def names(value: str | None) -> tuple[str, ...] | None:
+def split_names(value: str | None) -> tuple[str, ...] | None:
     """Split ``person,car``."""
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None

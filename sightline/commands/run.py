@@ -22,7 +22,7 @@ from sightline.commands.options import (
     PrecisionOption,
     QuietOption,
     WeightsOption,
-    names,
+    split_names,
 )
 from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
 from sightline.composition.control import build_control
@@ -134,7 +134,7 @@ def run(
             "confidence": confidence,
             "iou": iou,
         },
-        "filters": {"classes": names(classes)},
+        "filters": {"classes": split_names(classes)},
         "tracker": {"name": tracker},
         "output": {
             "video": output,

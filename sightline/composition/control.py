@@ -6,7 +6,7 @@ from pipeline.runtime.pipeline import Pipeline
 from sightline.composition.reload import Reloader
 from sightline.config.schema import Config, ResolvedStream
 from sightline.server.control_socket import ControlSocket
-from sightline.terminal.status import line
+from sightline.terminal.status import status_line
 
 
 def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[ResolvedStream]) -> ControlSocket | None:
@@ -19,6 +19,6 @@ def build_control(config: Config, pipeline: Pipeline, reloader: Reloader[Resolve
         return "stopping"
 
     def status() -> str:
-        return "\n".join(line(stream) for stream in pipeline.status())
+        return "\n".join(status_line(stream) for stream in pipeline.status())
 
     return ControlSocket(config.control, {"reload": reloader.reload, "status": status, "stop": stop})

@@ -39,7 +39,7 @@ def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) 
         raise ConfigError("nothing to process: name a video file, or set source in the configuration")
     model = config.model
     with ExitStack() as stack:
-        chosen = choose_model(config.model.name, config.own_models())
+        chosen = choose_model(config.model.name, config.custom_models())
         streams = [build_stream(config, stream, chosen, stack) for stream in described]
         progress = progress and not any(stream.source.info.live for stream in streams)
         shared = build_shared_sinks(config, progress=progress)

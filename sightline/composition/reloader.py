@@ -22,7 +22,7 @@ FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "
 
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
     """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
-    model = choose_model(config.model.name, config.own_models())
+    model = choose_model(config.model.name, config.custom_models())
 
     def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
         new = read()

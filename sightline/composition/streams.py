@@ -21,10 +21,10 @@ from pipeline.interfaces import Source
 from pipeline.models.class_names import read_names
 from pipeline.models.registry import Model
 from pipeline.runtime.streams.stream import Stream
-from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.motion_gate import MotionGate
-from pipeline.sampling.predictive import PredictivePace
-from pipeline.sampling.sampler import EveryNth, Pace, PaceBySource
+from pipeline.sampling.predictive import PredictiveSampler
+from pipeline.sampling.sampler import EveryNth, Sampler, SamplerBySource
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.network import connection_address
 from pipeline.sources.opening import is_camera, is_network, open_source
@@ -80,7 +80,7 @@ def build_stream(
         tracker=tracker,
         sinks=build_sinks(config, stream, annotator, before=before, drawn_on=drawn_on, recorded=recorded),
         filters=make_filters(model.class_names, **dict(stream.filters)),
-        detect_every=PaceBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
+        detect_every=SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
         classify=build_track_classifier(config, model.class_names),
         duration_s=stream.duration_s,
@@ -166,15 +166,15 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, 
     )
 
 
-def build_pace(stream: ResolvedStream, start_score: float, *, live: bool) -> Pace:
+def build_pace(stream: ResolvedStream, start_score: float, *, live: bool) -> Sampler:
     """Which frames are looked at; ``start_score`` is the score at which the stream's tracker starts tracks."""
-    pace: Pace
+    pace: Sampler
     if isinstance(stream.detect_every, int):
         pace = EveryNth(stream.detect_every)
     elif live:
-        pace = LatencyPace(stream.latency_target_ms / 1000, name=stream.name)
+        pace = LatencySampler(stream.latency_target_ms / 1000, name=stream.name)
     else:
-        pace = PredictivePace(sure_score=start_score)
+        pace = PredictiveSampler(sure_score=start_score)
     if stream.motion_gate is None:
         return pace
     return MotionGate(pace, area=stream.motion_gate, sure_score=start_score)

@@ -20,6 +20,7 @@ from pipeline.sources.uri import stream_name
 from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name
 from sightline.config.sections import (
     ClassifySection,
+    CustomModelSection,
     DetectEvery,
     DetectRegion,
     Endpoint,
@@ -32,7 +33,6 @@ from sightline.config.sections import (
     ModelSection,
     MqttSection,
     OutputSection,
-    OwnModelSection,
     Positive,
     QueueSection,
     Section,
@@ -89,7 +89,7 @@ class Config(StreamSettings):
     streams: dict[Annotated[str, AfterValidator(_stream_name)], StreamSection] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
     model: ModelSection = ModelSection()
-    models: dict[Text, OwnModelSection] = Field(default_factory=dict)
+    models: dict[Text, CustomModelSection] = Field(default_factory=dict)
     classify: ClassifySection = ClassifySection()
     events: EventSection = EventSection()
     store: StoreSection = StoreSection()
@@ -107,7 +107,7 @@ class Config(StreamSettings):
             raise ValueError("source and streams are both given; keep one of them")
         return self
 
-    def own_models(self) -> dict[str, ModelFiles]:
+    def custom_models(self) -> dict[str, ModelFiles]:
         """The detectors of one's own, by name; none of their files is read."""
         return {name: ModelFiles(**dict(section)) for name, section in self.models.items()}
 

@@ -110,7 +110,7 @@ class AnchorSection(Section):
     mask: Annotated[tuple[tuple[NotNegativeInteger, ...], ...], Field(min_length=1)] | None = None
 
 
-class OwnModelSection(Section):
+class CustomModelSection(Section):
     """A detector of one's own."""
 
     weights: FilePath

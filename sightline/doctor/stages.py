@@ -23,7 +23,7 @@ from pipeline.models.registry import Model, catalogue, find_model
 from pipeline.types import Image, SourceInfo
 from sightline.doctor.diagnosis import Check
 from sightline.doctor.source import _SAMPLES
-from sinks.video.mp4_writer import Recording
+from sinks.video.mp4_writer import Mp4Writer
 
 
 def _examine_detector(
@@ -74,7 +74,7 @@ def _examine_encoder(images: Sequence[Image], seconds: float, checks: list[Check
     height, width = images[0].shape[:2]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            recording = Recording(
+            recording = Mp4Writer(
                 Path(folder) / "doctor.mp4",
                 width=width,
                 height=height,

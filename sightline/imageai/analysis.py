@@ -16,7 +16,7 @@ from pipeline.events import Event, WindowMinute, WindowSecond
 from pipeline.interfaces import Sink
 from pipeline.types import Image, SourceInfo, TrackedFrame
 from pipeline.user_code import check_callable, summary, trimmed, user_line
-from sightline.imageai.drawing import Display
+from sightline.imageai.drawing import DisplayOptions
 from sightline.imageai.results import (
     AnalysedFrame,
     above,
@@ -103,7 +103,7 @@ class AnalysisSink(Sink):
 
     may_stall = False
 
-    def __init__(self, functions: Functions, display: Display, *, fps: float, log_progress: bool) -> None:
+    def __init__(self, functions: Functions, display: DisplayOptions, *, fps: float, log_progress: bool) -> None:
         self._functions = functions
         self._display = display
         self._annotator = display.annotator()

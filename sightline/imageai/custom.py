@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, read_files
 from pipeline.interfaces import Detector
-from pipeline.models.custom import ModelFiles, own_model
+from pipeline.models.custom import ModelFiles, custom_model
 from pipeline.models.registry import Model
 from sightline.imageai.detection_model import DetectionModel
 from sightline.imageai.model_file import PathLike
@@ -61,7 +61,7 @@ class _OwnModel(DetectionModel):
         if self._path is None or self._json is None:
             raise ConfigError("no model is set: call setModelPath() and setJsonPath() before loadModel()")
         self._iou = _USUAL_IOU if self._iou is None else self._iou
-        return own_model("custom", ModelFiles(weights=self._path, network=model, names=self._json))
+        return custom_model("custom", ModelFiles(weights=self._path, network=model, names=self._json))
 
     def _spelling(self, detector: Detector) -> tuple[str, ...]:
         return tuple(detector.class_names)

@@ -18,7 +18,7 @@ from sinks.drawing.annotator import Annotator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Display:
+class DisplayOptions:
     """What is drawn.
 
     Attributes:
@@ -43,7 +43,7 @@ class Display:
 class DetectionAnnotator(Annotator):
     """Draws detections, in their track's colour where they have one and else in their class's."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: DisplayOptions) -> None:
         super().__init__(
             display.class_names,
             trail_s=0,

@@ -12,10 +12,10 @@ import cv2
 from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError, SinkError
 from pipeline.files import FolderFiles, InputFiles, OutputFiles, refuse_conflicts
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.types import Frame, Image
 from sightline.imageai.detection_model import DetectionModel
-from sightline.imageai.drawing import Display
+from sightline.imageai.drawing import DisplayOptions
 from sightline.imageai.model_file import PathLike
 from sightline.imageai.names import CustomObjects, wanted_classes
 from sightline.imageai.results import ObjectList, above, object_list
@@ -84,12 +84,12 @@ class ObjectDetection(DetectionModel):
         elif extract_detected_objects and output_type == "file":
             raise ConfigError("output_image_path: name the picture to write; the cut-out objects go beside it")
         filters = make_filters(detector.class_names, classes=wanted_classes(custom_objects, detector.class_names))
-        image = read_picture(input_image.read() if hasattr(input_image, "read") else input_image, name="input_image")
+        image = read_image(input_image.read() if hasattr(input_image, "read") else input_image, name="input_image")
         (found,) = detector.detect([image])
         found = above(found, minimum_percentage_probability)
         for keep in filters:
             found = found.select(keep(found, Frame(image, 0, 0.0, 0.0, "picture")))
-        display = Display(
+        display = DisplayOptions(
             percentage_probability=display_percentage_probability,
             object_name=display_object_name,
             box=display_box,

@@ -18,7 +18,7 @@ from pipeline.sources.uri import local_path
 from pipeline.types import Frame, TrackedFrame
 from sightline.imageai.analysis import AnalysisSink, Function, Functions
 from sightline.imageai.detection_model import DetectionModel
-from sightline.imageai.drawing import Display
+from sightline.imageai.drawing import DisplayOptions
 from sightline.imageai.inputs import Capture, CaptureSource, FramesAtRate
 from sightline.imageai.model_file import PathLike
 from sightline.imageai.names import CustomObjects, wanted_classes
@@ -29,7 +29,7 @@ from trackers.factory import create_tracker
 class FirstAndEveryNth:
     """ImageAI's ``frame_detection_interval``: the detector looks at frames 1, N, 2N, 3N and so on."""
 
-    looks_at_once: int | None = None
+    group_size: int | None = None
 
     def __init__(self, interval: int) -> None:
         if interval < 1:
@@ -124,7 +124,7 @@ class VideoObjectDetection(DetectionModel):
             video_complete_function=video_complete_function,
             return_detected_frame=return_detected_frame,
         )
-        display = Display(
+        display = DisplayOptions(
             percentage_probability=display_percentage_probability,
             object_name=display_object_name,
             box=display_box,
@@ -180,7 +180,7 @@ class VideoObjectDetection(DetectionModel):
             raise ConfigError("nothing to process: set input_file_path to a video, or camera_input to a camera")
         return FramesAtRate(source, fps) if self._strict else source
 
-    def _video(self, output: Path, fps: Fraction, display: Display, input_path: PathLike) -> Mp4Sink:
+    def _video(self, output: Path, fps: Fraction, display: DisplayOptions, input_path: PathLike) -> Mp4Sink:
         source = local_path(os.fspath(input_path))
         is_file = source is not None and Path(source).is_file()
         return Mp4Sink(

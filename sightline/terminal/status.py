@@ -16,7 +16,7 @@ from pipeline.runtime.streams.stream import StreamStatus
 _STYLES = {"online": "green", "offline": "red", "waiting": "yellow"}
 
 
-def table(statuses: Sequence[StreamStatus]) -> Table:
+def status_table(statuses: Sequence[StreamStatus]) -> Table:
     """One row per stream: state, frames per second in and processed, losses, latency."""
     shown = Table(show_edge=False, pad_edge=False)
     for heading in ("stream", "state", "fps in", "fps analysed", "dropped", "failed", "p50 ms", "p95 ms"):
@@ -32,7 +32,7 @@ def table(statuses: Sequence[StreamStatus]) -> Table:
     return shown
 
 
-def line(status: StreamStatus) -> str:
+def status_line(status: StreamStatus) -> str:
     """The same in one line of text."""
     rates = status.rates
     dropped, failed = sum(status.ledger.dropped.values()), sum(status.ledger.failed.values())
@@ -61,7 +61,7 @@ def showing_status(
             # Redrawing also happens for other reasons, which need no look at the streams.
             now_s = time.monotonic()
             if not last or now_s - last[0][0] >= 0.5:
-                last[:] = [(now_s, table(statuses()))]
+                last[:] = [(now_s, status_table(statuses()))]
             return last[0][1]
 
         with Live(console=console, refresh_per_second=2, transient=True, get_renderable=renderable):
@@ -72,7 +72,7 @@ def showing_status(
     def print_lines() -> None:
         while not over.wait(line_every_s):
             for status in statuses():
-                console.print(line(status), markup=False, highlight=False, soft_wrap=True)
+                console.print(status_line(status), markup=False, highlight=False, soft_wrap=True)
 
     thread = threading.Thread(target=print_lines, name="status")
     thread.start()

@@ -12,7 +12,7 @@ from typing import Self, TypedDict, Unpack
 import zmq.asyncio
 
 from pipeline.events import Event
-from sinks.feed.connection import Link, Options
+from sinks.feed.connection import FeedConnection, Options
 
 
 class SubscribeOptions(TypedDict, total=False):
@@ -48,7 +48,7 @@ class SubscribeOptions(TypedDict, total=False):
 class Subscription(Iterator[Event]):
     """An open subscription, as ``subscribe`` returns it: iterate over it, and close it or use it in a ``with``."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: FeedConnection) -> None:
         self._link = link
         self.counters = link.counters
 
@@ -76,7 +76,7 @@ class Subscription(Iterator[Event]):
 class AsyncSubscription(AsyncIterator[Event]):
     """The same for asyncio, as ``subscribe_async`` returns it."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: FeedConnection) -> None:
         self._link = link
         self._poller = zmq.asyncio.Poller()
         for polled, flags in link.poller.sockets:
@@ -121,11 +121,11 @@ def subscribe(endpoint: str, topics: Sequence[str] = (), **options: Unpack[Subsc
         ConfigError: a bad endpoint or bad keys.
         TimeoutError: while iterating; see ``timeout_s``.
     """
-    return Subscription(Link(endpoint, Options(topics=topics, **options)))
+    return Subscription(FeedConnection(endpoint, Options(topics=topics, **options)))
 
 
 def subscribe_async(
     endpoint: str, topics: Sequence[str] = (), **options: Unpack[SubscribeOptions]
 ) -> AsyncSubscription:
     """The same as ``subscribe`` for asyncio: ``async for event in subscribe_async(...)``. Call it in the event loop."""
-    return AsyncSubscription(Link(endpoint, Options(topics=topics, **options)))
+    return AsyncSubscription(FeedConnection(endpoint, Options(topics=topics, **options)))

@@ -19,7 +19,7 @@ from pipeline.event_codec import topic
 from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat
 from sinks.feed.keys import read_key_pair, read_public_key
 from sinks.feed.protocol import HEARTBEAT_TOPIC, encode_message, read_event
-from sinks.feed.reader import Counters, FeedReader
+from sinks.feed.reader import FeedReader, ReadCounters
 
 _TICK_S = 0.1
 _MESSAGES_AT_A_TIME = 1000
@@ -55,7 +55,7 @@ def requests_address(endpoint: str) -> str:
     return f"{match['host']}:{int(match['port']) + 1}" if match["port"] else f"{endpoint}.requests"
 
 
-class Link:
+class FeedConnection:
     """A connection to one feed.
 
     Attributes:
@@ -68,7 +68,7 @@ class Link:
         requests = options.requests or requests_address(endpoint)
         self.events: deque[Event] = deque()
         self.poller = zmq.Poller()
-        self.counters = Counters()
+        self.counters = ReadCounters()
         self._endpoint = endpoint
         self._options = options
         self._prefixes = tuple(options.topics)

@@ -27,7 +27,7 @@ class _Connection:
     allowed_from: int = 0  # bytes received before these don't count
 
 
-class Guard:
+class ConnectionGuard:
     """Watches the connections of one bound TCP socket.
 
     Args:

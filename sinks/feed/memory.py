@@ -27,7 +27,7 @@ from sinks.feed.state import FeedState, make_snapshot
 Encoding = Literal["json", "msgpack"]
 
 
-class Feed:
+class FeedMemory:
     """One feed of events.
 
     Args:

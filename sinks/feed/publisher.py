@@ -15,7 +15,7 @@ import zmq
 
 from pipeline.errors import SinkError
 from pipeline.events import Event
-from sinks.feed.memory import Feed
+from sinks.feed.memory import FeedMemory
 from sinks.feed.protocol import DoneRequest, Request, decode_request
 from sinks.feed.sockets import FeedSockets
 
@@ -46,7 +46,7 @@ class Publisher:
         linger_s: how long ``close`` waits for subscribers to take what was published.
     """
 
-    def __init__(self, sockets: FeedSockets, feed: Feed, *, heartbeat_s: float, linger_s: float) -> None:
+    def __init__(self, sockets: FeedSockets, feed: FeedMemory, *, heartbeat_s: float, linger_s: float) -> None:
         self._sockets = sockets
         self._feed = feed
         self._heartbeat_s = heartbeat_s

@@ -26,7 +26,7 @@ from sinks.feed.protocol import (
     read_event,
     utc_now,
 )
-from sinks.feed.sequence import Chain, Link
+from sinks.feed.sequence import EventSequence, NumberedEvent
 
 _SILENCE_S = 0.2
 _STALL_S = 2.5
@@ -34,7 +34,7 @@ GapReason = Literal["unavailable", "no_answer", "new_run"]
 
 
 @dataclass(slots=True)
-class Counters:
+class ReadCounters:
     """What a reader met.
 
     Attributes:
@@ -73,7 +73,7 @@ class FeedReader:
         self._retry_s = retry_s
         self._give_up_s = give_up_s
         self._held_limit = held_limit
-        self._chain = Chain(held_limit)
+        self._chain = EventSequence(held_limit)
         self._run: str | None = None  # of the chain; None before anything was heard
         self._retired: deque[str] = deque(maxlen=8)  # runs that are over; late replies may still speak of them
         self._types: list[str] = []
@@ -89,7 +89,7 @@ class FeedReader:
         self._asked_at = 0.0
         self._stuck: tuple[object, float] = (None, 0.0)
         self._ready: list[Event] = []
-        self.counters = Counters()
+        self.counters = ReadCounters()
 
     @property
     def finished(self) -> bool:
@@ -115,7 +115,7 @@ class FeedReader:
         """
         try:
             run, seq, event = read_event(payload)
-            link = Link(seq, int(previous), event)
+            link = NumberedEvent(seq, int(previous), event)
         except (msgspec.DecodeError, ValueError):
             self.counters.malformed += 1
             return
@@ -216,7 +216,7 @@ class FeedReader:
         self._count_duplicates()
         joined_before = old is not None
         self._run = run
-        self._chain = Chain(self._held_limit)
+        self._chain = EventSequence(self._held_limit)
         self._snapshot, self._resync = None, True
         self._final, self._final_seq, self._done = False, None, False
         if joined_before:
@@ -251,7 +251,7 @@ class FeedReader:
         previous = header.previous
         for _, seq, event in events:
             before = self._chain.last
-            self._put_out(self._chain.accept(Link(seq, previous, event)))
+            self._put_out(self._chain.accept(NumberedEvent(seq, previous, event)))
             self.counters.repaired += self._chain.last != before
             previous = seq
 
@@ -273,7 +273,7 @@ class FeedReader:
         self._snapshot, self._resync = None, True
         self._put_out(self._chain.skip(through))
 
-    def _put_out(self, links: Iterable[Link]) -> None:
+    def _put_out(self, links: Iterable[NumberedEvent]) -> None:
         for link in links:
             self.counters.events += 1
             if link.event is None:

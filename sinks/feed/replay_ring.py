@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 
-class Kept(NamedTuple):
+class KeptEvent(NamedTuple):
     """One event as it was sent.
 
     Attributes:
@@ -31,13 +31,13 @@ class ReplayRing:
         if capacity < 0:
             raise ValueError(f"capacity: expected 0 or more, got {capacity}")
         self._capacity = capacity
-        self._slots: list[Kept] = []
+        self._slots: list[KeptEvent] = []
         self._oldest = 0
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def __getitem__(self, position: int) -> Kept:
+    def __getitem__(self, position: int) -> KeptEvent:
         """The kept event at a position, 0 for the oldest."""
         if not 0 <= position < len(self._slots):
             raise IndexError(position)
@@ -51,9 +51,9 @@ class ReplayRing:
     def append(self, seq: int, previous: int, payload: bytes) -> None:
         """Keep an event, letting go of the oldest when full. ``seq`` grows from call to call."""
         if len(self._slots) < self._capacity:
-            self._slots.append(Kept(seq, previous, payload))
+            self._slots.append(KeptEvent(seq, previous, payload))
         elif self._capacity:
-            self._slots[self._oldest] = Kept(seq, previous, payload)
+            self._slots[self._oldest] = KeptEvent(seq, previous, payload)
             self._oldest = (self._oldest + 1) % self._capacity
 
     def read(self, after: int, through: int, max_events: int, max_bytes: int) -> tuple[int, list[bytes]]:
@@ -84,5 +84,5 @@ class ReplayRing:
         return before, payloads
 
 
-def _seq(kept: Kept) -> int:
+def _seq(kept: KeptEvent) -> int:
     return kept.seq

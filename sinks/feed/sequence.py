@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.events import Event
 
 
-class Link(NamedTuple):
+class NumberedEvent(NamedTuple):
     """An event and its place in the feed.
 
     Attributes:
@@ -23,7 +23,7 @@ class Link(NamedTuple):
     event: Event | None
 
 
-class Chain:
+class EventSequence:
     """The events of one run, in whatever order they arrive.
 
     Args:
@@ -40,19 +40,19 @@ class Chain:
         self.newest = 0
         self.duplicates = 0
         self._held_limit = held_limit
-        self._held: deque[Link] = deque()
+        self._held: deque[NumberedEvent] = deque()
 
     @property
-    def first_held(self) -> Link | None:
+    def first_held(self) -> NumberedEvent | None:
         """The earliest of the events that came too early."""
         return self._held[0] if self._held else None
 
-    def start(self, last: int) -> list[Link]:
+    def start(self, last: int) -> list[NumberedEvent]:
         """Begin after the event numbered ``last``; returns what is in order now."""
         self.last = last
         return self._flush()
 
-    def accept(self, link: Link) -> list[Link]:
+    def accept(self, link: NumberedEvent) -> list[NumberedEvent]:
         """Take an event; returns what is in order now, each event once."""
         self.newest = max(self.newest, link.seq)
         if self.last is not None:
@@ -76,13 +76,13 @@ class Chain:
         through = self._held[0].previous if self._held else self.newest
         return (self.last, through) if through > self.last else None
 
-    def skip(self, through: int) -> list[Link]:
+    def skip(self, through: int) -> list[NumberedEvent]:
         """Do without the events up to ``through``; returns what is in order now."""
         if self.last is None or through > self.last:
             self.last = through
         return self._flush()
 
-    def _flush(self) -> list[Link]:
+    def _flush(self) -> list[NumberedEvent]:
         ready = []
         while self._held and self.last is not None and self._held[0].previous <= self.last:
             link = self._held.popleft()

@@ -9,7 +9,7 @@ from pathlib import Path
 import zmq
 
 from pipeline.errors import SinkError
-from sinks.feed.connection_guard import Guard
+from sinks.feed.connection_guard import ConnectionGuard
 from sinks.feed.endpoint import Endpoint, bind_problem
 from sinks.feed.keys import Gatekeeper, KeyPair
 from sinks.feed.protocol import MAX_REQUEST_BYTES
@@ -42,7 +42,7 @@ class FeedSockets:
 
     def __init__(self, endpoint: Endpoint, requests: Endpoint, *, high_water: int, security: Security | None) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.guards: list[Guard] = []
+        self.guards: list[ConnectionGuard] = []
         self.gatekeeper: Gatekeeper | None = None
         with ExitStack() as undo:
             undo.callback(self.close, 0.0)
@@ -72,7 +72,7 @@ class FeedSockets:
             made.setsockopt(zmq.CURVE_SERVER, 1)
             made.setsockopt(zmq.CURVE_SECRETKEY, security.keys.secret)
             made.setsockopt(zmq.ZAP_DOMAIN, b"sightline")
-        self.guards.append(Guard(made, max_connections=_MAX_CONNECTIONS, max_bytes=_MAX_SILENT_BYTES))
+        self.guards.append(ConnectionGuard(made, max_connections=_MAX_CONNECTIONS, max_bytes=_MAX_SILENT_BYTES))
         return made
 
     def _bind_both(self, endpoint: Endpoint, requests: Endpoint) -> tuple[Endpoint, Endpoint]:

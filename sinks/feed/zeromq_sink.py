@@ -18,7 +18,7 @@ from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo
 from sinks.feed.endpoint import Endpoint
 from sinks.feed.keys import read_allowed, read_key_pair
-from sinks.feed.memory import Encoding, Feed
+from sinks.feed.memory import Encoding, FeedMemory
 from sinks.feed.publisher import Publisher
 from sinks.feed.sockets import FeedSockets, Security
 
@@ -117,7 +117,7 @@ class ZeroMqSink(Sink):
             return
         sockets = FeedSockets(*self._endpoints(), high_water=self._high_water, security=self._security())
         self.endpoint, self.requests_endpoint = str(sockets.endpoint), str(sockets.requests_endpoint)
-        feed = Feed(types=self._types, encoding=self._encoding, replay=self._replay)
+        feed = FeedMemory(types=self._types, encoding=self._encoding, replay=self._replay)
         self._publisher = Publisher(sockets, feed, heartbeat_s=self._heartbeat_s, linger_s=self._linger_s)
 
     def on_event(self, event: Event) -> None:

@@ -2,7 +2,7 @@
 
 ``DIR/NAME.jpg`` is the copy of a picture called ``NAME.jpg``; ``DIR/NAME-objects/person-1.jpg`` is the person found in
 it with the best score. Of two pictures whose names differ in nothing but folder or ending, the second is called
-``NAME-2``. What `PictureOutput.files` says is written must not be among the pictures given.
+``NAME-2``. What `ImageCopies.files` says is written must not be among the pictures given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOCK = "sightline"
 _CUT_OUT = re.compile(r".+-\d+(\.partial)?\.jpg")
 
 
-class PictureOutput:
+class ImageCopies:
     """Writes what belongs to one picture after another, as a context manager. One thread at a time may use it.
 
     Args:

@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import InputFiles, refuse_conflicts
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.types import Image
 from sinks.html_report.charts import crossings, curves, duration_text, histogram
 from sinks.html_report.data import StreamData, read_run
@@ -60,7 +60,7 @@ def report_html(
         reads.append(InputFiles("the picture to draw on", (Path(picture),)))
     refuse_conflicts(reads, [written_file("the page", output)])
     check_output(output)
-    background = None if picture is None else read_picture(picture)
+    background = None if picture is None else read_image(picture)
     with connect(path) as connection:
         name = find_run(connection, run)
         streams = read_run(connection, name, stream=stream)

@@ -21,10 +21,10 @@ from pipeline.types import SourceInfo, TrackedFrame
 from sinks.drawing.annotator import Annotator, AnnotatorFactory
 from sinks.output_files import Claim, check_output, partial_path, written_file
 from sinks.steady_file import mount_point
-from sinks.video.mp4_writer import Recording, finishing_path
+from sinks.video.mp4_writer import Mp4Writer, finishing_path
 from sinks.video.output_clock import limited
 from sinks.video.sound_clock import PictureClock
-from sinks.video.video_track import PictureTrack
+from sinks.video.video_track import VideoTrack
 
 logger = logging.getLogger(__name__)
 
@@ -103,11 +103,11 @@ class Mp4Sink(Sink):
         self._audio_from = audio_from
         self._input_path = input_path
         self._stream = self._chosen = stream
-        self._record = partial(Recording, self.path, preset=preset, crf=crf, threads=threads)
+        self._record = partial(Mp4Writer, self.path, preset=preset, crf=crf, threads=threads)
         self._part = part
         self._claim: Claim | None = None
-        self._video: PictureTrack | None = None
-        self._recording: Recording | None = None  # when it has ended
+        self._video: VideoTrack | None = None
+        self._recording: Mp4Writer | None = None  # when it has ended
         self._picture_clock = PictureClock()
         self._failed = False
 
@@ -146,7 +146,7 @@ class Mp4Sink(Sink):
         annotator = None if self._annotate is None else self._annotate(class_names)
         mount = mount_point(self._claim.partial)
         record = partial(self._record, patient=info.live, mount=mount, claim=self._claim)
-        self._video = PictureTrack(info, self._fps, annotator, record)
+        self._video = VideoTrack(info, self._fps, annotator, record)
 
     def counts(self) -> OutputCounts | None:
         """Pictures of the video so far; None before the first."""

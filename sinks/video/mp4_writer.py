@@ -53,7 +53,7 @@ def finishing_path(path: str | os.PathLike[str]) -> Path:
     return partial.with_name(f"{partial.stem}.finishing.mp4")
 
 
-class Recording:
+class Mp4Writer:
     """Encodes pictures of one size at whole ticks.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
-from sinks.video.mp4_writer import Recording
+from sinks.video.mp4_writer import Mp4Writer
 from sinks.video.retention import Retention
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ class SegmentFinisher:
     def __init__(self, retention: Retention, *, patient: bool) -> None:
         self._retention = retention
         self._patient = patient
-        self._unfinished: deque[tuple[Path, Recording]] = deque(maxlen=_MOST_UNFINISHED)
+        self._unfinished: deque[tuple[Path, Mp4Writer]] = deque(maxlen=_MOST_UNFINISHED)
         self._failure: BaseException | None = None
         self._lock = threading.Lock()
-        self._in_work: list[Recording] = []
-        self._dealt_with: list[Recording] = []
+        self._in_work: list[Mp4Writer] = []
+        self._dealt_with: list[Mp4Writer] = []
         self._counts = OutputCounts()
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
         self._thread = threading.Thread(target=self._run, name="finish segments")
@@ -51,7 +51,7 @@ class SegmentFinisher:
         """A segment of that final name is in hand now."""
         self._retention.hold(path)
 
-    def take(self, path: Path, recording: Recording | None, *, keep: bool = False) -> None:
+    def take(self, path: Path, recording: Mp4Writer | None, *, keep: bool = False) -> None:
         """Finish a segment; with ``keep``, leave it under its partial name."""
         if recording is not None:
             with self._lock:
@@ -91,7 +91,7 @@ class SegmentFinisher:
             else:
                 logger.error("%s", error)
 
-    def _finish(self, path: Path, recording: Recording | None, keep: bool) -> None:
+    def _finish(self, path: Path, recording: Mp4Writer | None, keep: bool) -> None:
         try:
             if recording is not None and keep:
                 recording.keep()
@@ -114,7 +114,7 @@ class SegmentFinisher:
         if not keep:
             self._apply()
 
-    def _settle(self, recording: Recording) -> None:
+    def _settle(self, recording: Mp4Writer) -> None:
         """Add up what was counted of recordings that have been dealt with, and of which nothing waits any more."""
         with self._lock:
             self._dealt_with.append(recording)

@@ -1,6 +1,6 @@
 """A recording that need not end, as one MP4 after the other: ``door-20261122T041500Z.mp4`` and so on.
 
-    sink frames --PictureTrack--> partial file --"finish segments" thread--> final file, then retention
+    sink frames --VideoTrack--> partial file --"finish segments" thread--> final file, then retention
 
 The name holds the UTC time of the segment's first picture, so that real time is kept from segment to segment whatever
 happens between them; within one it is kept as ``sinks.video.mp4`` keeps it. Each segment is a file of its own, with its
@@ -31,11 +31,11 @@ from sinks.locks import FolderLock, in_use, is_locked_elsewhere, lock_path
 from sinks.output_files import check_output
 from sinks.steady_file import mount_point
 from sinks.video.mp4 import PRESETS
-from sinks.video.mp4_writer import Recording
+from sinks.video.mp4_writer import Mp4Writer
 from sinks.video.output_clock import limited
 from sinks.video.retention import Retention, record_path, segment_names, segment_path
 from sinks.video.segment_finisher import SegmentFinisher
-from sinks.video.video_track import PictureTrack
+from sinks.video.video_track import VideoTrack
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class SegmentedMp4Sink(Sink):
         self._fps = None if fps is None else limited(Fraction(fps))
         self._annotate = annotate
         self._stream = self._chosen = stream
-        self._record = partial(Recording, preset=preset, crf=crf, threads=threads)
+        self._record = partial(Mp4Writer, preset=preset, crf=crf, threads=threads)
         self._now_s = now_s
         self._info: SourceInfo | None = None
         self._annotator: Annotator | None = None
@@ -262,7 +262,7 @@ class SegmentedMp4Sink(Sink):
         # A clock that is set back must not have a segment take the name of another.
         path = self._retention.free_path(int(self._wall_s(tracked, info)))
         record = partial(self._record, path, patient=info.live, mount=self._mount)
-        track = PictureTrack(info, self._fps, self._annotator, record, origin_s=pts_s)
+        track = VideoTrack(info, self._fps, self._annotator, record, origin_s=pts_s)
         return _Segment(path, track, pts_s, pts_s + self._segment_s)
 
     def _wall_s(self, tracked: TrackedFrame, info: SourceInfo) -> float:
@@ -280,6 +280,6 @@ class _Segment:
     """The one in hand: its final name, its pictures, and the media times of its begin and end."""
 
     path: Path
-    track: PictureTrack
+    track: VideoTrack
     start_s: float
     end_s: float

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.types import Frame, Image, SourceInfo, TrackedFrame
 from sinks.drawing.annotator import Annotator
-from sinks.video.mp4_writer import Recording
+from sinks.video.mp4_writer import Mp4Writer
 from sinks.video.output_clock import EachFrameClock, OutputClock, measured_rate, nominal_rate
 
 # Frames looked at to estimate the rate of a source that does not tell it.
@@ -23,7 +23,7 @@ _LONGEST_REPEAT_S = 10
 _LATEST_START_S = 10.0
 
 
-class PictureTrack:
+class VideoTrack:
     """Draws frames and has them encoded for as long as they are on screen.
 
     Args:
@@ -43,7 +43,7 @@ class PictureTrack:
         info: SourceInfo,
         fps: Fraction | None,
         annotator: Annotator | None,
-        record: Callable[..., Recording],
+        record: Callable[..., Mp4Writer],
         *,
         origin_s: float | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class PictureTrack:
         self._annotator = annotator
         self._record = record
         self._origin_s = origin_s
-        self.recording: Recording | None = None
+        self.recording: Mp4Writer | None = None
         self._clock: OutputClock | EachFrameClock | None = None
         # Frames whose time on screen is not known yet: the last one, or the first few while the rate is measured.
         self._waiting: deque[TrackedFrame] = deque()
@@ -81,7 +81,7 @@ class PictureTrack:
         """Of the output; None while it is being measured."""
         return self._fps
 
-    def end(self, until_s: float | None = None) -> Recording | None:
+    def end(self, until_s: float | None = None) -> Mp4Writer | None:
         """Show what is waiting. Returns the recording, None if no picture came to be shown.
 
         Args:

@@ -66,7 +66,7 @@ def test_its_commands_run(folder: Path, demo_clip: Path, tiny_weights: Path) -> 
 
 
 def test_its_configurations_describe_models(folder: Path) -> None:
-    own = load_config(folder / "imageai.yaml").own_models()
+    own = load_config(folder / "imageai.yaml").custom_models()
     model = choose_model("helmets", own)
     assert model.class_names == NAMES
     assert yolo_of(model).masks() == ((3, 4, 5), (0, 1, 2))

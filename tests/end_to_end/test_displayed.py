@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.sources.decoding.tone import Curve
 from pipeline.sources.video_file import VideoFile
 from pipeline.types import Image
@@ -28,7 +28,7 @@ def recorded(source_path: Path, output: Path) -> tuple[list[Image], dict[str, An
             sink.on_frame(tracked(frame.image, frame.index, frame.pts_s, stream=source.stream))
         sink.close(None)
     with av.open(str(output)) as container:
-        pictures = [read_picture(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
+        pictures = [read_image(frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
         track = container.streams.video[0]
         context = track.codec_context
         return pictures, {

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import CallbackError, ConfigError, PipelineError
-from pipeline.events import ClassCounts, Event, Ledger, StreamEnded, TrackStarted, WindowMinute, WindowSecond
-from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.events import ClassCounts, Event, FrameCounts, StreamEnded, TrackStarted, WindowMinute, WindowSecond
+from pipeline.runtime.sink_thread import SinkThread
 from pipeline.types import Detections, Frame, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import load_user_file
 from sinks.callbacks import CALLBACKS, CallbacksSink, FrameResult
@@ -64,7 +64,7 @@ def started() -> TrackStarted:
 
 
 def ended(stream: str = "cam") -> StreamEnded:
-    ledger = Ledger(decoded=3, processed=3, dropped={}, failed={})
+    ledger = FrameCounts(decoded=3, processed=3, dropped={}, failed={})
     return StreamEnded(seq=4, run="r", stream=stream, pts_s=60.0, wall="", reason="end", ledger=ledger)
 
 
@@ -371,7 +371,7 @@ def test_behind_a_worker_the_error_reaches_the_pipeline() -> None:
         if frame.index == 3:
             raise ValueError("here")
 
-    worker = SinkWorker(CallbacksSink(on_frame=fail))
+    worker = SinkThread(CallbacksSink(on_frame=fail))
     worker.open("cam", INFO, NAMES)
     with pytest.raises(CallbackError, match=r"on_frame raised ValueError: here .*frame 3, 0\.300 s\)") as caught:
         for index in range(100):

@@ -21,8 +21,8 @@ from pipeline.errors import SinkError
 from pipeline.events import (
     ClassCounts,
     Event,
+    FrameCounts,
     Heartbeat,
-    Ledger,
     LineCounts,
     LineCrossed,
     Stats,
@@ -131,7 +131,7 @@ def frames(count: int = 5, *, height: int = 48) -> list[TrackedFrame]:
 def events() -> list[Event]:
     """One of every kind."""
     common = partial(dict[str, object], run="00000000-0000-4000-8000-000000000000", stream="camera")
-    ledger = Ledger(decoded=5, processed=5, dropped={}, failed={})
+    ledger = FrameCounts(decoded=5, processed=5, dropped={}, failed={})
     track = {"track_id": 1, "class_name": "person", "score": 0.5, "xyxy": (1.0, 2.0, 3.0, 4.0)}
     crossing = {"track_id": 1, "class_name": "person"}
     counts = {"person": ClassCounts(mean=0.5, max=1, unique=1)}

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, refuse_conflicts
 from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
-from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.streams.stream import Stream
 from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
@@ -61,7 +61,7 @@ def test_every_sink_is_known_here(tmp_path: Path) -> None:
 @every_writer
 @pytest.mark.parametrize("error", [None, RuntimeError("elsewhere")], ids=repr)
 def test_a_sink_names_every_file_that_it_writes(case: Case, error: BaseException | None, tmp_path: Path) -> None:
-    sink = SinkWorker(case.make(tmp_path))
+    sink = SinkThread(case.make(tmp_path))
     promised = sink.files("camera")
     feed(sink)
     seen = {path for path in tmp_path.rglob("*") if path.is_file()}

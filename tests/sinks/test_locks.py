@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.errors import SinkError
 from sightline.commands.main import main
-from sinks.files.image_copies import PictureOutput
+from sinks.files.image_copies import ImageCopies
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
 from sinks.integrations.webhook import WebhookSink
@@ -286,7 +286,7 @@ class TestFolderLock:
         assert not list(tmp_path.iterdir())
 
     def test_two_runs_of_detect_in_one_folder(self, tmp_path: Path) -> None:
-        outputs = [PictureOutput(tmp_path / "out", [], CLASS_NAMES, extract=False) for _ in range(2)]
+        outputs = [ImageCopies(tmp_path / "out", [], CLASS_NAMES, extract=False) for _ in range(2)]
         with outputs[0], pytest.raises(SinkError, match="another run is writing it"), outputs[1]:
             pass
         with outputs[1]:

@@ -9,21 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.models.networks.darknet import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
+from pipeline.models.networks.darknet import (
+    Convolution,
+    DarknetNetwork,
+    Layer,
+    MaxPool,
+    Route,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
 from pipeline.models.registry import Model
 from pipeline.models.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters
 
 
-def yolo_of(model: Model) -> Network:
+def yolo_of(model: Model) -> DarknetNetwork:
     """The network of a model that is a YOLO."""
     network = model.network()
-    assert isinstance(network, Network)
+    assert isinstance(network, DarknetNetwork)
     return network
 
 
-def miniature() -> Network:
+def miniature() -> DarknetNetwork:
     """A network of every kind of layer, with two heads and three classes, and small enough to be built in no time."""
-    return Network(
+    return DarknetNetwork(
         name="miniature",
         layers=(
             Convolution(8, 3),
@@ -49,7 +58,7 @@ def miniature() -> Network:
     )
 
 
-def narrow(network: Network, factor: int = 8) -> Network:
+def narrow(network: DarknetNetwork, factor: int = 8) -> DarknetNetwork:
     """The same network with that many times fewer filters, but for the convolutions that predict."""
     layers = [
         replace(layer, filters=max(layer.filters // factor, 2))
@@ -60,7 +69,7 @@ def narrow(network: Network, factor: int = 8) -> Network:
     return replace(network, name=f"narrow {network.name}", layers=tuple(layers))
 
 
-def random_parameters(network: Network, seed: int = 0) -> list[ConvolutionParameters]:
+def random_parameters(network: DarknetNetwork, seed: int = 0) -> list[ConvolutionParameters]:
     """Numbers of a sensible scale: every layer's output varies about as much as its input does."""
     generator = np.random.default_rng(seed)
 
@@ -112,7 +121,7 @@ def write_weights(
     return path
 
 
-def write_configuration(path: Path, network: Network, *, height: int, width: int) -> Path:
+def write_configuration(path: Path, network: DarknetNetwork, *, height: int, width: int) -> Path:
     """A ``.cfg`` file of the same network for an input of that size."""
     sections = [f"[net]\nwidth={width}\nheight={height}\nchannels=3"]
     sections += [_section(network, layer) for layer in network.layers]
@@ -120,7 +129,7 @@ def write_configuration(path: Path, network: Network, *, height: int, width: int
     return path
 
 
-def _section(network: Network, layer: Layer) -> str:
+def _section(network: DarknetNetwork, layer: Layer) -> str:
     def listed(values: Sequence[float]) -> str:
         return ",".join(f"{value:g}" for value in values)
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pipeline.events import (
     Event,
-    Ledger,
+    FrameCounts,
     LineCrossed,
     Stats,
     StreamEnded,
@@ -25,7 +25,7 @@ from pipeline.events import (
 from tests.support.feed_parts import RUN, WALL
 
 Kind = TypeVar("Kind", bound=Event)
-LEDGER = Ledger(decoded=10, processed=8, dropped={"late": 1}, failed={"damaged": 1})
+LEDGER = FrameCounts(decoded=10, processed=8, dropped={"late": 1}, failed={"damaged": 1})
 
 
 class _Run:

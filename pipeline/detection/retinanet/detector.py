@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.detection.base import PictureDetector, check_detection_options
+from pipeline.detection.base import ImageDetector, check_detection_options
 from pipeline.detection.retinanet.decoder import Decoder
 from pipeline.detection.retinanet.placement import Placement
 from pipeline.errors import ConfigError
@@ -26,7 +26,7 @@ _MOST_PIXELS = 1 << 21  # at once; a million take about 400 MB
 _LONGER_PER_SHORTER = 1333 / 800  # torchvision's limits
 
 
-class RetinaNetDetector(PictureDetector["RetinaNetEngine", Placement]):
+class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
     """RetinaNet with a ResNet-50 and a feature pyramid. One thread at a time may use an instance.
 
     Every default is torchvision's, so that a picture gives what ``retinanet_resnet50_fpn`` gives.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ _TRAINED_WITH = {
 
 
 def choose_masks(
-    network: Network, parameters: Sequence[ConvolutionParameters], given: Sequence[Sequence[int]] | None = None
-) -> Network:
+    network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], given: Sequence[Sequence[int]] | None = None
+) -> DarknetNetwork:
     """The network with the anchors that fit its weights.
 
     Args:

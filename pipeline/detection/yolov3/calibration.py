@@ -29,9 +29,9 @@ from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.letterbox import Letterbox
 from pipeline.models.engines.base import Engine, check_engine
-from pipeline.models.engines.int8_files import Record, save, weights_digest
+from pipeline.models.engines.int8_files import Int8Record, save_int8, weights_digest
 from pipeline.models.engines.openvino_core import openvino_core
-from pipeline.models.networks.darknet import NETWORK_STRIDE, Network
+from pipeline.models.networks.darknet import NETWORK_STRIDE, DarknetNetwork
 from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.models.weights.formats import read_weights
 from pipeline.models.weights.parameters import ConvolutionParameters
@@ -59,7 +59,7 @@ class Calibration:
         found: detections on the held-out frames, of float32 and of int8.
     """
 
-    record: Record
+    record: Int8Record
     path: Path
     other: str
     images_per_s: dict[str, float]
@@ -100,7 +100,7 @@ def calibrate(
     if size < NETWORK_STRIDE or size % NETWORK_STRIDE:
         raise ConfigError(f"input_size: got {size}, expected a multiple of {NETWORK_STRIDE}.")
     network = described.network()
-    if not isinstance(network, Network):
+    if not isinstance(network, DarknetNetwork):
         raise ConfigError(f"{described.name}: only networks of the YOLO family can be calibrated.")
     parameters = read_weights(find_weights(described, weights), network)
     images = spread((_input(frame, size) for frame in frames), count + count // (_HELD_OUT - 1))
@@ -121,7 +121,7 @@ def calibrate(
             YoloDetector(described, engine=engine, **options).detect(held_out) for engine in (exact, small)
         )
         rates = compare_speed([exact, other, small], held_out[0])
-    record = Record(
+    record = Int8Record(
         network=network.name,
         weights=weights_digest(network, parameters),
         clip=clip,
@@ -132,7 +132,7 @@ def calibrate(
         speed_up=round(rates["int8"] / rates[other.precision], 3),
         versions={name: importlib.metadata.version(name) for name in ("openvino", "nncf")},
     )
-    path = save(record, *_serialized(quantized))
+    path = save_int8(record, *_serialized(quantized))
     totals = sum(map(len, expected)), sum(map(len, found))
     return Calibration(record, path, other.precision, rates, totals)
 
@@ -199,7 +199,7 @@ def _input(image: Image, size: int) -> Image:
 
 
 def _engines(
-    network: Network, parameters: Sequence[ConvolutionParameters], quantized: Any, threads: int | None
+    network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], quantized: Any, threads: int | None
 ) -> list[Engine]:
     """In float32, in what ``auto`` is where that is not the same, and in int8."""
     from pipeline.models.engines.openvino_engine import OpenVinoEngine
@@ -210,7 +210,7 @@ def _engines(
     return [exact, other, small]
 
 
-def _quantizer() -> Callable[[Network, Sequence[ConvolutionParameters], Sequence[Image]], Any]:
+def _quantizer() -> Callable[[DarknetNetwork, Sequence[ConvolutionParameters], Sequence[Image]], Any]:
     """What makes the ``openvino.Model`` for int8."""
     # NNCF reports its use to its makers over the network unless it takes this for a test machine.
     before, loggers = os.environ.get("NNCF_CI"), logging.getLoggerClass()
@@ -229,7 +229,7 @@ def _quantizer() -> Callable[[Network, Sequence[ConvolutionParameters], Sequence
             os.environ["NNCF_CI"] = before
     openvino_core()  # before NNCF makes its own
 
-    def quantize(network: Network, parameters: Sequence[ConvolutionParameters], images: Sequence[Image]) -> Any:
+    def quantize(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], images: Sequence[Image]) -> Any:
         from pipeline.models.engines.openvino_network import build_model
 
         logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function for it sets everybody's

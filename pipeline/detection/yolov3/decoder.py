@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ModelError
 from pipeline.geometry.boxes import clip, non_maximum_suppression
 from pipeline.images.letterbox import Letterbox
-from pipeline.models.networks.darknet import Head, Network
+from pipeline.models.networks.darknet import DarknetNetwork, Head
 from pipeline.types import Detections, Float32Array, Int32Array
 
 _LARGEST_LOGIT = 60.0  # beyond it a sigmoid is 0 or 1 in float32 anyway, and an exponential would overflow
@@ -35,7 +35,7 @@ class _Decoder:
     size, score = sigmoid(objectness) * sigmoid(class)."""
 
     def __init__(
-        self, network: Network, path: Path, confidence: float, iou: float, max_detections: int, multi_label: bool
+        self, network: DarknetNetwork, path: Path, confidence: float, iou: float, max_detections: int, multi_label: bool
     ) -> None:
         self._heads = network.heads()
         self._path = path

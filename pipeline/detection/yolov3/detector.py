@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.detection.base import PictureDetector, check_detection_options
+from pipeline.detection.base import ImageDetector, check_detection_options
 from pipeline.detection.yolov3.anchor_masks import choose_masks
 from pipeline.detection.yolov3.decoder import _Decoder
 from pipeline.errors import ConfigError
 from pipeline.images.letterbox import Letterbox
 from pipeline.models.engines.base import Engine, check_engine
 from pipeline.models.engines.factory import create_engine
-from pipeline.models.networks.darknet import NETWORK_STRIDE, Network
+from pipeline.models.networks.darknet import NETWORK_STRIDE, DarknetNetwork
 from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.models.weights.formats import read_weights
 from pipeline.types import Detections, Image
 
 
-class YoloDetector(PictureDetector[Engine, Letterbox]):
+class YoloDetector(ImageDetector[Engine, Letterbox]):
     """YOLOv3 or YOLOv3-tiny. As many threads as ``calls_at_once`` says may use an instance at a time.
 
     Args:
@@ -78,7 +78,7 @@ class YoloDetector(PictureDetector[Engine, Letterbox]):
         if isinstance(engine, str):
             check_engine(engine, precision, threads)
         network = model.network()
-        if not isinstance(network, Network):
+        if not isinstance(network, DarknetNetwork):
             raise ConfigError(f"{model.name}: is no YOLO network; create_detector finds the right kind of detector.")
         if len(model.class_names) != network.class_count:
             raise ConfigError(f"{model.name}: {len(model.class_names)} class names for {network.class_count} classes.")

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from pipeline.hardware import available_threads
 from pipeline.models.engines.base import Engine, check_engine
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 
 
 def create_engine(
     engine: str,
-    network: Network,
+    network: DarknetNetwork,
     parameters: Sequence[ConvolutionParameters],
     *,
     precision: str = "auto",

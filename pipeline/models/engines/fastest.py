@@ -22,7 +22,7 @@ from pipeline.errors import ModelError, SinkError
 from pipeline.hardware import cpu_has_bfloat16, cpu_name, has_gpu_device
 from pipeline.models.cache import cache_folder, read_limited, write_whole
 from pipeline.models.engines.base import ENGINES, PRECISIONS, Engine, installed_engines
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.types import Float32Array, Image
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class FastestEngine:
 
     def __init__(
         self,
-        network: Network,
+        network: DarknetNetwork,
         *,
         precision: str,
         threads: int,

@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.models.cache import cache_folder, read_limited, write_whole
 from pipeline.models.engines.openvino_core import openvino_core
-from pipeline.models.networks.darknet import Network, Yolo
+from pipeline.models.networks.darknet import DarknetNetwork, Yolo
 from pipeline.models.weights.parameters import ConvolutionParameters
 
 _LARGEST_RECORD = 64 * 1024
@@ -34,7 +34,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Int8Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a calibrated network.
 
     Attributes:
@@ -62,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     files: tuple[tuple[FileName, Sha256], tuple[FileName, Sha256]] | None = None
 
 
-def weights_digest(network: Network, parameters: Sequence[ConvolutionParameters]) -> str:
+def weights_digest(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> str:
     """SHA-256 of what a network computes: its layers and folded parameters, whatever file they came from.
 
     Which anchors the heads' outputs stand for is not part of that.
@@ -75,7 +75,7 @@ def weights_digest(network: Network, parameters: Sequence[ConvolutionParameters]
     return digest.hexdigest()
 
 
-def record_path(network: Network, digest: str) -> Path:
+def record_path(network: DarknetNetwork, digest: str) -> Path:
     """Where the record of a network with those weights is, or would be."""
     return _folder() / f"{_stem(network.name, digest)}.json"
 
@@ -86,7 +86,7 @@ def calibrated_files() -> OutputFiles:
     return OutputFiles("the calibrated network", _folder(), (), (part,))
 
 
-def save(record: Record, description: bytes, numbers: bytes) -> Path:
+def save_int8(record: Int8Record, description: bytes, numbers: bytes) -> Path:
     """Keep a calibrated network in place of the one for the same weights, if any; returns the record's path.
 
     Args:
@@ -113,7 +113,7 @@ def save(record: Record, description: bytes, numbers: bytes) -> Path:
     return path
 
 
-def load(network: Network, parameters: Sequence[ConvolutionParameters]) -> tuple[Record, Any]:
+def load_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> tuple[Int8Record, Any]:
     """The record and the ``openvino.Model`` that was calibrated for a network with these parameters.
 
     Raises:
@@ -131,7 +131,7 @@ def load(network: Network, parameters: Sequence[ConvolutionParameters]) -> tuple
         )
     data = read_limited(path, _LARGEST_RECORD)
     try:
-        record = msgspec.json.decode(data or b"", type=Record)
+        record = msgspec.json.decode(data or b"", type=Int8Record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error)) from error
     if record.weights != digest or record.files is None:
@@ -153,7 +153,7 @@ def _read(path: Path, sha256: str, limit: int) -> bytes:
     return data
 
 
-def _model(path: Path, description: bytes, numbers: bytes, network: Network) -> Any:
+def _model(path: Path, description: bytes, numbers: bytes, network: DarknetNetwork) -> Any:
     import openvino as ov
 
     try:

@@ -18,10 +18,10 @@ import openvino as ov
 
 from pipeline.hardware import available_threads, cpu_has_bfloat16
 from pipeline.models.engines.base import check_engine
-from pipeline.models.engines.int8_files import load
+from pipeline.models.engines.int8_files import load_int8
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.engines.openvino_network import build_model
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
 
@@ -51,7 +51,7 @@ class OpenVinoEngine:
 
     def __init__(
         self,
-        network: Network,
+        network: DarknetNetwork,
         parameters: Sequence[ConvolutionParameters],
         *,
         precision: str = "auto",
@@ -68,7 +68,7 @@ class OpenVinoEngine:
         elif quantized is not None:
             model = quantized
         else:
-            _, model = load(network, parameters)
+            _, model = load_int8(network, parameters)
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS.get(self.precision, _HINTS[beside]),
             "INFERENCE_NUM_THREADS": self.threads,

@@ -19,8 +19,8 @@ from openvino import opset13 as operations
 from pipeline.models.networks.darknet import (
     INPUT_CHANNELS,
     Convolution,
+    DarknetNetwork,
     MaxPool,
-    Network,
     PlannedLayer,
     Route,
     Shortcut,
@@ -32,7 +32,7 @@ from pipeline.models.weights.parameters import ConvolutionParameters
 _LEAKY_SLOPE = 0.1
 
 
-def build_model(network: Network, parameters: Sequence[ConvolutionParameters]) -> Any:
+def build_model(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> Any:
     """The ``openvino.Model`` of a network.
 
     Args:

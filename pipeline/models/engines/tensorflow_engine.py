@@ -21,8 +21,8 @@ from pipeline.models.engines.quiet_tensorflow import gpu_count, tf
 from pipeline.models.engines.tensorflow_session import session_config
 from pipeline.models.networks.darknet import (
     Convolution,
+    DarknetNetwork,
     MaxPool,
-    Network,
     PlannedLayer,
     Route,
     Shortcut,
@@ -73,7 +73,7 @@ class TensorFlowEngine:
 
     def __init__(
         self,
-        network: Network,
+        network: DarknetNetwork,
         parameters: Sequence[ConvolutionParameters],
         *,
         precision: str = "auto",
@@ -105,7 +105,7 @@ class TensorFlowEngine:
 class _Builder:
     """Adds a network's operations to the current graph; tensors are ``(batch, height, width, channels)``."""
 
-    def __init__(self, network: Network, parameters: Sequence[ConvolutionParameters], precision: str) -> None:
+    def __init__(self, network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], precision: str) -> None:
         self._network = network
         self._heads = [head.position for head in network.heads()]
         self._parameters = iter(parameters)

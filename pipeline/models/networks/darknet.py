@@ -1,9 +1,9 @@
 """YOLOv3 and YOLOv3-tiny described as data: layers, anchors and masks, and nothing of any framework.
 
-A `Network` is a list of layers in the order of Darknet's configuration files; a layer refers to others by position,
-counted from 0, or relative to itself when negative. `Network.plan` checks the description and resolves it: channels,
-strides, which earlier outputs each layer reads, and the heads that predict boxes. Readers of weights and engines work
-from the plan alone, so a description that comes from elsewhere needs no change in them.
+A `DarknetNetwork` is a list of layers in the order of Darknet's configuration files; a layer refers to others by
+position, counted from 0, or relative to itself when negative. `DarknetNetwork.plan` checks the description and resolves
+it: channels, strides, which earlier outputs each layer reads, and the heads that predict boxes. Readers of weights and
+engines work from the plan alone, so a description that comes from elsewhere needs no change in them.
 
 J. Redmon and A. Farhadi, "YOLOv3: An Incremental Improvement", arXiv:1804.02767 (2018).
 """
@@ -120,7 +120,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class DarknetNetwork:
     """A detector of the YOLOv3 family.
 
     Attributes:
@@ -162,7 +162,7 @@ class Network:
         """The anchors of each head, by their places in ``anchors``; in the order of the layers."""
         return tuple(layer.mask for layer in self.layers if isinstance(layer, Yolo))
 
-    def with_masks(self, masks: Sequence[Sequence[int]]) -> Network:
+    def with_masks(self, masks: Sequence[Sequence[int]]) -> DarknetNetwork:
         """The same network with other anchors at its heads.
 
         Args:
@@ -197,7 +197,7 @@ def convolution_parameter_count(planned: PlannedLayer) -> int:
     return layer.filters * (planned.in_channels * layer.size**2 + (4 if layer.batch_normalize else 1))
 
 
-def _plan_layer(network: Network, earlier: list[PlannedLayer], position: int, layer: Layer) -> PlannedLayer:
+def _plan_layer(network: DarknetNetwork, earlier: list[PlannedLayer], position: int, layer: Layer) -> PlannedLayer:
     where = f"{network.name}: layer {position} ({type(layer).__name__})"
 
     def resolve(reference: int) -> int:

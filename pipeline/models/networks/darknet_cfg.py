@@ -1,4 +1,4 @@
-"""Darknet's ``.cfg`` files, read into a `Network`: the description that comes with people's own detectors.
+"""Darknet's ``.cfg`` files, read into a `DarknetNetwork`: the description that comes with people's own detectors.
 
 A file is a row of sections, ``[type]`` and ``key=value`` lines. ``[net]`` is about the input and about training; each
 other section is a layer. What a detector computes must be known to the last option, so a type of layer, an option or a
@@ -17,9 +17,9 @@ from pipeline.models.networks.darknet import (
     INPUT_CHANNELS,
     NETWORK_STRIDE,
     Convolution,
+    DarknetNetwork,
     Layer,
     MaxPool,
-    Network,
     Route,
     Shortcut,
     Upsample,
@@ -67,7 +67,7 @@ class CfgNetwork:
         input_size: the longer side of the input it was written for, or None where that is no size we can use.
     """
 
-    network: Network
+    network: DarknetNetwork
     input_size: int | None
 
 
@@ -192,7 +192,7 @@ def _sections(text: str, path: Path) -> list[_Section]:
     return sections
 
 
-def _network(name: str, sections: list[_Section]) -> Network:
+def _network(name: str, sections: list[_Section]) -> DarknetNetwork:
     layers: list[Layer] = []
     anchors: tuple[tuple[float, float], ...] | None = None
     classes: int | None = None
@@ -212,7 +212,7 @@ def _network(name: str, sections: list[_Section]) -> Network:
         section.finish()
     if anchors is None or classes is None:
         raise sections[-1].error("no [yolo] layer follows; only detectors of the YOLOv3 family are supported")
-    network = Network(name, tuple(layers), anchors, classes)
+    network = DarknetNetwork(name, tuple(layers), anchors, classes)
     _check(network, sections)
     return network
 
@@ -286,7 +286,7 @@ def _yolo(section: _Section) -> tuple[Yolo, tuple[tuple[float, float], ...], int
     return Yolo(mask), anchors, classes
 
 
-def _check(network: Network, sections: list[_Section]) -> None:
+def _check(network: DarknetNetwork, sections: list[_Section]) -> None:
     """Refuse what doesn't fit together, with the line at which it first doesn't."""
     fits, fails = 0, len(network.layers)
     try:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.models.networks.darknet import Convolution, Layer, MaxPool, Network, Route, Shortcut, Upsample, Yolo
+from pipeline.models.networks.darknet import (
+    Convolution,
+    DarknetNetwork,
+    Layer,
+    MaxPool,
+    Route,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
 
 
 def _predictor(anchors: int, class_count: int) -> Convolution:
@@ -13,7 +22,7 @@ def _predictor(anchors: int, class_count: int) -> Convolution:
 
 def yolov3_tiny(
     class_count: int = 80, *, masks: tuple[tuple[int, ...], tuple[int, ...]] = ((3, 4, 5), (1, 2, 3))
-) -> Network:
+) -> DarknetNetwork:
     """YOLOv3-tiny: 24 layers, heads at 1/32 and 1/16.
 
     Args:
@@ -26,7 +35,7 @@ def yolov3_tiny(
     backbone: list[Layer] = []
     for filters in (16, 32, 64, 128, 256):
         backbone += [Convolution(filters, 3), MaxPool()]
-    return Network(
+    return DarknetNetwork(
         name="yolov3-tiny",
         layers=(
             *backbone,
@@ -50,7 +59,7 @@ def yolov3_tiny(
     )
 
 
-def imageai_3_tiny_yolov3(class_count: int = 80) -> Network:
+def imageai_3_tiny_yolov3(class_count: int = 80) -> DarknetNetwork:
     """YOLOv3-tiny as ImageAI 3 computes and trains it: with anchors 0,1,2 on the finer head, and zeros around the pool
     of stride 1."""
     network = yolov3_tiny(class_count, masks=((3, 4, 5), (0, 1, 2)))
@@ -58,7 +67,7 @@ def imageai_3_tiny_yolov3(class_count: int = 80) -> Network:
     return replace(network, name="imageai-3-tiny-yolov3", layers=tuple(layers))
 
 
-def imageai_3_yolov3(class_count: int = 80) -> Network:
+def imageai_3_yolov3(class_count: int = 80) -> DarknetNetwork:
     """YOLOv3 as ImageAI 3 computes and trains it: the third block behind the third halving reads the sum of the second
     block's output and that of its last convolution, where Darknet's reads the output alone."""
     network = yolov3(class_count)
@@ -74,7 +83,7 @@ def imageai_3_yolov3(class_count: int = 80) -> Network:
     return replace(network, name="imageai-3-yolov3", layers=layers)
 
 
-def yolov3_spp(class_count: int = 80) -> Network:
+def yolov3_spp(class_count: int = 80) -> DarknetNetwork:
     """YOLOv3-SPP: YOLOv3 with pools of 5, 9 and 13 cells beside each other in front of the first head; 114 layers.
 
     The pools as in K. He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition",
@@ -89,7 +98,7 @@ def yolov3_spp(class_count: int = 80) -> Network:
     return replace(network, name="yolov3-spp", layers=(*network.layers[:first], *pools, *network.layers[first:]))
 
 
-def yolov3(class_count: int = 80) -> Network:
+def yolov3(class_count: int = 80) -> DarknetNetwork:
     """YOLOv3: Darknet-53 and three heads, at 1/32, 1/16 and 1/8; 107 layers."""
     masks = ((6, 7, 8), (3, 4, 5), (0, 1, 2))
     layers: list[Layer] = [Convolution(32, 3)]
@@ -103,7 +112,7 @@ def yolov3(class_count: int = 80) -> Network:
         for _ in range(3):
             layers += [Convolution(filters, 1), Convolution(filters * 2, 3)]
         layers += [_predictor(len(mask), class_count), Yolo(mask)]
-    return Network(
+    return DarknetNetwork(
         name="yolov3",
         layers=tuple(layers),
         anchors=(

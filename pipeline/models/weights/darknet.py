@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pipeline.errors import ModelError
-from pipeline.models.networks.darknet import Convolution, Network, convolution_parameter_count
+from pipeline.models.networks.darknet import Convolution, DarknetNetwork, convolution_parameter_count
 from pipeline.models.weights.parameters import DARKNET_EPSILON, BatchNorm, ConvolutionParameters, check_finite
 from pipeline.types import Float32Array
 
@@ -26,7 +26,7 @@ _CURRENT_HEADER_SIZE = _VERSION.size + 8
 _LARGEST_VERSION = 1000  # Darknet's own limit; what is above is some other file
 
 
-def read_darknet_weights(path: str | Path, network: Network) -> list[ConvolutionParameters]:
+def read_darknet_weights(path: str | Path, network: DarknetNetwork) -> list[ConvolutionParameters]:
     """The parameters of each convolution of ``network``, in its order.
 
     Args:
@@ -71,7 +71,7 @@ def write_darknet_weights(file: BinaryIO, parameters: Sequence[ConvolutionParame
             file.write(np.ascontiguousarray(array, dtype="<f4").tobytes())
 
 
-def _read_header(file: BinaryIO, path: Path, size: int, network: Network) -> None:
+def _read_header(file: BinaryIO, path: Path, size: int, network: DarknetNetwork) -> None:
     count = network.parameter_count()
     header = file.read(_VERSION.size)
     version = _VERSION.unpack(header) if len(header) == _VERSION.size else _CURRENT_VERSION
@@ -94,7 +94,7 @@ def _read_header(file: BinaryIO, path: Path, size: int, network: Network) -> Non
         raise ModelError(f"{path}: the header says {seen} images seen in training; the file is damaged.")
 
 
-def _guess(network: Network, size: int) -> str:
+def _guess(network: DarknetNetwork, size: int) -> str:
     """What a file of that size may be instead."""
     plan = network.plan()
     per_class = sum(len(head.anchors) * (plan[head.position].in_channels + 1) for head in network.heads())
@@ -106,7 +106,7 @@ def _guess(network: Network, size: int) -> str:
     return "the file is damaged or belongs to another network"
 
 
-def _split(numbers: Float32Array, network: Network, path: Path) -> list[ConvolutionParameters]:
+def _split(numbers: Float32Array, network: DarknetNetwork, path: Path) -> list[ConvolutionParameters]:
     parameters = []
     start = 0
     for planned in network.convolutions():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.models.networks.darknet import Convolution, Network, PlannedLayer
+from pipeline.models.networks.darknet import Convolution, DarknetNetwork, PlannedLayer
 from pipeline.models.weights.parameters import BatchNorm, ConvolutionParameters, check_finite
 from pipeline.types import Float32Array
 
@@ -52,7 +52,7 @@ class FoundNorm:
 def fit(
     convolutions: Sequence[FoundConvolution],
     norms: Sequence[FoundNorm],
-    network: Network,
+    network: DarknetNetwork,
     path: Path,
     *,
     epsilon: float,
@@ -102,7 +102,7 @@ def _counted(plain: int, norms: int, biased: int) -> str:
 
 
 def _check_shapes(
-    found: FoundConvolution, norm: FoundNorm | None, planned: PlannedLayer, network: Network, path: Path
+    found: FoundConvolution, norm: FoundNorm | None, planned: PlannedLayer, network: DarknetNetwork, path: Path
 ) -> None:
     layer = _layer(planned)
     where = f"{path}: {found.name}, for layer {planned.position} of {network.name}"
@@ -122,7 +122,7 @@ def _check_shapes(
             )
 
 
-def _class_hint(shape: tuple[int, ...], expected: tuple[int, ...], network: Network) -> str | None:
+def _class_hint(shape: tuple[int, ...], expected: tuple[int, ...], network: DarknetNetwork) -> str | None:
     """Says for how many classes the file is, where nothing but that is wrong."""
     anchors = len(network.heads()[0].anchors) if network.heads() else 0
     if (

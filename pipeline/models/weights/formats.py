@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.darknet import read_darknet_weights, write_darknet_weights
 from pipeline.models.weights.keras import HDF5_BEGINS, read_keras_weights
 from pipeline.models.weights.keras_writer import write_keras_weights
@@ -52,7 +52,7 @@ def weights_format(path: str | Path) -> Format:
 _PRINTABLE = frozenset(b"\t\n\r") | frozenset(range(32, 127))
 
 
-def read_weights(path: str | Path, network: Network) -> list[ConvolutionParameters]:
+def read_weights(path: str | Path, network: DarknetNetwork) -> list[ConvolutionParameters]:
     """The parameters of each convolution of ``network``, in its order, from a file of any kind that is known.
 
     Known are Darknet's ``.weights``, Keras' ``.h5`` as ImageAI 2 uses it, and PyTorch's ``.pt`` as ImageAI 3 uses it.
@@ -82,7 +82,9 @@ def format_to_write(path: Path) -> Format:
     return known
 
 
-def write_weights(path: Path, parameters: Sequence[ConvolutionParameters], network: Network, written: Format) -> None:
+def write_weights(
+    path: Path, parameters: Sequence[ConvolutionParameters], network: DarknetNetwork, written: Format
+) -> None:
     """Write the parameters of ``network`` at ``path``, which is replaced.
 
     Where the formats' epsilons differ, the variances and scales are written such that the results stay the same (see

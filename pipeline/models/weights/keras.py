@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
 from pipeline.models.weights.hdf5 import walk_datasets
 from pipeline.models.weights.parameters import KERAS_EPSILON, ConvolutionParameters
@@ -32,7 +32,7 @@ _NUMBERED = re.compile(r"(conv2d|batch_normalization|last)_?([0-9]{0,9})")
 _NORM_ARRAYS = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-def read_keras_weights(path: str | Path, network: Network) -> list[ConvolutionParameters]:
+def read_keras_weights(path: str | Path, network: DarknetNetwork) -> list[ConvolutionParameters]:
     """The parameters of each convolution of ``network``, in its order.
 
     Args:

@@ -13,13 +13,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.models.networks.darknet import Convolution, Network, PlannedLayer, Route, Yolo
+from pipeline.models.networks.darknet import Convolution, DarknetNetwork, PlannedLayer, Route, Yolo
 from pipeline.models.weights.parameters import KERAS_EPSILON, ConvolutionParameters
 
 _KERAS_VERSION = "2.4.0"
 
 
-def write_keras_weights(path: Path, parameters: Sequence[ConvolutionParameters], network: Network) -> None:
+def write_keras_weights(path: Path, parameters: Sequence[ConvolutionParameters], network: DarknetNetwork) -> None:
     """Write an ``.h5`` file.
 
     A batch norm that came from a framework with another epsilon is written so that Keras computes the same with it:
@@ -47,7 +47,7 @@ def write_keras_weights(path: Path, parameters: Sequence[ConvolutionParameters],
 
 
 def _layers(
-    parameters: Sequence[ConvolutionParameters], network: Network
+    parameters: Sequence[ConvolutionParameters], network: DarknetNetwork
 ) -> Iterator[tuple[str, Mapping[str, NDArray[Any]]]]:
     """The layers by name with their arrays, in the file's order."""
     plan = network.plan()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.fitting import FoundArray, FoundConvolution, FoundNorm, fit
 from pipeline.models.weights.parameters import PYTORCH_EPSILON, ConvolutionParameters
 from pipeline.models.weights.pytorch import read_state_dict
@@ -24,7 +24,7 @@ from pipeline.models.weights.pytorch import read_state_dict
 _NUMBERED = re.compile(r"conv([0-9]{1,9})\.")
 
 
-def read_pytorch_weights(path: str | Path, network: Network) -> list[ConvolutionParameters]:
+def read_pytorch_weights(path: str | Path, network: DarknetNetwork) -> list[ConvolutionParameters]:
     """The parameters of each convolution of ``network``, in its order.
 
     Args:

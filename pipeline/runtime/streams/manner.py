@@ -10,9 +10,9 @@ from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.runtime.channel import WhenFull
 from pipeline.runtime.streams.stream import Stream
-from pipeline.sampling.groups import Gathering
-from pipeline.sampling.interpolation import TrackFiller
-from pipeline.sampling.sampler import EveryNth, PaceBySource
+from pipeline.sampling.groups import SampleGroups
+from pipeline.sampling.interpolation import TrackInterpolator
+from pipeline.sampling.sampler import EveryNth, SamplerBySource
 from pipeline.types import SourceInfo
 
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
@@ -31,8 +31,8 @@ class Manner:
     """
 
     live: bool
-    gathering: Gathering
-    filler: TrackFiller | None
+    gathering: SampleGroups
+    filler: TrackInterpolator | None
     analytics: StreamAnalytics
 
     @classmethod
@@ -47,16 +47,16 @@ class Manner:
     ) -> Self:
         """The manner that suits what is known of a stream's source; ``counting`` is what counts already, if any."""
         chosen = stream.detect_every
-        if isinstance(chosen, PaceBySource):
+        if isinstance(chosen, SamplerBySource):
             pace = chosen.make(info.live)
         else:
             pace = EveryNth(chosen) if isinstance(chosen, int) else chosen
         looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
         return cls(
             live=info.live,
-            gathering=Gathering(pace, live=info.live),
+            gathering=SampleGroups(pace, live=info.live),
             # A file's frames can wait until what is between two looks is known; a camera's can't.
-            filler=None if info.live or looks_at_all else TrackFiller(),
+            filler=None if info.live or looks_at_all else TrackInterpolator(),
             analytics=counting
             or StreamAnalytics(
                 stream.source.stream,

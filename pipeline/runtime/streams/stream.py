@@ -11,7 +11,7 @@ from pipeline.files import InputFiles
 from pipeline.geometry.region import Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.runtime.frame_ledger import Rates
-from pipeline.sampling.sampler import Pace, PaceBySource
+from pipeline.sampling.sampler import Sampler, SamplerBySource
 
 if TYPE_CHECKING:
     from pipeline.classification.tracks import TrackClassifier
@@ -28,7 +28,7 @@ class Stream:
         tracker: gives objects their ids; for this stream and run only.
         sinks: outputs of this stream alone.
         filters: a detection is kept when every filter says so; applied before the tracker.
-        detect_every: run the detector on every N-th frame, or as a ``Pace`` says; the tracker predicts in between.
+        detect_every: run the detector on every N-th frame, or as a ``Sampler`` says; the tracker predicts in between.
         region: the part of each frame that the detector looks at; None for all of it.
         duration_s: stop after this much media time; None for all of it.
         classify: names each track once by a second network, which gives ``track.classified``.
@@ -41,7 +41,7 @@ class Stream:
     tracker: Tracker
     sinks: Sequence[Sink] = ()
     filters: Sequence[DetectionFilter] = ()
-    detect_every: int | Pace | PaceBySource = 1
+    detect_every: int | Sampler | SamplerBySource = 1
     region: Region | None = None
     duration_s: float | None = None
     classify: TrackClassifier | None = None
@@ -64,7 +64,7 @@ class StreamStatus:
 
     name: str
     state: Literal["waiting", "online", "offline"]
-    ledger: events.Ledger
+    ledger: events.FrameCounts
     p50_ms: float
     p95_ms: float
     rates: Rates

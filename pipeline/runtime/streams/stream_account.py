@@ -20,7 +20,7 @@ from pipeline.events import OutputCounts
 from pipeline.interfaces import Source
 from pipeline.printable import encodable
 from pipeline.redaction import redact
-from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.report import ObjectCounts, StreamReport
 from pipeline.runtime.timing import Durations, StageReport
 from pipeline.types import Frame, Int64Array, Tracks
@@ -49,7 +49,7 @@ class StreamAccount:
     """
 
     def __init__(self) -> None:
-        self.ledger = Ledger()
+        self.ledger = FrameLedger()
         self.latency = Durations()
         self.highest_id = 0
         self.last_pts_s: float | None = None

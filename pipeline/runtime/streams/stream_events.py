@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.classification.tracks import ClassifiedTrack
+from pipeline.events import FrameCounts as Counts
 from pipeline.events import (
     Latency,
     Stats,
@@ -16,10 +17,9 @@ from pipeline.events import (
     StreamStarted,
     TrackClassified,
 )
-from pipeline.events import Ledger as Counts
 from pipeline.printable import encodable
 from pipeline.redaction import redact
-from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.frozen import StillPicture
 from pipeline.runtime.streams.stream import EndReason
@@ -106,7 +106,7 @@ class StreamEvents:
         self,
         now_s: float,
         media_s: float,
-        ledger: Ledger,
+        ledger: FrameLedger,
         latency: Durations,
         sinks: tuple[SinkGroup, SinkGroup],
         clock_steps: int = 0,

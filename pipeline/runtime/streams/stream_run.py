@@ -10,9 +10,9 @@ from typing import Literal
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
-from pipeline.geometry.region import Part
-from pipeline.interfaces import ReconnectingSource
-from pipeline.runtime.decode_thread import Producer
+from pipeline.geometry.region import Rectangle
+from pipeline.interfaces import RecoveringSource
+from pipeline.runtime.decode_thread import DecodeThread
 from pipeline.runtime.intake import Inlet, Intake
 from pipeline.runtime.report import StreamReport
 from pipeline.runtime.sink_group import SinkGroup
@@ -22,7 +22,7 @@ from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
 from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.runtime.streams.stream_events import StreamEvents
 from pipeline.runtime.timing import Timings
-from pipeline.sampling.groups import Gathering
+from pipeline.sampling.groups import SampleGroups
 from pipeline.types import ClockedSource, Detections, Frame, SourceInfo, TrackedFrame
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class StreamRun:
         self._counting = before._manner.analytics if before is not None and counts_on else None
         self._manner: Manner = self._find_manner(stream.source.info)
         self.inlet: Inlet
-        self._producer: Producer
+        self._producer: DecodeThread
         self._reads_on = before is not None and stream.source is before.stream.source
         if before is not None and self._reads_on:
             self.inlet, self._producer = before.inlet, before._producer
@@ -109,7 +109,7 @@ class StreamRun:
         capacity, when_full = room(live, queue)
         self.inlet = intake.add(capacity=capacity, when_full=when_full, on_drop=lambda _: self._ledger.dropped("stale"))
         place = account.placer(stream.source, frame_s=0.0 if before is None else before._frame_s)
-        self._producer = Producer(stream.source, self.inlet, self._ledger, timings, place)
+        self._producer = DecodeThread(stream.source, self.inlet, self._ledger, timings, place)
 
     @property
     def live(self) -> bool:
@@ -117,7 +117,7 @@ class StreamRun:
         return self._manner.live
 
     @property
-    def gathering(self) -> Gathering:
+    def gathering(self) -> SampleGroups:
         """Takes its frames before the detector does."""
         return self._manner.gathering
 
@@ -133,7 +133,7 @@ class StreamRun:
                 comes, where what the source is shows only with the first attempt to open it.
         """
         source = self.stream.source
-        if isinstance(source, ReconnectingSource):
+        if isinstance(source, RecoveringSource):
             source.listen(
                 on_offline=lambda reason: self._call(partial(self._offline, reason)),
                 on_online=lambda offline_s: self._call(partial(self._online, offline_s)),
@@ -166,7 +166,7 @@ class StreamRun:
         if not self._opened:
             self._open(info)
 
-    def part(self, frame: Frame) -> Part | None:
+    def part(self, frame: Frame) -> Rectangle | None:
         """The part of the frame that the detector is to look at; None for all of it."""
         return None if self.stream.region is None else self.stream.region.part(frame.height, frame.width)
 

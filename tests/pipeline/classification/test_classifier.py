@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 
 from pipeline.classification.classifier import Classification, Classifier
-from pipeline.classification.image_files import ClassifiedPicture, classify_pictures
+from pipeline.classification.image_files import ClassifiedImage, classify_images
 from pipeline.classification.keras_weights import class_count
 from pipeline.classification.registry import find_classifier, find_classifier_weights
 from pipeline.errors import ConfigError, ModelError, SourceError
@@ -163,12 +163,12 @@ def test_both_formats_of_keras_and_all_ways_to_ask(classifier: Classifier, folde
 def test_files_one_after_another(classifier: Classifier, pictures: list[Path], tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_text("no")
     files = [*pictures[:2], tmp_path / "broken.png", *pictures[2:]]
-    found = list(classify_pictures(classifier, files, top=2))
-    assert [result.index for result in found if isinstance(result, ClassifiedPicture)] == [0, 1, 3, 4, 5]
+    found = list(classify_images(classifier, files, top=2))
+    assert [result.index for result in found if isinstance(result, ClassifiedImage)] == [0, 1, 3, 4, 5]
     assert [result.path.name for result in found if isinstance(result, BrokenPicture)] == ["broken.png"]
     alone = classifier.classify(pictures[4], top=2)
     last = found[-1]
-    assert isinstance(last, ClassifiedPicture)
+    assert isinstance(last, ClassifiedImage)
     assert [answer.name for answer in last.classes] == [answer.name for answer in alone]
     assert (last.width, last.height) == (344, 464)
 

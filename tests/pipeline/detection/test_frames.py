@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.detection.frames import Looker
+from pipeline.detection.frames import FrameDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
-from pipeline.geometry.region import Part, Region
+from pipeline.geometry.region import Rectangle, Region
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Frame, Image
 from tests.support.fakes import BlobDetector, picture
@@ -39,7 +39,7 @@ def as_found(one: Detections, other: Detections, overlap: float = 0.7) -> float:
 def test_reduced_pictures_show_the_detector_what_whole_ones_do(eval_dir: Path, detector: YoloDetector) -> None:
     clip = eval_dir / "videos" / "traffic-mini.mp4"
     reduced, plain = frames(clip, reduce_to=416), frames(clip, reduce_to=None)
-    looker = Looker(detector)
+    looker = FrameDetector(detector)
     for found, expected in zip(looker.look(reduced, [None] * 4), looker.look(plain, [None] * 4), strict=True):
         assert len(expected) >= 5
         assert as_found(expected, found) == 1
@@ -49,9 +49,12 @@ def test_reduced_pictures_show_the_detector_what_whole_ones_do(eval_dir: Path, d
 
 def test_a_part_is_seen_as_in_the_whole_picture(eval_dir: Path, detector: YoloDetector) -> None:
     clip = eval_dir / "videos" / "traffic-mini.mp4"
-    part = Part(200, 120, 720, 480)
+    part = Rectangle(200, 120, 720, 480)
     for frame in (*frames(clip, reduce_to=416, count=1), *frames(clip, reduce_to=None, count=1)):
-        (whole,), (within,) = Looker(detector).look([frame], [None]), Looker(detector).look([frame], [part])
+        (whole,), (within,) = (
+            FrameDetector(detector).look([frame], [None]),
+            FrameDetector(detector).look([frame], [part]),
+        )
         assert (within.xyxy[:, :2] >= [199, 119]).all()
         assert (within.xyxy[:, 2:] <= [721, 481]).all()
         inside = np.flatnonzero((whole.xyxy > [210, 130, 210, 130]).all(axis=1) & (whole.xyxy < 710).all(axis=1))
@@ -70,13 +73,13 @@ def test_a_part_costs_less(eval_dir: Path, detector: YoloDetector, monkeypatch: 
 
     monkeypatch.setattr(detector.engine, "heads", noting)
     (frame,) = frames(eval_dir / "videos" / "traffic-mini.mp4", reduce_to=416, count=1)
-    Looker(detector).look([frame], [Part(0, 240, 427, 480)])
+    FrameDetector(detector).look([frame], [Rectangle(0, 240, 427, 480)])
     assert shapes == [(1, 128, 224, 3)], "a quarter of the picture, in the smallest input that holds it"
 
 
 def test_any_detector_can_be_shown_a_part() -> None:
     frame = Frame(picture([(20, 30, 50, 60), (100, 10, 120, 40)]), 0, 0.0, 0.0, "door")
-    (found,) = Looker(BlobDetector()).look([frame], [Part(10, 20, 90, 100)])
+    (found,) = FrameDetector(BlobDetector()).look([frame], [Rectangle(10, 20, 90, 100)])
     assert found.xyxy.tolist() == [[20, 30, 50, 60]]
 
 
@@ -107,33 +110,35 @@ def test_frames_with_and_without_a_reduced_picture_keep_their_order() -> None:
     wrong_size = Frame(image, 0, 0.0, 0.0, "door", reduced=np.ascontiguousarray(image[::4, ::4]))
     plain = Frame(picture([(80, 20, 120, 60)]), 0, 0.0, 0.0, "gate")
     detector = Mixed()
-    found = Looker(detector).look([plain, reduced, wrong_size], [None, None, None])
+    found = FrameDetector(detector).look([plain, reduced, wrong_size], [None, None, None])
     assert [one.xyxy.tolist() for one in found] == [[[80, 20, 120, 60]], [[20, 40, 60, 80]], [[20, 40, 60, 80]]]
     assert sorted(detector.asked) == ["reduced 1", "whole 2"]
 
 
-@pytest.mark.parametrize("part", [Part(301, 203, 997, 701), Part(0, 1, 1279, 719), Part(630, 470, 790, 660)])
-def test_boxes_in_a_part_lie_where_they_do_in_the_whole_picture(part: Part) -> None:
+@pytest.mark.parametrize(
+    "part", [Rectangle(301, 203, 997, 701), Rectangle(0, 1, 1279, 719), Rectangle(630, 470, 790, 660)]
+)
+def test_boxes_in_a_part_lie_where_they_do_in_the_whole_picture(part: Rectangle) -> None:
     """The part's edges fall between two pixels of the scaled picture, each of which is 16 of the frame."""
     reduced = picture([(40, 30, 48, 40)], width=80, height=45)
     frame = Frame(np.kron(reduced, np.ones((16, 16, 1), np.uint8)), 0, 0.0, 0.0, "door", reduced=reduced)
-    (found,) = Looker(Mixed()).look([frame], [part])
+    (found,) = FrameDetector(Mixed()).look([frame], [part])
     assert found.xyxy.tolist() == [[640, 480, 768, 640]]
 
 
 def test_a_part_of_less_than_a_pixel_of_the_scaled_picture_is_looked_at() -> None:
     reduced = picture([(40, 30, 48, 40)], width=80, height=45)
     frame = Frame(np.kron(reduced, np.ones((16, 16, 1), np.uint8)), 0, 0.0, 0.0, "door", reduced=reduced)
-    (found,) = Looker(Mixed()).look([frame], [Part(642, 482, 644, 483)])
+    (found,) = FrameDetector(Mixed()).look([frame], [Rectangle(642, 482, 644, 483)])
     assert found.xyxy.tolist() == [[640, 480, 656, 496]]
 
 
 def test_a_region_is_the_rectangle_around_shapes() -> None:
     polygon = ((0.25, 0.5), (0.75, 0.5), (0.5, 0.9))
-    assert Region([(polygon, "fraction")]).part(200, 400) == Part(100, 100, 300, 180)
+    assert Region([(polygon, "fraction")]).part(200, 400) == Rectangle(100, 100, 300, 180)
     both = Region([(polygon, "fraction"), (((20, 30), (40, 120)), "pixels")])
-    assert both.part(200, 400) == Part(20, 30, 300, 180)
-    assert Region([(polygon, "fraction")], margin=0.1).part(200, 400) == Part(60, 80, 340, 200)
+    assert both.part(200, 400) == Rectangle(20, 30, 300, 180)
+    assert Region([(polygon, "fraction")], margin=0.1).part(200, 400) == Rectangle(60, 80, 340, 200)
 
 
 def test_a_region_that_is_nearly_the_whole_picture_cuts_nothing() -> None:

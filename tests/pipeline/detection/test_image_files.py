@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detection.image_files import DetectedPicture, detect_pictures
+from pipeline.detection.image_files import DetectedImage, detect_images
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import SourceNotFoundError
 from pipeline.images import batches as picture_batches
 from pipeline.images.batches import BrokenPicture
-from pipeline.images.reading import PictureLike, read_picture
+from pipeline.images.reading import ImageLike, read_image
 from pipeline.models.registry import Model
 from pipeline.types import Detections, Image
 from tests.support.darknet_files import miniature, random_parameters, write_weights
@@ -59,7 +59,7 @@ class Watching(BlobDetector):
 def test_the_results_are_those_of_one_by_one(
     detector: YoloDetector, files: list[Path], batch: int, window: int
 ) -> None:
-    results = list(detect_pictures(detector, files, batch=batch, window=window))
+    results = list(detect_images(detector, files, batch=batch, window=window))
     assert sorted(result.index for result in results) == list(range(len(files)))
     assert all(result.path == files[result.index] for result in results)
     broken = [result for result in results if isinstance(result, BrokenPicture)]
@@ -67,7 +67,7 @@ def test_the_results_are_those_of_one_by_one(
     assert "2.png: is damaged" in str(broken[0].error)
     total = 0
     for result in results:
-        if isinstance(result, DetectedPicture):
+        if isinstance(result, DetectedImage):
             alone = detector.detect(result.path)
             assert result.detections.class_id.tolist() == alone.class_id.tolist()
             np.testing.assert_allclose(result.detections.xyxy, alone.xyxy, atol=0.05)
@@ -78,7 +78,7 @@ def test_the_results_are_those_of_one_by_one(
 
 def test_batches_are_of_one_shape_and_full(files: list[Path]) -> None:
     watching = Watching()
-    list(detect_pictures(watching, files, batch=4))
+    list(detect_images(watching, files, batch=4))
     assert all(len(set(call)) <= 1 for call in watching.calls)
     sizes = sorted(len(call) for call in watching.calls)
     # 5 or 6 of each size in fours, one of them broken.
@@ -96,12 +96,12 @@ def test_shapes_of_the_network_count_not_those_of_the_pictures(
     counts: list[int] = []
     detect = detector._detect_pictures
 
-    def counting(images: Sequence[PictureLike]) -> list[Detections]:
+    def counting(images: Sequence[ImageLike]) -> list[Detections]:
         counts.append(len(images))
         return detect(images)
 
     monkeypatch.setattr(detector, "_detect_pictures", counting)
-    assert len(list(detect_pictures(detector, paths, batch=4))) == 4
+    assert len(list(detect_images(detector, paths, batch=4))) == 4
     assert counts == [4]
 
 
@@ -110,33 +110,33 @@ def test_only_a_few_pictures_are_held(files: list[Path], monkeypatch: pytest.Mon
 
     def count(path: Path) -> Image:
         decoded.append(path)
-        return read_picture(path)
+        return read_image(path)
 
     def most_at_once() -> int:
         decoded.clear()
-        found = enumerate(detect_pictures(BlobDetector(), files, batch=2))
+        found = enumerate(detect_images(BlobDetector(), files, batch=2))
         return max(len(decoded) - number for number, _ in found)
 
-    monkeypatch.setattr(picture_batches, "read_picture", count)
+    monkeypatch.setattr(picture_batches, "read_image", count)
     assert 2 <= most_at_once() <= 6, "the batch in work and two ahead"
     monkeypatch.setattr(picture_batches, "_MOST_PIXELS", 1)
     assert most_at_once() <= 2, "large pictures go alone"
 
 
 def test_who_stops_early_leaves_no_thread(files: list[Path]) -> None:
-    results = detect_pictures(BlobDetector(), files, batch=2)
+    results = detect_images(BlobDetector(), files, batch=2)
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
 
 
 def test_a_missing_file_is_a_broken_picture(tmp_path: Path) -> None:
-    (result,) = detect_pictures(BlobDetector(), [tmp_path / "nothing.jpg"])
+    (result,) = detect_images(BlobDetector(), [tmp_path / "nothing.jpg"])
     assert isinstance(result, BrokenPicture)
     assert isinstance(result.error, SourceNotFoundError)
 
 
 def test_no_pictures_and_no_batch() -> None:
-    assert list(detect_pictures(BlobDetector(), [])) == []
+    assert list(detect_images(BlobDetector(), [])) == []
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        next(detect_pictures(BlobDetector(), [], batch=0))
+        next(detect_images(BlobDetector(), [], batch=0))

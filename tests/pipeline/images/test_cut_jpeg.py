@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.types import Image
 
 HEIGHT, WIDTH = 240, 320
@@ -43,11 +43,11 @@ FILES = {kind: encoded(kind) for kind in KINDS}
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_its_end_marker_all_of_it_is_there(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    whole = read_picture(FILES[kind])
+    whole = read_image(FILES[kind])
     assert not caplog.records
     for left in (0, 1):
         with caplog.at_level(logging.WARNING):
-            image = read_picture(FILES[kind][: left - 2], name="door.jpg")
+            image = read_image(FILES[kind][: left - 2], name="door.jpg")
         np.testing.assert_array_equal(image, whole)
     assert [record.getMessage().count("door.jpg: the JPEG file ends too early; 100%") for record in caplog.records] == [
         1,
@@ -58,10 +58,10 @@ def test_without_its_end_marker_all_of_it_is_there(kind: str, caplog: pytest.Log
 @given(st.sampled_from(sorted(set(KINDS) - {"progressive"})), st.floats(0.3, 1))
 def test_what_is_used_is_nearly_all_of_the_picture(kind: str, part: float) -> None:
     data = FILES[kind]
-    whole = read_picture(data)
+    whole = read_image(data)
     cut = data[: int(len(data) * part)]
     try:
-        image = read_picture(cut)
+        image = read_image(cut)
     except SourceError as error:
         assert part < 0.95, error
         assert "ends too early" in str(error) or "damaged" in str(error)
@@ -73,19 +73,19 @@ def test_what_is_used_is_nearly_all_of_the_picture(kind: str, part: float) -> No
 
 def test_of_a_progressive_file_the_last_bit_may_be_missing() -> None:
     data = FILES["progressive"]
-    whole = read_picture(data).astype(int)
+    whole = read_image(data).astype(int)
     scans = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
-    image = read_picture(data[: scans[-1] + 12])
+    image = read_image(data[: scans[-1] + 12])
     assert np.abs(image - whole).mean() < 4
     with pytest.raises(SourceError, match="damaged"):
-        read_picture(data[: scans[2]])
+        read_image(data[: scans[2]])
 
 
 @pytest.mark.parametrize("left", [0.02, 0.5])
 def test_what_is_not_there_is_no_picture(left: float) -> None:
     data = FILES["baseline"]
     with pytest.raises(SourceError, match=r"picture is there|damaged"):
-        read_picture(data[: int(len(data) * left)])
+        read_image(data[: int(len(data) * left)])
 
 
 def test_the_case_that_was_reported(eval_dir: Path) -> None:
@@ -93,4 +93,4 @@ def test_the_case_that_was_reported(eval_dir: Path) -> None:
     if not cases.is_dir():
         pytest.skip(f"no such folder: {cases}")
     data = (cases / "17_no_end_marker.jpg").read_bytes()
-    np.testing.assert_array_equal(read_picture(data), read_picture(data + b"\xff\xd9"))
+    np.testing.assert_array_equal(read_image(data), read_image(data + b"\xff\xd9"))

@@ -14,7 +14,7 @@ from PIL import ImageOps
 
 from pipeline.errors import SourceError
 from pipeline.images.header import read_header
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from tests.pipeline.images.test_reading import ORIENTATION, close, on_white, scene
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif: pip install 'sightline[images]'")
@@ -46,7 +46,7 @@ def test_it_is_read_as_it_was_saved(kind: str) -> None:
     header = read_header(data)
     assert header is not None
     assert (header.kind, header.width, header.height) == ("heif", 60, 40)
-    image = read_picture(data)
+    image = read_image(data)
     assert image.flags.c_contiguous
     assert close(image, scene()[..., ::-1], most=3)
 
@@ -60,7 +60,7 @@ def test_it_is_turned_upright(kind: str, value: int) -> None:
     upright = np.asarray(ImageOps.exif_transpose(stored))[..., ::-1]
     # From either the encoder makes the container's own turns; EXIF's in a HEIF file counts for nothing.
     data = saved(stored, kind, **({"exif": exif} if kind == "AVIF" else {}))
-    assert close(read_picture(data), upright, most=6)
+    assert close(read_image(data), upright, most=6)
     header = read_header(data)
     assert header is not None
     assert header.displayed_size == (upright.shape[1], upright.shape[0])
@@ -69,7 +69,7 @@ def test_it_is_turned_upright(kind: str, value: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_transparent_is_laid_on_white(kind: str) -> None:
     made = PIL.Image.fromarray(np.dstack([scene(), np.tile(np.array([0, 255], np.uint8).repeat(30), (40, 1))]))
-    assert close(read_picture(saved(made, kind)), on_white(made), most=3)
+    assert close(read_image(saved(made, kind)), on_white(made), most=3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,7 +78,7 @@ def test_an_absurd_size_is_refused_before_decoding(kind: str, monkeypatch: pytes
     monkeypatch.setattr("pipeline.images.reading.open_heif", lambda *_: pytest.fail("it was decoded"))
     struct.pack_into(">II", data, data.index(b"ispe") + 8, 60_000, 60_000)
     with pytest.raises(SourceError, match="60000x60000 px is too large"):
-        read_picture(bytes(data))
+        read_image(bytes(data))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,7 +92,7 @@ def test_damaged_files_end_in_a_picture_or_a_clear_error(kind: str) -> None:
             data[place] = chance.integers(0, 256)
         part = bytes(data[: chance.integers(1, len(data))] if number % 2 else data)
         try:
-            assert read_picture(part, name="sixth").dtype == np.uint8
+            assert read_image(part, name="sixth").dtype == np.uint8
         except SourceError as error:
             assert str(error).startswith("sixth: ")
             assert len(str(error).splitlines()) == 1
@@ -109,4 +109,4 @@ def test_without_the_library_one_line_says_how_to_get_it(
     data = saved(PIL.Image.fromarray(scene()), kind)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(SourceError, match=r"door: is (HEIC|AVIF), .*: pip install 'sightline\[images\]'$"):
-        read_picture(data, name="door")
+        read_image(data, name="door")

@@ -17,7 +17,7 @@ from PIL import ImageOps
 
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.images.header import read_header
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.types import Image
 
 KINDS = {"BMP": "bmp", "GIF": "gif", "JPEG": "jpeg", "JPEG2000": "jp2", "PNG": "png", "PPM": "pnm", "TIFF": "tiff"}
@@ -58,12 +58,12 @@ def test_every_kind_is_read_as_it_was_saved(kind: str, tmp_path: Path) -> None:
     assert header is not None
     assert (header.kind, header.width, header.height) == (KINDS[kind], 60, 40)
     (tmp_path / "picture").write_bytes(data)
-    image = read_picture(data)
+    image = read_image(data)
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
     assert close(image, scene()[..., ::-1], most=8 if kind == "JPEG" else 1)
     for same in (tmp_path / "picture", str(tmp_path / "picture")):
-        np.testing.assert_array_equal(read_picture(same), image)
+        np.testing.assert_array_equal(read_image(same), image)
 
 
 @pytest.mark.parametrize("value", range(1, 9))
@@ -74,8 +74,8 @@ def test_exif_orientation(kind: str, value: int) -> None:
     exif[ORIENTATION] = value
     data = saved(stored, kind, exif=exif)
     upright = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))[..., ::-1]
-    assert close(read_picture(data), upright, most=8)
-    assert close(read_picture(PIL.Image.open(io.BytesIO(data))), upright, most=8)
+    assert close(read_image(data), upright, most=8)
+    assert close(read_image(PIL.Image.open(io.BytesIO(data))), upright, most=8)
     header = read_header(data)
     assert header is not None
     assert header.displayed_size == (upright.shape[1], upright.shape[0])
@@ -86,7 +86,7 @@ def test_orientation_of_what_is_transparent() -> None:
     exif = stored.getexif()
     exif[ORIENTATION] = 6
     for kind in ("PNG", "WEBP"):
-        image = read_picture(saved(stored, kind, exif=exif))
+        image = read_image(saved(stored, kind, exif=exif))
         assert close(image, on_white(stored.transpose(PIL.Image.Transpose.ROTATE_270)))
 
 
@@ -104,9 +104,9 @@ def test_orientation_of_what_is_transparent() -> None:
 def test_modes(mode: str, kinds: tuple[str, ...]) -> None:
     colors = np.dstack([scene(), np.linspace(0, 255, 40 * 60).reshape(40, 60).astype(np.uint8)])
     made = PIL.Image.fromarray(colors).convert("RGBA" if mode in ("RGBA", "LA") else "RGB").convert(mode)
-    assert close(read_picture(made), on_white(made))
+    assert close(read_image(made), on_white(made))
     for kind in kinds:
-        assert close(read_picture(saved(made, kind)), on_white(made), most=8 if kind == "JPEG" else 1), kind
+        assert close(read_image(saved(made, kind)), on_white(made), most=8 if kind == "JPEG" else 1), kind
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
@@ -116,8 +116,8 @@ def test_transparent_colors_of_a_palette(kind: str) -> None:
     data = saved(made, kind)
     expected = on_white(PIL.Image.open(io.BytesIO(data)))
     assert (expected == 255).all(axis=2).any()
-    assert close(read_picture(data), expected)
-    assert close(read_picture(made), expected)
+    assert close(read_image(data), expected)
+    assert close(read_image(made), expected)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -126,25 +126,25 @@ def test_sixteen_bits_are_scaled(kind: str, tmp_path: Path) -> None:
     expected = np.rint(grey / 257).astype(np.uint8)[..., None].repeat(3, axis=2)
     made = PIL.Image.fromarray(grey)
     for picture in (grey, grey[..., None], made, saved(made, kind)):
-        np.testing.assert_array_equal(read_picture(picture), expected)
+        np.testing.assert_array_equal(read_image(picture), expected)
     color = np.dstack([grey, grey.T.reshape(40, 60), grey[::-1]])
     assert cv2.imwrite(str(tmp_path / f"deep.{kind.lower()}"), color)
     for source in (color, tmp_path / f"deep.{kind.lower()}"):
-        np.testing.assert_array_equal(read_picture(source), np.rint(color / 257).astype(np.uint8))
+        np.testing.assert_array_equal(read_image(source), np.rint(color / 257).astype(np.uint8))
 
 
 def test_arrays() -> None:
     image: Image = np.ascontiguousarray(scene()[..., ::-1])
-    assert read_picture(image) is image, "what is right already is not copied"
+    assert read_image(image) is image, "what is right already is not copied"
     grey = image[..., 0]
-    np.testing.assert_array_equal(read_picture(grey), np.dstack([grey] * 3))
-    np.testing.assert_array_equal(read_picture(grey[..., None]), np.dstack([grey] * 3))
+    np.testing.assert_array_equal(read_image(grey), np.dstack([grey] * 3))
+    np.testing.assert_array_equal(read_image(grey[..., None]), np.dstack([grey] * 3))
     opaque = np.dstack([image, np.full((40, 60), 255, np.uint8)])
-    np.testing.assert_array_equal(read_picture(opaque), image)
+    np.testing.assert_array_equal(read_image(opaque), image)
     opaque[..., 3] = 0
-    assert (read_picture(opaque) == 255).all()
+    assert (read_image(opaque) == 255).all()
     tall = np.tile(np.dstack([image, image[..., 0]]), (20, 1, 1))
-    assert close(read_picture(tall), on_white(PIL.Image.fromarray(tall[..., [2, 1, 0, 3]])))
+    assert close(read_image(tall), on_white(PIL.Image.fromarray(tall[..., [2, 1, 0, 3]])))
 
 
 @pytest.mark.parametrize(
@@ -161,32 +161,32 @@ def test_arrays() -> None:
 )
 def test_arrays_that_are_no_pictures(picture: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        read_picture(picture)
+        read_image(picture)
 
 
 def test_other_things() -> None:
     with pytest.raises(TypeError, match="expected a path, bytes, a NumPy array or a Pillow image, got int"):
-        read_picture(7)  # type: ignore[arg-type]
+        read_image(7)  # type: ignore[arg-type]
 
 
 def test_what_can_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match=r"nothing\.jpg: no such file"):
-        read_picture(tmp_path / "nothing.jpg")
+        read_image(tmp_path / "nothing.jpg")
     with pytest.raises(SourceError, match="can't be read"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
     (tmp_path / "a.jpg").write_text("no picture")
     with pytest.raises(SourceError, match=r"a\.jpg: is no image that can be decoded"):
-        read_picture(tmp_path / "a.jpg")
+        read_image(tmp_path / "a.jpg")
     with pytest.raises(SourceError, match="picture: is empty"):
-        read_picture(b"")
+        read_image(b"")
     whole = saved(PIL.Image.fromarray(scene(400, 600)), "PNG")
     with pytest.raises(SourceError, match="fifth: is damaged"):
-        read_picture(whole[:60], name="fifth")
+        read_image(whole[:60], name="fifth")
     with pytest.raises(SourceError, match="Pillow can't decode it"):
-        read_picture(PIL.Image.open(io.BytesIO(whole[:60])))
+        read_image(PIL.Image.open(io.BytesIO(whole[:60])))
     cv2.imwrite(str(tmp_path / "float.tiff"), np.ones((4, 4, 3), np.float32))
     with pytest.raises(SourceError, match="save it with 8 or 16 bits"):
-        read_picture(tmp_path / "float.tiff")
+        read_image(tmp_path / "float.tiff")
 
 
 # Where each kind says how large it is, and how the numbers are written.
@@ -220,13 +220,13 @@ def bombs() -> dict[str, bytes]:
 def test_an_absurd_size_is_refused_before_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(SourceError, match="60000x60000 px is too large"):
-        read_picture(bombs()[kind])
+        read_image(bombs()[kind])
 
 
 def test_a_pillow_image_of_absurd_size_is_refused_before_it_is_loaded() -> None:
     lazy = PIL.Image.open(io.BytesIO(b"P5\n20000 4000\n255\n"))
     with pytest.raises(SourceError, match="20000x4000 px is too large"):
-        read_picture(lazy)
+        read_image(lazy)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -244,7 +244,7 @@ def test_damaged_files_end_in_a_picture_or_a_clear_error(kind: str) -> None:
         if chance.random() < 0.3:
             del data[chance.randrange(len(data)) :]
         try:
-            image = read_picture(bytes(data))
+            image = read_image(bytes(data))
         except SourceError as error:
             assert "\n" not in str(error)
             outcomes.add("refused")

@@ -13,10 +13,10 @@ import pytest
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.class_names import COCO_CLASS_NAMES
-from pipeline.models.custom import ModelFiles, choose_model, own_model
+from pipeline.models.custom import ModelFiles, choose_model, custom_model
 from pipeline.models.engines.base import installed_engines
 from pipeline.models.engines.factory import create_engine
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.yolov3_family import imageai_3_tiny_yolov3, imageai_3_yolov3, yolov3, yolov3_tiny
 from pipeline.models.registry import catalogue
 from pipeline.models.weights.formats import format_to_write, read_weights, write_weights
@@ -55,7 +55,7 @@ def assert_same(ours: Detections, theirs: Detections, tolerance: float = 1e-3) -
 
 
 def test_a_detector_from_its_files(files: ModelFiles) -> None:
-    model = own_model("helmets", files)
+    model = custom_model("helmets", files)
     assert (model.name, model.class_names, model.input_size) == ("helmets", NAMES, 96)
     detector = YoloDetector(model, confidence=0.3)
     assert detector.input_size == 96
@@ -66,7 +66,7 @@ def test_a_detector_from_its_files(files: ModelFiles) -> None:
 
 @pytest.mark.parametrize("suffix", [".h5", ".pt"])
 def test_the_same_detections_from_every_kind_of_file(files: ModelFiles, suffix: str, tmp_path: Path) -> None:
-    original = own_model("helmets", files)
+    original = custom_model("helmets", files)
     path = tmp_path / f"my{suffix}"
     write_weights(path, read_weights(files.weights, yolo_of(original)), yolo_of(original), format_to_write(path))
     first = YoloDetector(original, confidence=0.3, precision="float32").detect([picture()])[0]
@@ -83,7 +83,7 @@ def test_the_official_weights_give_the_same_detections_as_h5_and_pt(tiny_weights
         path = tmp_path / f"converted{suffix}"
         write_weights(path, parameters, network, format_to_write(path))
         # ImageAI's users have no description; a cfg in circulation would say the same masks.
-        own = own_model("converted", ModelFiles(path, network="tiny-yolov3"))
+        own = custom_model("converted", ModelFiles(path, network="tiny-yolov3"))
         assert_same(YoloDetector(own, precision="float32", confidence=0.001).detect([image])[0], expected, 1e-2)
 
 
@@ -92,7 +92,7 @@ def test_official_weights_keep_their_anchors_whatever_the_cfg_says(
 ) -> None:
     circulating = yolov3_tiny(masks=((3, 4, 5), (0, 1, 2)))
     cfg = write_configuration(tmp_path / "yolov3-tiny.cfg", circulating, height=416, width=416)
-    own = own_model("downloaded", ModelFiles(tiny_weights, cfg))
+    own = custom_model("downloaded", ModelFiles(tiny_weights, cfg))
     assert yolo_of(own).masks() == ((3, 4, 5), (0, 1, 2))
     image = picture()
     options = {"precision": "float32", "confidence": 0.001}
@@ -108,11 +108,11 @@ def test_models_that_imageai_trained_need_no_cfg(tmp_path: Path) -> None:
     anchors = [[100, 90, 150, 190, 370, 320], [30, 60, 60, 45, 50, 110], [10, 13, 16, 30, 33, 23]]
     labels = tmp_path / "detection_config.json"
     labels.write_text(json.dumps({"labels": NAMES, "anchors": anchors}))  # ImageAI 2: coarsest first
-    network = yolo_of(own_model("my", ModelFiles(tmp_path / "x.h5", network="yolov3", names=labels)))
+    network = yolo_of(custom_model("my", ModelFiles(tmp_path / "x.h5", network="yolov3", names=labels)))
     assert network.heads()[0].anchors == ((100, 90), (150, 190), (370, 320))
     assert network.heads()[2].anchors == ((10, 13), (16, 30), (33, 23))
     labels.write_text(json.dumps({"labels": NAMES, "anchors": [5, 6, 10, 14, 23, 27, 37, 58, 81, 82, 135, 169]}))
-    network = yolo_of(own_model("my", ModelFiles(tmp_path / "x.pt", network="tiny-yolov3", names=labels)))
+    network = yolo_of(custom_model("my", ModelFiles(tmp_path / "x.pt", network="tiny-yolov3", names=labels)))
     assert network.heads()[1].anchors == ((5, 6), (10, 14), (23, 27))  # as ImageAI 3 trains
     assert network.class_count == 3
 
@@ -121,7 +121,7 @@ def test_models_that_imageai_trained_need_no_cfg(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "network"), [("tiny", imageai_3_tiny_yolov3(2)), ("full", imageai_3_yolov3(2))], ids=["tiny", "full"]
 )
-def test_imageai_3_s_networks_compute_what_its_own_do(name: str, network: Network, engine: str) -> None:
+def test_imageai_3_s_networks_compute_what_its_own_do(name: str, network: DarknetNetwork, engine: str) -> None:
     if engine not in installed_engines():
         pytest.skip(f"{engine} is not installed: pip install 'sightline[{engine}]'")
     recorded = np.load(FILES / "imageai-3.npz")
@@ -145,7 +145,7 @@ def test_a_model_is_chosen_by_its_name(files: ModelFiles) -> None:
 
 
 def test_the_catalogue_lists_them(files: ModelFiles, tmp_path: Path) -> None:
-    own = [own_model("my", files), own_model("gone", ModelFiles(tmp_path / "gone.pt", network="yolov3"))]
+    own = [custom_model("my", files), custom_model("gone", ModelFiles(tmp_path / "gone.pt", network="yolov3"))]
     assert [(status.model.name, status.where) for status in catalogue(own)][-2:] == [("my", "own"), ("gone", "missing")]
     with pytest.raises(ConfigError, match=r"gone\.pt: the weights of gone are not there"):
         YoloDetector(own[1])
@@ -154,7 +154,7 @@ def test_the_catalogue_lists_them(files: ModelFiles, tmp_path: Path) -> None:
 def test_weights_for_another_cfg(files: ModelFiles, tmp_path: Path) -> None:
     other = write_darknet(tmp_path / "other.weights", random_parameters(narrow(yolov3_tiny(3))))
     with pytest.raises(ModelError, match=r"other\.weights: found .*; my with 3 classes needs exactly"):
-        YoloDetector(own_model("my", ModelFiles(other, files.cfg, names=files.names)))
+        YoloDetector(custom_model("my", ModelFiles(other, files.cfg, names=files.names)))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_names_that_can_not_be(files: ModelFiles, content: str, says: str) -> No
     assert files.names is not None
     files.names.write_text(content)
     with pytest.raises(ConfigError, match=says) as caught:
-        own_model("my", files)
+        custom_model("my", files)
     assert str(caught.value).startswith("models.my")
     assert "\n" not in str(caught.value)
 
@@ -190,19 +190,19 @@ def test_sections_that_can_not_be(files: ModelFiles, tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"models\.my: give cfg, .* or network, one of tiny-yolov3, yolov3, yolov3-spp"
     ):
-        own_model("my", ModelFiles(files.weights))
+        custom_model("my", ModelFiles(files.weights))
     with pytest.raises(ConfigError, match=r"models\.my: give cfg"):
-        own_model("my", ModelFiles(files.weights, files.cfg, network="yolov3"))
+        custom_model("my", ModelFiles(files.weights, files.cfg, network="yolov3"))
     with pytest.raises(ConfigError, match=r"my\.cfg: there is no such file"):
-        own_model("my", ModelFiles(files.weights, tmp_path / "none" / "my.cfg"))
+        custom_model("my", ModelFiles(files.weights, tmp_path / "none" / "my.cfg"))
     with pytest.raises(ConfigError, match=r"models\.my\.names: .*none: can't be read: "):
-        own_model("my", ModelFiles(files.weights, files.cfg, names=tmp_path / "none"))
+        custom_model("my", ModelFiles(files.weights, files.cfg, names=tmp_path / "none"))
     with pytest.raises(ConfigError, match=r"80 class names \(COCO's names"):
-        own_model("my", ModelFiles(files.weights, files.cfg))
+        custom_model("my", ModelFiles(files.weights, files.cfg))
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"labels": ["a"], "anchors": [1, 2, 3, 4]}))
     with pytest.raises(ConfigError, match="holds 2 anchors; yolov3 has 9"):
-        own_model("my", ModelFiles(files.weights, network="yolov3", names=labels))
+        custom_model("my", ModelFiles(files.weights, network="yolov3", names=labels))
 
 
 def test_from_the_configuration(files: ModelFiles, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_from_the_configuration(files: ModelFiles, tmp_path: Path) -> None:
         f"    weights: {files.weights}\n    names: {files.names}\n"
     )
     config = load_config(path)
-    assert config.own_models() == {"my": files}
+    assert config.custom_models() == {"my": files}
     assert config.model.anchors.mask == ((2, 3), (1, 0))
     assert load_config(path, ["model.anchors.mask=[[3, 2]]"]).model.anchors.mask == ((3, 2),)
     path.write_text("models:\n  my:\n    cfgs: a.cfg\n    network: yolov4\n")
@@ -225,8 +225,8 @@ def test_from_the_configuration(files: ModelFiles, tmp_path: Path) -> None:
 
 
 def test_cocos_names_stand_in_for_eighty_classes(tmp_path: Path) -> None:
-    network: Network = narrow(yolov3_tiny())
+    network: DarknetNetwork = narrow(yolov3_tiny())
     cfg = write_configuration(tmp_path / "a.cfg", network, height=100, width=50)
-    model = own_model("a", ModelFiles(tmp_path / "a.weights", cfg))
+    model = custom_model("a", ModelFiles(tmp_path / "a.weights", cfg))
     assert model.class_names == COCO_CLASS_NAMES
     assert model.input_size == 416  # 100 is no multiple of 32

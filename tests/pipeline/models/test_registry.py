@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.models import registry as models
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.class_names import COCO_CLASS_NAMES
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.published import PublishedFile
 from pipeline.models.registry import Model, catalogue, fetch, find_model, find_weights
@@ -68,7 +68,7 @@ def test_the_catalogue_fits_its_networks() -> None:
         model = find_model(name)
         network = model.network()
         assert model.file is not None
-        if isinstance(network, Network):
+        if isinstance(network, DarknetNetwork):
             assert model.file.size == 20 + 4 * network.parameter_count()
         assert len(model.class_names) == network.class_count
         assert len(model.file.urls) == 2

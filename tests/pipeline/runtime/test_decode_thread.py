@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.runtime.channel import Channel
-from pipeline.runtime.decode_thread import Producer
-from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.decode_thread import DecodeThread
+from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo
 from tests.support.held_resources import all_threads_ended
@@ -82,9 +82,9 @@ def no_thread_left() -> Iterator[None]:
 
 class TestProducer:
     def test_delivers_every_frame_in_order_and_balances(self) -> None:
-        source, ledger, timings = ListedSource(100), Ledger(), Timings()
+        source, ledger, timings = ListedSource(100), FrameLedger(), Timings()
         channel: Channel[Frame] = Channel(3)
-        with Producer(source, channel, ledger, timings):
+        with DecodeThread(source, channel, ledger, timings):
             indices = []
             for frame in channel:
                 indices.append(frame.index)
@@ -96,9 +96,9 @@ class TestProducer:
         assert source.closed_by == ["decode camera"]
 
     def test_failed_frames_count_as_decoded_and_failed(self) -> None:
-        ledger = Ledger()
+        ledger = FrameLedger()
         channel: Channel[Frame] = Channel(3)
-        with Producer(ListedSource(5, failed_before={2: "corrupt", 5: "truncated"}), channel, ledger, Timings()):
+        with DecodeThread(ListedSource(5, failed_before={2: "corrupt", 5: "truncated"}), channel, ledger, Timings()):
             for _ in channel:
                 ledger.processed()
         account = ledger.snapshot()
@@ -107,21 +107,21 @@ class TestProducer:
 
     def test_damage_that_ends_the_source_is_still_counted(self) -> None:
         source = ListedSource(5, failed_before={3: "truncated"}, error=(3, SourceError("cut off")))
-        ledger = Ledger()
+        ledger = FrameLedger()
         channel: Channel[Frame] = Channel(9)
-        with pytest.raises(SourceError), Producer(source, channel, ledger, Timings()):
+        with pytest.raises(SourceError), DecodeThread(source, channel, ledger, Timings()):
             for _ in channel:
                 ledger.processed()
         assert ledger.snapshot().failed == {"truncated": 1}
         ledger.check()
 
     def test_an_error_of_the_source_reaches_the_reader_after_the_frames_before_it(self) -> None:
-        source, ledger = ListedSource(5, error=(3, SourceError("the disk was pulled out"))), Ledger()
+        source, ledger = ListedSource(5, error=(3, SourceError("the disk was pulled out"))), FrameLedger()
         channel: Channel[Frame] = Channel(10)
         indices = []
         with (
             pytest.raises(SourceError, match="pulled out") as caught,
-            Producer(source, channel, ledger, Timings()),
+            DecodeThread(source, channel, ledger, Timings()),
         ):
             for frame in channel:
                 indices.append(frame.index)
@@ -136,12 +136,12 @@ class TestProducer:
     def test_the_ledger_balances_wherever_the_reader_leaves(
         self, count: int, capacity: int, read: int, drop: bool
     ) -> None:
-        ledger = Ledger()
+        ledger = FrameLedger()
         channel: Channel[Frame] = Channel(
             capacity, when_full="drop_oldest" if drop else "wait", on_drop=lambda _: ledger.dropped("stale")
         )
         source = ListedSource(count)
-        with Producer(source, channel, ledger, Timings()):
+        with DecodeThread(source, channel, ledger, Timings()):
             for _ in range(read):
                 if not channel.get_batch(1):
                     break
@@ -151,9 +151,9 @@ class TestProducer:
         assert source.closed_by == ["decode camera"]
 
     def test_stop_wakes_a_producer_that_waits_for_room_and_gives_the_reason(self) -> None:
-        source, ledger = ListedSource(10), Ledger()
+        source, ledger = ListedSource(10), FrameLedger()
         channel: Channel[Frame] = Channel(2)
-        producer = Producer(source, channel, ledger, Timings())
+        producer = DecodeThread(source, channel, ledger, Timings())
         producer.start()
         assert channel.get(WAIT_S).index == 0
         ledger.processed()
@@ -166,7 +166,7 @@ class TestProducer:
 
     def test_stopped_before_it_started_closes_the_source(self) -> None:
         source = ListedSource(1)
-        producer = Producer(source, Channel(1), Ledger(), Timings())
+        producer = DecodeThread(source, Channel(1), FrameLedger(), Timings())
         assert producer.stop()
         producer.start()
         assert source.closed_by == [threading.current_thread().name]
@@ -174,7 +174,7 @@ class TestProducer:
 
     def test_starts_only_once(self) -> None:
         with (
-            Producer(ListedSource(1), Channel(1), Ledger(), Timings()) as producer,
+            DecodeThread(ListedSource(1), Channel(1), FrameLedger(), Timings()) as producer,
             pytest.raises(RuntimeError, match="once"),
         ):
             producer.start()
@@ -182,9 +182,9 @@ class TestProducer:
     @settings(max_examples=30, deadline=None)
     @given(capacity=st.integers(1, 3))
     def test_start_and_stops_may_race(self, capacity: int) -> None:
-        source, ledger = ListedSource(20), Ledger()
+        source, ledger = ListedSource(20), FrameLedger()
         channel: Channel[Frame] = Channel(capacity)
-        producer = Producer(source, channel, ledger, Timings())
+        producer = DecodeThread(source, channel, ledger, Timings())
         stoppers = [threading.Thread(target=producer.stop, args=(reason,)) for reason in ("interrupted", "duration")]
         for stopper in stoppers:
             stopper.start()
@@ -204,9 +204,9 @@ class TestProducer:
                 super().close()
                 raise SourceError("the cable came off")
 
-        ledger = Ledger()
+        ledger = FrameLedger()
         channel: Channel[Frame] = Channel(1)
-        with Producer(FailsToClose(50), channel, ledger, Timings()):
+        with DecodeThread(FailsToClose(50), channel, ledger, Timings()):
             channel.get(WAIT_S)
             ledger.processed()
         assert "the cable came off" in caplog.text

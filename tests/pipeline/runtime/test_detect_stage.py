@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.events import StreamEnded
 from pipeline.interfaces import ParallelDetector
-from pipeline.runtime.detect_stage import Look, LookAhead
+from pipeline.runtime.detect_stage import DetectStage, Look
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.runtime.timing import Timings
@@ -60,8 +60,8 @@ def frame(index: int) -> Frame:
     return Frame(picture([(10, 20, 20 + index, 50)]), index, index / 25, 0.0, "memory")
 
 
-def look_ahead(detector: BlobDetector, *, batch: int = 4, ahead: bool = True) -> LookAhead:
-    return LookAhead(detector, batch=batch, ahead=ahead, timings=Timings())
+def look_ahead(detector: BlobDetector, *, batch: int = 4, ahead: bool = True) -> DetectStage:
+    return DetectStage(detector, batch=batch, ahead=ahead, timings=Timings())
 
 
 def width_found(detections: Detections | None) -> int | None:

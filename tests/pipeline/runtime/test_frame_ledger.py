@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.events import Ledger as Snapshot
-from pipeline.runtime.frame_ledger import Ledger, in_flight
+from pipeline.events import FrameCounts as Snapshot
+from pipeline.runtime.frame_ledger import FrameLedger, in_flight
 
 counts = st.integers(0, 1000)
 reasons = st.dictionaries(st.sampled_from(["stale", "interrupted", "corrupt"]), counts, max_size=3)
@@ -19,7 +19,7 @@ reasons = st.dictionaries(st.sampled_from(["stale", "interrupted", "corrupt"]), 
 def test_balances_exactly_when_nothing_is_in_flight(
     processed: int, dropped: dict[str, int], failed: dict[str, int], in_the_works: int
 ) -> None:
-    ledger = Ledger()
+    ledger = FrameLedger()
     ledger.decoded(processed + sum(dropped.values()) + sum(failed.values()) + in_the_works)
     ledger.processed(processed)
     for reason, count in dropped.items():
@@ -37,7 +37,7 @@ def test_balances_exactly_when_nothing_is_in_flight(
 
 
 def test_check_tells_by_how_much_it_is_off() -> None:
-    ledger = Ledger()
+    ledger = FrameLedger()
     ledger.check()
     ledger.decoded(3)
     ledger.processed()
@@ -50,7 +50,7 @@ def test_check_tells_by_how_much_it_is_off() -> None:
 
 
 def test_a_snapshot_does_not_change() -> None:
-    ledger = Ledger()
+    ledger = FrameLedger()
     ledger.decoded()
     before = ledger.snapshot()
     ledger.dropped("stale")
@@ -58,7 +58,7 @@ def test_a_snapshot_does_not_change() -> None:
 
 
 def test_a_negative_count_is_refused() -> None:
-    ledger = Ledger()
+    ledger = FrameLedger()
     for count in (ledger.decoded, ledger.processed):
         with pytest.raises(ValueError, match="0 or more"):
             count(-1)
@@ -69,7 +69,7 @@ def test_a_negative_count_is_refused() -> None:
 
 
 def test_no_count_is_lost_between_threads_and_no_snapshot_shows_more_out_than_in() -> None:
-    ledger = Ledger()
+    ledger = FrameLedger()
     rounds = 2000
 
     def work() -> None:

@@ -19,20 +19,20 @@ from pipeline.geometry.region import Region
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
 from pipeline.runtime.streams.stream import Stream
-from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.motion_gate import MotionGate
-from pipeline.sampling.predictive import PredictivePace
-from pipeline.sampling.sampler import EveryNth, Pace
+from pipeline.sampling.predictive import PredictiveSampler
+from pipeline.sampling.sampler import EveryNth, Sampler
 from pipeline.types import BoolArray, Detections, Frame, Image, SourceInfo, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, picture
 from trackers.base import ArrayTracker
 from trackers.buffered import BufferedTracker
 
-PACES: dict[str, Callable[[], int | Pace]] = {
-    "auto": PredictivePace,
+PACES: dict[str, Callable[[], int | Sampler]] = {
+    "auto": PredictiveSampler,
     "every third": lambda: 3,
     "gate": lambda: MotionGate(EveryNth(1)),
-    "gate and auto": lambda: MotionGate(PredictivePace()),
+    "gate and auto": lambda: MotionGate(PredictiveSampler()),
 }
 each_pace = pytest.mark.parametrize("pace", PACES.values(), ids=PACES.keys())
 
@@ -84,7 +84,7 @@ def broken_filter(detections: Detections, frame: Frame) -> BoolArray:
     return np.ones(len(detections), np.bool_)
 
 
-def stream(source: MemorySource, sinks: Sequence[MemorySink], pace: int | Pace, **settings: Any) -> Stream:
+def stream(source: MemorySource, sinks: Sequence[MemorySink], pace: int | Sampler, **settings: Any) -> Stream:
     tracker: ArrayTracker = settings.pop("tracker", None) or BufferedTracker()
     return Stream(source=source, tracker=tracker, sinks=sinks, detect_every=pace, **settings)
 
@@ -116,7 +116,7 @@ def assert_whole(report: Report, sink: Log, name: str = "memory") -> None:
 
 
 @each_pace
-def test_a_file_comes_through_whole(pace: Callable[[], int | Pace]) -> None:
+def test_a_file_comes_through_whole(pace: Callable[[], int | Sampler]) -> None:
     sink = Log()
     report = Pipeline(stream(MemorySource(scene()), [sink], pace()), BlobDetector()).run()
     assert_whole(report, sink)
@@ -126,7 +126,7 @@ def test_a_file_comes_through_whole(pace: Callable[[], int | Pace]) -> None:
 
 @each_pace
 @pytest.mark.parametrize("fps", [1, 12, 30])
-def test_what_stands_still_is_shown_on_every_frame(pace: Callable[[], int | Pace], fps: int) -> None:
+def test_what_stands_still_is_shown_on_every_frame(pace: Callable[[], int | Sampler], fps: int) -> None:
     sink = Log()
     source = MemorySource([picture([(30, 30, 60, 70)])] * 100, fps=fps)
     Pipeline(stream(source, [sink], pace()), BlobDetector()).run()
@@ -135,7 +135,7 @@ def test_what_stands_still_is_shown_on_every_frame(pace: Callable[[], int | Pace
 
 @each_pace
 @pytest.mark.parametrize("duration_s", [0.1, 1.7, 4.05])
-def test_a_duration_ends_it_in_time(pace: Callable[[], int | Pace], duration_s: float) -> None:
+def test_a_duration_ends_it_in_time(pace: Callable[[], int | Sampler], duration_s: float) -> None:
     sink = Log()
     report = Pipeline(stream(MemorySource(scene()), [sink], pace(), duration_s=duration_s), BlobDetector()).run()
     assert_whole(report, sink)
@@ -144,7 +144,7 @@ def test_a_duration_ends_it_in_time(pace: Callable[[], int | Pace], duration_s: 
 
 
 @each_pace
-def test_stopping_keeps_what_was_processed(pace: Callable[[], int | Pace]) -> None:
+def test_stopping_keeps_what_was_processed(pace: Callable[[], int | Sampler]) -> None:
     class Stopping(Log):
         def on_frame(self, tracked: TrackedFrame) -> None:
             super().on_frame(tracked)
@@ -171,7 +171,7 @@ FAILURES: dict[str, dict[str, Any]] = {
 @each_pace
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 def test_a_failure_leaves_no_gap_and_does_not_touch_the_other_stream(
-    failure: dict[str, Callable[[], Any]], pace: Callable[[], int | Pace]
+    failure: dict[str, Callable[[], Any]], pace: Callable[[], int | Sampler]
 ) -> None:
     made = {name: make() for name, make in failure.items()}
     breaking = [made.pop("sink")] if "sink" in made else []
@@ -215,7 +215,7 @@ class BrokenClassifier(TrackClassifier):
 
 @each_pace
 @pytest.mark.parametrize("at_end", [False, True])
-def test_the_end_is_told_though_the_classifier_broke(pace: Callable[[], int | Pace], at_end: bool) -> None:
+def test_the_end_is_told_though_the_classifier_broke(pace: Callable[[], int | Sampler], at_end: bool) -> None:
     sink = Log()
     classify = BrokenClassifier(at_end=at_end)
     run = Pipeline(stream(MemorySource(scene()), [sink], pace(), classify=classify), BlobDetector())
@@ -229,7 +229,7 @@ def test_the_end_is_told_though_the_classifier_broke(pace: Callable[[], int | Pa
 
 
 @each_pace
-def test_a_detector_that_breaks_ends_it_with_everything_counted(pace: Callable[[], int | Pace]) -> None:
+def test_a_detector_that_breaks_ends_it_with_everything_counted(pace: Callable[[], int | Sampler]) -> None:
     sink = Log()
     run = Pipeline(stream(MemorySource(scene()), [sink], pace()), BlobDetector(fail_at=8))
     with pytest.raises(RuntimeError, match="the detector broke"):
@@ -239,7 +239,7 @@ def test_a_detector_that_breaks_ends_it_with_everything_counted(pace: Callable[[
 
 
 @each_pace
-def test_a_keyboard_interrupt_amid_a_frame_leaves_no_gap(pace: Callable[[], int | Pace]) -> None:
+def test_a_keyboard_interrupt_amid_a_frame_leaves_no_gap(pace: Callable[[], int | Sampler]) -> None:
     class Interrupting(MemorySink):
         def on_frame(self, tracked: TrackedFrame) -> None:
             super().on_frame(tracked)
@@ -266,7 +266,7 @@ def test_the_first_error_is_the_one_that_is_told() -> None:
 
 
 @each_pace
-def test_streams_can_be_removed_and_replaced_while_their_frames_wait(pace: Callable[[], int | Pace]) -> None:
+def test_streams_can_be_removed_and_replaced_while_their_frames_wait(pace: Callable[[], int | Sampler]) -> None:
     class Conductor(Log):
         def on_frame(self, tracked: TrackedFrame) -> None:
             super().on_frame(tracked)
@@ -313,7 +313,7 @@ class Uneven(MemorySource):
 
 
 @each_pace
-def test_the_same_file_gives_the_same_events_however_fast_it_is_decoded(pace: Callable[[], int | Pace]) -> None:
+def test_the_same_file_gives_the_same_events_however_fast_it_is_decoded(pace: Callable[[], int | Sampler]) -> None:
     told: list[list[bytes]] = []
     for kind, queue in ((MemorySource, 8), (Uneven, 8), (MemorySource, 2)):
         sink = MemorySink()
@@ -346,7 +346,7 @@ class Camera(MemorySource):
 def test_cameras_with_motion_gates_still_share_batches() -> None:
     meeting, detector, sinks = threading.Barrier(2), BlobDetector(), [Log(), Log()]
     streams = [
-        stream(Camera(scene(), meeting, stream=name, stall_s=0.2), [sink], MotionGate(LatencyPace(10.0)))
+        stream(Camera(scene(), meeting, stream=name, stall_s=0.2), [sink], MotionGate(LatencySampler(10.0)))
         for name, sink in zip(("left", "right"), sinks, strict=True)
     ]
     report = Pipeline(streams, detector, batch=2, max_wait_s=0.5).run()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.runtime.frame_ledger import Ledger
+from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.recent_rate import RecentRate
 
 
@@ -37,7 +37,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_ledger_tells_how_fast_frames_come_and_go() -> None:
-    ledger = Ledger()
+    ledger = FrameLedger()
     ledger.decoded(50)
     ledger.processed(20)
     rates = ledger.rates()

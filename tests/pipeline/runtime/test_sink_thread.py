@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SinkError
 from pipeline.events import Event, Heartbeat
 from pipeline.interfaces import Sink
-from pipeline.runtime.sink_thread import SinkWorker
+from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
 from tests.support.held_resources import all_threads_ended
@@ -84,7 +84,7 @@ class TestSinkWorker:
     @given(kinds=st.lists(st.booleans(), max_size=60), capacity=st.integers(1, 4), event_capacity=st.integers(1, 4))
     def test_waiting_passes_every_call_on_in_order(self, kinds: list[bool], capacity: int, event_capacity: int) -> None:
         sink = Recorder()
-        worker = SinkWorker(sink, capacity=capacity, event_capacity=event_capacity)
+        worker = SinkThread(sink, capacity=capacity, event_capacity=event_capacity)
         worker.open("camera", INFO, ["person"])
         for number, is_frame in enumerate(kinds):
             if is_frame:
@@ -105,7 +105,7 @@ class TestSinkWorker:
             assert isinstance(call, TrackedFrame)
             lost.append((call.frame.index, reason))
 
-        worker = SinkWorker(sink, capacity=2, when_full="drop_oldest", on_drop=note)
+        worker = SinkThread(sink, capacity=2, when_full="drop_oldest", on_drop=note)
         worker.open("camera", INFO, [])
         assert sink.entered.wait(WAIT_S)  # it now stalls in `open`
         for number in range(10):
@@ -122,7 +122,7 @@ class TestSinkWorker:
 
     def test_even_events_are_bounded_for_a_live_sink_and_streams_do_not_push_each_other_out(self) -> None:
         sink = Recorder(gate=threading.Event())
-        worker = SinkWorker(sink, capacity=1, event_capacity=3, when_full="drop_oldest")
+        worker = SinkThread(sink, capacity=1, event_capacity=3, when_full="drop_oldest")
         worker.open("fast", INFO, [])
         worker.open("slow", INFO, [])
         assert sink.entered.wait(WAIT_S)
@@ -147,7 +147,7 @@ class TestSinkWorker:
     ) -> None:
         error = SinkError("the disk is full")
         sink = Recorder(raise_at=(method, error))
-        worker = SinkWorker(sink, capacity=1, when_full="wait" if when_full == "wait" else "drop_oldest")
+        worker = SinkThread(sink, capacity=1, when_full="wait" if when_full == "wait" else "drop_oldest")
         with pytest.raises(SinkError, match="disk is full") as caught:
             worker.open("camera", INFO, [])
             for number in range(100_000):
@@ -160,7 +160,7 @@ class TestSinkWorker:
 
     def test_an_error_nobody_saw_is_raised_at_close(self) -> None:
         sink = Recorder(raise_at=("event", ValueError("no such field")))
-        worker = SinkWorker(sink)
+        worker = SinkThread(sink)
         worker.on_event(make_event(1))
         with pytest.raises(ValueError, match="no such field"):
             worker.close()
@@ -168,7 +168,7 @@ class TestSinkWorker:
         assert len(of_kind(sink, "close")) == 1
 
     def test_an_error_in_the_sinks_close_is_raised(self) -> None:
-        worker = SinkWorker(Recorder(raise_at=("close", SinkError("cannot rename"))))
+        worker = SinkThread(Recorder(raise_at=("close", SinkError("cannot rename"))))
         worker.open("camera", INFO, [])
         with pytest.raises(SinkError, match="cannot rename"):
             worker.close()
@@ -176,7 +176,7 @@ class TestSinkWorker:
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("the run failed")])
     def test_closing_with_an_error_works_off_the_queue_and_tells_the_sink(self, error: BaseException) -> None:
         sink = Recorder(gate=threading.Event())
-        worker = SinkWorker(sink, capacity=10, timeout_s=WAIT_S)
+        worker = SinkThread(sink, capacity=10, timeout_s=WAIT_S)
         for number in range(5):
             worker.on_frame(make_tracked(number))
         assert sink.gate is not None
@@ -193,7 +193,7 @@ class TestSinkWorker:
             assert reason == "timeout"
             gate.set()  # the sink goes on as soon as its queue has been given up
 
-        worker = SinkWorker(sink, capacity=10, timeout_s=0.5, on_drop=open_the_gate)
+        worker = SinkThread(sink, capacity=10, timeout_s=0.5, on_drop=open_the_gate)
         for number in range(5):
             worker.on_frame(make_tracked(number))
         assert sink.entered.wait(WAIT_S)
@@ -207,7 +207,7 @@ class TestSinkWorker:
 
     def test_a_sink_that_never_returns_is_an_error(self) -> None:
         gate = threading.Event()
-        worker = SinkWorker(Recorder(gate=gate), timeout_s=0.02, name="camera.mp4")
+        worker = SinkThread(Recorder(gate=gate), timeout_s=0.02, name="camera.mp4")
         worker.open("camera", INFO, [])
         with pytest.raises(SinkError, match=r"camera\.mp4 did not finish within 0\.04 s"):
             worker.close()
@@ -215,7 +215,7 @@ class TestSinkWorker:
 
     def test_close_without_open_closes_the_sink_once(self) -> None:
         sink = Recorder()
-        worker = SinkWorker(sink)
+        worker = SinkThread(sink)
         worker.close()
         worker.close()
         assert sink.calls == [("close", None)]
@@ -224,11 +224,11 @@ class TestSinkWorker:
 
     def test_check_runs_in_the_callers_thread(self) -> None:
         with pytest.raises(SinkError, match="no folder"):
-            SinkWorker(Recorder(raise_at=("check", SinkError("no folder")))).check()
+            SinkThread(Recorder(raise_at=("check", SinkError("no folder")))).check()
 
     def test_times_frames_when_asked(self) -> None:
         timings = Timings()
-        worker = SinkWorker(Recorder(), timings=timings, name="encode")
+        worker = SinkThread(Recorder(), timings=timings, name="encode")
         for number in range(3):
             worker.on_frame(make_tracked(number))
             worker.on_event(make_event(number))

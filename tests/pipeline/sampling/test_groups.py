@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sampling.groups import Gathering
+from pipeline.sampling.groups import SampleGroups
 from pipeline.sampling.sampler import EveryNth
 from pipeline.types import Detections, Frame, TrackedFrame, Tracks
 from tests.support.fakes import picture
@@ -28,8 +28,8 @@ def tracked(one: Frame, wanted: bool) -> TrackedFrame:
 class Moody:
     """Its decisions depend on all that it was told and asked so far, and in which order."""
 
-    def __init__(self, looks_at_once: int | None) -> None:
-        self.looks_at_once = looks_at_once
+    def __init__(self, group_size: int | None) -> None:
+        self.group_size = group_size
         self.log: list[tuple[str, int]] = []
         self._state = 1
 
@@ -47,7 +47,7 @@ class Moody:
 
 def looks(pace: Moody, count: int, patience: list[int]) -> list[tuple[int, bool]]:
     """Take ``count`` frames through; before each, as many of those under way come back as ``patience`` says."""
-    gathering = Gathering(pace, live=False)
+    gathering = SampleGroups(pace, live=False)
     under_way: deque[tuple[Frame, bool]] = deque()
     decided: list[tuple[int, bool]] = []
 
@@ -92,8 +92,8 @@ def test_the_pace_is_told_of_all_but_the_last_group(at_once: int, patience: list
 
 def test_frames_gather_until_they_hold_enough_looks() -> None:
     pace = EveryNth(3)
-    pace.looks_at_once = 2
-    gathering = Gathering(pace, live=False)
+    pace.group_size = 2
+    gathering = SampleGroups(pace, live=False)
     assert [len(gathering.add(frame(index))) for index in range(8)] == [0, 0, 0, 4, 0, 0, 0, 0]
     assert [(one.index, wanted) for one, wanted in gathering.rest()] == [(4, False), (5, False), (6, True), (7, False)]
 
@@ -103,14 +103,14 @@ def test_a_scene_without_looks_does_not_gather_for_ever() -> None:
         def wants(self, frame: Frame) -> bool:
             return False
 
-    gathering = Gathering(Never(2), live=False)
+    gathering = SampleGroups(Never(2), live=False)
     sizes = [len(gathering.add(frame(index))) for index in range(16)]
     assert sizes == [0] * 15 + [16]
 
 
 @pytest.mark.parametrize(("pace", "live"), [(Moody(2), True), (Moody(None), False)])
 def test_where_nothing_waits_the_pace_decides_and_is_told_frame_by_frame(pace: Moody, live: bool) -> None:
-    gathering = Gathering(pace, live=live)
+    gathering = SampleGroups(pace, live=live)
     for index in range(3):
         ((one, wanted),) = gathering.add(frame(index))
         assert not gathering.full

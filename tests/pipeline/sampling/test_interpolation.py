@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sampling.interpolation import TrackFiller
+from pipeline.sampling.interpolation import TrackInterpolator
 from pipeline.types import Detections, Frame, TrackedFrame, Tracks
 
 PICTURE = np.zeros((2, 4, 3), np.uint8)
@@ -33,7 +33,7 @@ def tracked(
     return TrackedFrame(frame, Detections.empty() if looked else None, tracks, np.array(ended, np.int64))
 
 
-def run(filler: TrackFiller, frames: Sequence[TrackedFrame]) -> list[TrackedFrame]:
+def run(filler: TrackInterpolator, frames: Sequence[TrackedFrame]) -> list[TrackedFrame]:
     return [out for frame in frames for out in filler.add(frame)] + list(filler.flush())
 
 
@@ -44,7 +44,7 @@ def places(out: TrackedFrame) -> dict[int, float]:
 def test_between_two_looks_boxes_are_interpolated() -> None:
     guess = {1: 99.0}
     frames = [tracked(0, {1: 0}), *(tracked(i, guess, looked=False) for i in (1, 2, 3)), tracked(4, {1: 8})]
-    out = run(TrackFiller(), frames)
+    out = run(TrackInterpolator(), frames)
     assert [places(one) for one in out] == [{1: 0}, {1: 2}, {1: 4}, {1: 6}, {1: 8}]
     assert [one.tracks.unseen_s.tolist() for one in out] == [
         pytest.approx([unseen], abs=1e-6) for unseen in (0, 0.1, 0.2, 0.3, 0)
@@ -55,12 +55,12 @@ def test_between_two_looks_boxes_are_interpolated() -> None:
 
 def test_a_track_that_was_lost_for_a_while_is_filled_in_beside_the_others() -> None:
     frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {2: 51}), tracked(2, {1: 4, 2: 52})]
-    assert [places(one) for one in run(TrackFiller(), frames)] == [{1: 0, 2: 50}, {1: 2, 2: 51}, {1: 4, 2: 52}]
+    assert [places(one) for one in run(TrackInterpolator(), frames)] == [{1: 0, 2: 50}, {1: 2, 2: 51}, {1: 4, 2: 52}]
 
 
 def test_a_track_that_was_lost_for_too_long_is_not() -> None:
     frames = [tracked(index, {1: 0.0} if index in (0, 8) else {}) for index in range(9)]
-    assert [len(one.tracks) for one in run(TrackFiller(bridge_s=0.5), frames)] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert [len(one.tracks) for one in run(TrackInterpolator(bridge_s=0.5), frames)] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize(("fps", "every"), [(29.97, 30), (30.0, 31), (1.0, 3), (0.2, 2)])
@@ -69,20 +69,20 @@ def test_between_two_looks_that_follow_each_other_tracks_are_filled_in_however_f
 ) -> None:
     count = 2 * every + 1
     frames = [tracked(index, {1: float(index)}, looked=index % every == 0, fps=fps) for index in range(count)]
-    out = run(TrackFiller(bridge_s=1.0), frames)
+    out = run(TrackInterpolator(bridge_s=1.0), frames)
     assert [places(one)[1] for one in out] == pytest.approx(list(range(count)), abs=1e-3)
     assert [one.tracks.unseen_s[0] for one in out] == pytest.approx([index % every / fps for index in range(count)])
 
 
 def test_a_track_that_ended_is_not_waited_for() -> None:
-    filler = TrackFiller(bridge_s=5)
+    filler = TrackInterpolator(bridge_s=5)
     assert len(list(filler.add(tracked(0, {1: 0})))) == 1
     assert not list(filler.add(tracked(1, {})))
     assert len(list(filler.add(tracked(2, {}, ended=[1])))) == 2
 
 
 def test_an_empty_scene_waits_for_nothing() -> None:
-    filler = TrackFiller()
+    filler = TrackInterpolator()
     for index in range(20):
         assert len(list(filler.add(tracked(index, {}, looked=index % 5 == 0)))) == 1
 
@@ -90,11 +90,11 @@ def test_an_empty_scene_waits_for_nothing() -> None:
 def test_what_is_not_seen_again_is_not_shown_on_the_way_and_after_the_last_look_the_tracker_speaks() -> None:
     frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {1: 1, 2: 50}, looked=False), tracked(2, {1: 2}, ended=[2])]
     frames.append(tracked(3, {1: 3.5}, looked=False))
-    assert [places(one) for one in run(TrackFiller(), frames)] == [{1: 0, 2: 50}, {1: 1}, {1: 2}, {1: 3.5}]
+    assert [places(one) for one in run(TrackInterpolator(), frames)] == [{1: 0, 2: 50}, {1: 1}, {1: 2}, {1: 3.5}]
 
 
 def test_no_more_frames_wait_than_allowed() -> None:
-    filler = TrackFiller(bridge_s=100, most_held=5)
+    filler = TrackInterpolator(bridge_s=100, most_held=5)
     out = [len(list(filler.add(tracked(index, {1: 0.0} if index == 0 else {})))) for index in range(20)]
     assert sum(out) == 15
     assert len(list(filler.flush())) == 5
@@ -103,7 +103,7 @@ def test_no_more_frames_wait_than_allowed() -> None:
 @pytest.mark.parametrize("settings", [{"bridge_s": -1.0}, {"most_held": 0}])
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="bridge_s and most_held"):
-        TrackFiller(**settings)  # type: ignore[arg-type]
+        TrackInterpolator(**settings)  # type: ignore[arg-type]
 
 
 @given(
@@ -119,7 +119,7 @@ def test_every_frame_comes_out_once_in_order_and_looks_are_kept(
         tracked(index, {key: 10.0 * key + index for key in seen[index]}, looked=looked)
         for index, looked in enumerate(looks)
     ]
-    out = run(TrackFiller(bridge_s=bridge_s, most_held=most_held), frames)
+    out = run(TrackInterpolator(bridge_s=bridge_s, most_held=most_held), frames)
     assert [one.frame for one in out] == [one.frame for one in frames]
     for given_, got in zip(frames, out, strict=True):
         ids = got.tracks.track_id.tolist()

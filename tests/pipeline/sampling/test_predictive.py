@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks.tracking import score
 from pipeline.sampling.motion_gate import MotionGate
-from pipeline.sampling.predictive import PredictivePace
-from pipeline.sampling.sampler import EveryNth, Pace
+from pipeline.sampling.predictive import PredictiveSampler
+from pipeline.sampling.sampler import EveryNth, Sampler
 from pipeline.types import Detections, Frame, Image, TrackedFrame, Tracks
 from sightline.composition.pipeline import build_pipeline
 from sightline.config.loading import load_config
@@ -34,7 +34,7 @@ def seen(boxes: Sequence[Sequence[float]], *, tracked: bool = True, score: float
 
 
 def drive(
-    pace: Pace,
+    pace: Sampler,
     count: int,
     scene: Callable[[int], tuple[Detections, Tracks]],
     *,
@@ -57,7 +57,7 @@ def gaps(looks: Sequence[int]) -> list[int]:
 
 
 def test_a_predictable_scene_is_looked_at_ever_more_seldom_up_to_the_longest_time() -> None:
-    looks = drive(PredictivePace(longest_s=0.3), 100, lambda index: seen([[10 + 4 * index, 10, 40 + 4 * index, 90]]))
+    looks = drive(PredictiveSampler(longest_s=0.3), 100, lambda index: seen([[10 + 4 * index, 10, 40 + 4 * index, 90]]))
     assert looks[:5] == [0, 2, 5, 9, 14]
     assert max(gaps(looks)) == 8, "0.3 s at 25 frames a second"
     assert gaps(looks)[-4:] == [8] * 4
@@ -68,15 +68,15 @@ def test_an_object_that_changes_its_mind_is_looked_at_more_often() -> None:
         place = 30 * ((index * 7) % 11)
         return seen([[place, 0, place + 30, 60]])
 
-    assert len(drive(PredictivePace(), 60, scene)) > 25
-    assert len(drive(PredictivePace(), 60, lambda _: seen([[5, 0, 35, 60]]))) < 15
+    assert len(drive(PredictiveSampler(), 60, scene)) > 25
+    assert len(drive(PredictiveSampler(), 60, lambda _: seen([[5, 0, 35, 60]]))) < 15
 
 
 def test_something_new_is_looked_at_frame_by_frame_until_it_is_a_track() -> None:
     def scene(index: int) -> tuple[Detections, Tracks]:
         return seen([[10, 10, 40, 90]], tracked=index >= 63) if index >= 50 else seen([])
 
-    looks = drive(PredictivePace(), 80, scene)
+    looks = drive(PredictiveSampler(), 80, scene)
     first = next(look for look in looks if look >= 50)
     assert first <= 57
     assert set(range(first, 64)) <= set(looks)
@@ -84,14 +84,14 @@ def test_something_new_is_looked_at_frame_by_frame_until_it_is_a_track() -> None
 
 
 def test_a_weak_detection_is_nothing_new() -> None:
-    looks = drive(PredictivePace(sure_score=0.5), 60, lambda _: seen([[10, 10, 40, 90]], tracked=False, score=0.4))
+    looks = drive(PredictiveSampler(sure_score=0.5), 60, lambda _: seen([[10, 10, 40, 90]], tracked=False, score=0.4))
     assert len(looks) < 15
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.floats(0.05, 1), st.sampled_from([5.0, 25.0, 60.0]))
 def test_no_pause_is_longer_than_allowed(surprising: list[bool], longest_s: float, fps: float) -> None:
     looks = drive(
-        PredictivePace(longest_s=longest_s),
+        PredictiveSampler(longest_s=longest_s),
         len(surprising),
         lambda index: seen([[1, 1, 9, 9]], tracked=not surprising[index]),
         fps=fps,
@@ -149,7 +149,7 @@ def test_another_pace_thins_out_what_moves() -> None:
 
 def test_looks_without_motion_are_told_to_a_pace_that_did_not_ask_for_them() -> None:
     looks = drive(
-        MotionGate(PredictivePace()),
+        MotionGate(PredictiveSampler()),
         200,
         lambda index: seen([[30, 30, 60, 70]]),
         image=lambda index: picture([(30 + 3 * max(0, index - 100), 30, 60 + 3 * max(0, index - 100), 70)]),
@@ -162,7 +162,7 @@ def test_looks_without_motion_are_told_to_a_pace_that_did_not_ask_for_them() -> 
 @given(st.lists(st.booleans(), min_size=1, max_size=120), st.lists(st.booleans(), min_size=120, max_size=120))
 def test_looks_that_others_ask_for_do_not_confuse_the_pace(moves: list[bool], new: list[bool]) -> None:
     looks = drive(
-        MotionGate(PredictivePace(longest_s=0.2), longest_s=0.3, tracked_s=0.2),
+        MotionGate(PredictiveSampler(longest_s=0.2), longest_s=0.3, tracked_s=0.2),
         len(moves),
         lambda index: seen([[1, 1, 9, 9]], tracked=not new[index]),
         image=lambda index: picture([(10, 10, 70, 90)] if moves[index] else []),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sampling.latency import LatencyPace
+from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.sampler import EveryNth
 from pipeline.types import Frame, TrackedFrame, Tracks
 
@@ -35,7 +35,7 @@ def test_every_nth_refuses_less_than_one() -> None:
         EveryNth(0)
 
 
-def drive(pace: LatencyPace, seconds: int, *, detect_s: float, fps: int = 25) -> list[bool]:
+def drive(pace: LatencySampler, seconds: int, *, detect_s: float, fps: int = 25) -> list[bool]:
     """A camera whose latency is what looking costs, spread over the frames between two looks."""
     looked = []
     for index in range(seconds * fps):
@@ -45,11 +45,11 @@ def drive(pace: LatencyPace, seconds: int, *, detect_s: float, fps: int = 25) ->
 
 
 def test_it_looks_at_every_frame_while_that_is_fast_enough() -> None:
-    assert all(drive(LatencyPace(0.15), 10, detect_s=0.1))
+    assert all(drive(LatencySampler(0.15), 10, detect_s=0.1))
 
 
 def test_it_looks_less_often_until_the_target_holds(caplog: pytest.LogCaptureFixture) -> None:
-    pace = LatencyPace(0.15, name="gate")
+    pace = LatencySampler(0.15, name="gate")
     with caplog.at_level(logging.WARNING):
         looked = drive(pace, 20, detect_s=0.5)
     assert pace.every == 4
@@ -59,21 +59,21 @@ def test_it_looks_less_often_until_the_target_holds(caplog: pytest.LogCaptureFix
 
 
 def test_it_looks_more_often_again_when_there_is_room() -> None:
-    pace = LatencyPace(0.15)
+    pace = LatencySampler(0.15)
     drive(pace, 10, detect_s=0.5)
     drive(pace, 60, detect_s=0.07)
     assert pace.every == 1
 
 
 def test_it_never_looks_less_often_than_it_may() -> None:
-    pace = LatencyPace(0.05, most=6)
+    pace = LatencySampler(0.05, most=6)
     drive(pace, 60, detect_s=5.0)
     assert pace.every == 6
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=400))
 def test_whatever_the_latencies_it_keeps_looking(latencies: list[float]) -> None:
-    pace, since = LatencyPace(0.1, most=8), 0
+    pace, since = LatencySampler(0.1, most=8), 0
     for index, latency_s in enumerate(latencies):
         since = 0 if pace.wants(frame(index)) else since + 1
         assert since < 8

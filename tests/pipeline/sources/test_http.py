@@ -14,7 +14,7 @@ from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.events import StreamStarted
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
-from pipeline.sampling.sampler import EveryNth, PaceBySource
+from pipeline.sampling.sampler import EveryNth, SamplerBySource
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.fetch import fetch
 from pipeline.sources.opening import open_source
@@ -228,7 +228,7 @@ def test_every_frame_of_a_file_from_the_network_is_looked_at(server: VideoServer
 
     sink = MemorySink()
     stream = Stream(
-        source=reconnecting(address), tracker=create_tracker(), sinks=[sink], detect_every=PaceBySource(pace)
+        source=reconnecting(address), tracker=create_tracker(), sinks=[sink], detect_every=SamplerBySource(pace)
     )
     pipeline = Pipeline(stream, BlobDetector(), batch=2, queue=2)
     assert pipeline.live

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.interfaces import ReconnectingSource as ReconnectingProtocol
+from pipeline.interfaces import RecoveringSource as ReconnectingProtocol
 from pipeline.interfaces import Source
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.reconnect import ReconnectingSource

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.geometry.boxes import iou_matrix
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.engines.base import installed_engines
 from sightline.commands.main import main
@@ -58,7 +58,7 @@ def test_copies_cut_outs_and_results(folder: Path, tmp_path: Path, capsys: pytes
     assert [entry["file"] for entry in written["pictures"]] == [str(folder / f"sign {n}.png") for n in range(6)]
     rows = list(csv.DictReader(results["csv"].open()))
     for entry in written["pictures"]:
-        image = read_picture(entry["file"])
+        image = read_image(entry["file"])
         assert (entry["height"], entry["width"]) == image.shape[:2]
         alone = detector.detect(image)
         assert [thing["class"] for thing in entry["objects"]] == [COCO_CLASS_NAMES[n] for n in alone.class_id]
@@ -66,11 +66,11 @@ def test_copies_cut_outs_and_results(folder: Path, tmp_path: Path, capsys: pytes
         np.testing.assert_allclose([thing["score"] for thing in entry["objects"]], alone.score, atol=1e-4)
         mine = [row for row in rows if row["file"] == entry["file"]]
         assert [float(row["left"]) for row in mine] == [thing["xyxy"][0] for thing in entry["objects"]]
-        copy = read_picture(out / entry["annotated"])
+        copy = read_image(out / entry["annotated"])
         assert copy.shape == image.shape
         assert 0 < (copy != image).any(axis=2).mean() < 0.5
         for thing in entry["objects"]:
-            difference = read_picture(out / thing["file"]).astype(int) - cut(image, thing["xyxy"])
+            difference = read_image(out / thing["file"]).astype(int) - cut(image, thing["xyxy"])
             assert np.abs(difference).mean() < 10
     assert len(rows) == sum(len(entry["objects"]) for entry in written["pictures"]) >= 6
     assert (out / "sign 0-objects" / "stop-sign-1.jpg").is_file()
@@ -117,8 +117,8 @@ def test_files_of_one_name_from_two_folders(folder: Path, tmp_path: Path) -> Non
     cv2.imwrite(str(other / "sign 0.png"), blocks(90, 90))
     out = tmp_path / "out"
     assert detect(folder / "sign 0.png", other / "sign 0.png", "-o", out, "--extract") == 0
-    assert read_picture(out / "sign 0.png").shape == (300, 400, 3)
-    assert read_picture(out / "sign 0-2.png").shape == (90, 90, 3)
+    assert read_image(out / "sign 0.png").shape == (300, 400, 3)
+    assert read_image(out / "sign 0-2.png").shape == (90, 90, 3)
 
 
 def test_names_of_copies() -> None:

@@ -7,26 +7,26 @@ import threading
 
 from rich.console import Console
 
-from pipeline.events import Ledger
+from pipeline.events import FrameCounts
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.streams.stream import StreamStatus
-from sightline.terminal.status import line, showing_status, table
+from sightline.terminal.status import showing_status, status_line, status_table
 
 
 def status(decoded: int, processed: int) -> StreamStatus:
-    ledger = Ledger(decoded=decoded, processed=processed, dropped={"stale": decoded - processed}, failed={})
+    ledger = FrameCounts(decoded=decoded, processed=processed, dropped={"stale": decoded - processed}, failed={})
     return StreamStatus("gate", "online", ledger, 40.0, 80.0, Rates(25.0, 5.0, 8.2))
 
 
 def test_a_line_says_all_there_is_to_know() -> None:
-    assert line(status(50, 40)) == (
+    assert status_line(status(50, 40)) == (
         "gate: online, 25.0 fps in, 5.0 fps analysed over the last 8 s, 10 dropped, 0 failed, latency 40 ms (p95 80 ms)"
     )
 
 
 def test_the_table_has_a_row_per_stream() -> None:
     console = Console(file=io.StringIO(), width=120)
-    console.print(table([status(50, 40)]))
+    console.print(status_table([status(50, 40)]))
     assert isinstance(console.file, io.StringIO)
     printed = console.file.getvalue()
     assert "gate" in printed

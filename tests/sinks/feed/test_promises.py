@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from pipeline.event_codec import event_type
 from pipeline.events import Event, FeedGap, FeedSnapshot
-from sinks.feed.memory import Encoding, Feed
+from sinks.feed.memory import Encoding, FeedMemory
 from sinks.feed.protocol import decode_request, encode_message
 from sinks.feed.reader import FeedReader
 from sinks.feed.replay_ring import ReplayRing
@@ -26,7 +26,7 @@ OTHER_RUN = "6f1f3d0e-0000-4000-8000-000000000002"
 class Network:
     """A publisher and one reader with a network between them that loses what it is told to lose."""
 
-    def __init__(self, feed: Feed, reader: FeedReader) -> None:
+    def __init__(self, feed: FeedMemory, reader: FeedReader) -> None:
         self.feed = feed
         self.reader = reader
         self.live: deque[Sequence[bytes]] = deque()
@@ -141,7 +141,7 @@ def test_a_late_joiner_misses_nothing_and_sees_nothing_twice(
     seed: int, before: int, actions: list[tuple[str, bool]], encoding: Encoding
 ) -> None:
     run = recorded_run(seed, 200)
-    feed = Feed(encoding=encoding, replay=1000)
+    feed = FeedMemory(encoding=encoding, replay=1000)
     feed._began -= LONG  # the run began long before the reader
     network = Network(feed, FeedReader())
     for event in run[:before]:
@@ -164,7 +164,7 @@ def test_a_late_joiner_misses_nothing_and_sees_nothing_twice(
 @settings(max_examples=60, deadline=None)
 def test_what_can_not_be_had_is_reported_in_its_place(seed: int, actions: list[tuple[str, bool]], replay: int) -> None:
     run = recorded_run(seed, 200)
-    network = Network(Feed(replay=replay), FeedReader())
+    network = Network(FeedMemory(replay=replay), FeedReader())
     pending = deque(run)
     network.tick()
     network.now += LONG  # the reader was there long before the run
@@ -200,7 +200,7 @@ def test_leaving_types_out_makes_no_gaps_and_hides_none(
     seed: int, actions: list[tuple[str, bool]], types: set[str]
 ) -> None:
     run = [event for event in recorded_run(seed, 300) if event_type(event) in types]
-    network = Network(Feed(types=types, replay=1000), FeedReader())
+    network = Network(FeedMemory(types=types, replay=1000), FeedReader())
     pending = deque(run)
     network.tick()
     network.now += LONG
@@ -219,7 +219,7 @@ def test_a_new_run_starts_from_its_first_event(
     seed: int, first: list[tuple[str, bool]], second: list[tuple[str, bool]]
 ) -> None:
     runs = recorded_run(seed, 100), recorded_run(seed + 1, 100, OTHER_RUN)
-    network = Network(Feed(replay=1000), FeedReader())
+    network = Network(FeedMemory(replay=1000), FeedReader())
     pending = deque(runs[0])
     network.tick()
     network.publish(pending.popleft())
@@ -229,7 +229,7 @@ def test_a_new_run_starts_from_its_first_event(
     # The publisher is killed and another takes its place: what was on its way back is lost.
     network.requests.clear()
     network.replies.clear()
-    network.feed = Feed(replay=1000)
+    network.feed = FeedMemory(replay=1000)
     network.previous = 0
     pending = deque(runs[1])
     for action, lose in second:
@@ -251,7 +251,7 @@ def test_a_new_run_starts_from_its_first_event(
 def test_a_reader_that_was_there_first_gets_everything() -> None:
     reader = FeedReader()
     reader.request(0.0)
-    feed = Feed(replay=100)
+    feed = FeedMemory(replay=100)
     network = Network(feed, reader)
     network.now = 5.0  # it waited for five seconds, and then the publisher came
     for event in recorded_run(1, 50):
@@ -262,7 +262,7 @@ def test_a_reader_that_was_there_first_gets_everything() -> None:
 
 
 def test_history_begins_with_what_is_still_there() -> None:
-    feed = Feed(replay=10)
+    feed = FeedMemory(replay=10)
     feed._began -= LONG
     network = Network(feed, FeedReader(history=True))
     run = recorded_run(2, 50)
@@ -277,7 +277,7 @@ def test_history_begins_with_what_is_still_there() -> None:
 
 
 def test_a_publisher_that_answers_nothing_delays_but_does_not_stop_the_reader() -> None:
-    network = Network(Feed(), FeedReader(give_up_s=3.0))
+    network = Network(FeedMemory(), FeedReader(give_up_s=3.0))
     run = recorded_run(3, 30)
     network.tick()
     for event in run[:20]:
@@ -294,7 +294,7 @@ def test_a_publisher_that_answers_nothing_delays_but_does_not_stop_the_reader() 
 
 
 def test_events_are_had_on_the_other_socket_while_the_first_one_is_stuck() -> None:
-    network = Network(Feed(replay=1000), FeedReader())
+    network = Network(FeedMemory(replay=1000), FeedReader())
     run = recorded_run(8, 300)
     network.publish(run[0])
     network.tick()
@@ -315,7 +315,7 @@ def test_events_are_had_on_the_other_socket_while_the_first_one_is_stuck() -> No
 
 
 def test_what_is_known_to_be_lost_with_a_run_is_reported() -> None:
-    network = Network(Feed(replay=100), FeedReader())
+    network = Network(FeedMemory(replay=100), FeedReader())
     network.tick()
     for event in recorded_run(4, 10):
         network.publish(event)
@@ -326,7 +326,7 @@ def test_what_is_known_to_be_lost_with_a_run_is_reported() -> None:
         network.deliver(lose=index == 9)
     network.heartbeat()
     network.deliver()
-    network.feed, network.previous = Feed(), 0
+    network.feed, network.previous = FeedMemory(), 0
     network.publish(updated(1, run=OTHER_RUN))
     network.deliver()
     gap = next(event for event in network.out if isinstance(event, FeedGap))
@@ -334,7 +334,7 @@ def test_what_is_known_to_be_lost_with_a_run_is_reported() -> None:
 
 
 def test_events_of_types_to_come_are_counted_and_skipped() -> None:
-    network = Network(Feed(), FeedReader())
+    network = Network(FeedMemory(), FeedReader())
     network.tick()
     network.now += LONG
     for event in recorded_run(5, 3):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SinkError
 from pipeline.event_codec import encode_json
-from pipeline.events import AnyEvent, Event, Ledger, LineCrossed, StreamEnded, TrackStarted
+from pipeline.events import AnyEvent, Event, FrameCounts, LineCrossed, StreamEnded, TrackStarted
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo
 from sinks.files.jsonl import JsonlSink
@@ -49,7 +49,7 @@ def started(seq: int) -> TrackStarted:
 
 
 def ended(seq: int) -> StreamEnded:
-    ledger = Ledger(decoded=3, processed=2, dropped={"stale": 1}, failed={})
+    ledger = FrameCounts(decoded=3, processed=2, dropped={"stale": 1}, failed={})
     return StreamEnded(
         seq=seq, run="run", stream="camera", pts_s=1.0, wall="2026-01-01T00:00:00.000Z", reason="end", ledger=ledger
     )

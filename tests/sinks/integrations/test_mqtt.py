@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError, SinkError
 from pipeline.events import (
     ClassCounts,
     Event,
-    Ledger,
+    FrameCounts,
     LineCrossed,
     StreamEnded,
     StreamOffline,
@@ -87,7 +87,7 @@ STARTED = StreamStarted(**common(1), source="clip.mp4", width=64, height=48, liv
 ENTERED = ZoneEntered(**common(3), zone="front door", track_id=1, class_name="person")
 LEFT = ZoneLeft(**common(5), zone="front door", track_id=1, class_name="person", dwell_s=1.0)
 CROSSED = LineCrossed(**common(4), line="gate", track_id=1, class_name="person", direction="in")
-ENDED = StreamEnded(**common(9), reason="end", ledger=Ledger(decoded=1, processed=1, dropped={}, failed={}))
+ENDED = StreamEnded(**common(9), reason="end", ledger=FrameCounts(decoded=1, processed=1, dropped={}, failed={}))
 
 
 def sink_to(port: int, **options: Any) -> MqttSink:

@@ -19,7 +19,7 @@ from pipeline.errors import SinkError
 from pipeline.events import (
     ClassCounts,
     Event,
-    Ledger,
+    FrameCounts,
     LineCrossed,
     StreamEnded,
     StreamOffline,
@@ -59,7 +59,7 @@ def started(stream: str) -> StreamStarted:
 
 
 def ended(stream: str, reason: str = "end") -> StreamEnded:
-    ledger = Ledger(decoded=1, processed=1, dropped={}, failed={})
+    ledger = FrameCounts(decoded=1, processed=1, dropped={}, failed={})
     return StreamEnded(**at(stream), reason=reason, ledger=ledger)  # type: ignore[arg-type]
 
 

@@ -25,7 +25,7 @@ from pipeline.errors import SinkError
 from pipeline.events import StreamOffline
 from pipeline.types import Frame, Image, SourceInfo, TrackedFrame
 from sinks.drawing.annotator import Annotator
-from sinks.video.mp4_writer import Recording
+from sinks.video.mp4_writer import Mp4Writer
 from sinks.video.retention import Retention, segment_path
 from sinks.video.segments import SegmentedMp4Sink
 from tests.support.clips import draw_number, read_number
@@ -192,13 +192,13 @@ def test_a_clock_that_is_set_back_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_finishing_one_does_not_hold_up_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_finish, finish = threading.Event(), Recording.finish
+    may_finish, finish = threading.Event(), Mp4Writer.finish
 
-    def slowly(self: Recording, audio_from: Path | None = None) -> None:
+    def slowly(self: Mp4Writer, audio_from: Path | None = None) -> None:
         assert may_finish.wait(30)
         finish(self, audio_from)
 
-    monkeypatch.setattr(Recording, "finish", slowly)
+    monkeypatch.setattr(Mp4Writer, "finish", slowly)
     sink = make(tmp_path)
     sink.open("camera", INFO, ["car"])
     for frame in every_40_ms(60):

@@ -17,8 +17,8 @@ from pipeline.detection.yolov3.calibration import Calibration, _serialized, agre
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.models.cache import CACHE_VARIABLE
-from pipeline.models.engines.int8_files import load, record_path, save, weights_digest
-from pipeline.models.networks.darknet import Convolution, Network, Yolo
+from pipeline.models.engines.int8_files import load_int8, record_path, save_int8, weights_digest
+from pipeline.models.networks.darknet import Convolution, DarknetNetwork, Yolo
 from pipeline.models.registry import Model
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Detections, Image
@@ -86,7 +86,7 @@ def test_a_detector_finds_it_again(done: Calibration, weights: Path) -> None:
 
 def test_other_weights_have_none(done: Calibration) -> None:
     with pytest.raises(ConfigError, match=r"those that are here belong to other weights.*run_pipeline.py calibrate"):
-        load(miniature(), random_parameters(miniature(), seed=1))
+        load_int8(miniature(), random_parameters(miniature(), seed=1))
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def test_damaged_files_are_told(
         else:
             path.write_bytes(change(before))  # type: ignore[operator]
         with pytest.raises(ModelError, match=words) as raised:
-            load(miniature(), parameters)
+            load_int8(miniature(), parameters)
     finally:
         path.write_bytes(before)
     assert "run_pipeline.py calibrate VIDEO" in str(raised.value)
     assert "\n" not in str(raised.value)
-    load(miniature(), parameters)
+    load_int8(miniature(), parameters)
 
 
 def test_a_record_that_was_copied_from_other_weights_is_not_used(done: Calibration) -> None:
@@ -128,7 +128,7 @@ def test_a_record_that_was_copied_from_other_weights_is_not_used(done: Calibrati
     path = record_path(miniature(), weights_digest(miniature(), others))
     path.write_bytes(done.path.read_bytes())
     with pytest.raises(ModelError, match="belongs to other weights"):
-        load(miniature(), others)
+        load_int8(miniature(), others)
     path.unlink()
 
 
@@ -137,11 +137,11 @@ def test_a_model_of_another_network_is_not_used(done: Calibration, parameters: l
     from pipeline.models.engines.openvino_network import build_model
 
     layers = (Convolution(18, 1, stride=32, batch_normalize=False, leaky=False), Yolo((0, 1, 2)))
-    other = Network("other", layers, ((1, 1), (2, 2), (3, 3)), 1)
+    other = DarknetNetwork("other", layers, ((1, 1), (2, 2), (3, 3)), 1)
     before = {path: path.read_bytes() for path in done.path.parent.iterdir()}
-    save(done.record, *_serialized(build_model(other, random_parameters(other))))
+    save_int8(done.record, *_serialized(build_model(other, random_parameters(other))))
     with pytest.raises(ModelError, match="its model has outputs of 18 channels, expected"):
-        load(miniature(), parameters)
+        load_int8(miniature(), parameters)
     restore(before)
 
 

@@ -19,7 +19,7 @@ from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.images.letterbox import Letterbox
-from pipeline.images.reading import PictureLike
+from pipeline.images.reading import ImageLike
 from pipeline.models.registry import Model
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Detections, Image
@@ -129,7 +129,7 @@ def test_pictures_of_any_kind_give_the_same(weights: Path, tmp_path: Path) -> No
     image = noise(100, 150)
     path = tmp_path / "noise.png"
     assert cv2.imwrite(str(path), image)
-    alike: list[PictureLike] = [image, path, str(path), path.read_bytes(), PIL.Image.open(path)]
+    alike: list[ImageLike] = [image, path, str(path), path.read_bytes(), PIL.Image.open(path)]
     detector = YoloDetector(MINIATURE, weights=weights, input_size=96, confidence=0.2)
     expected = detector.detect(image)
     assert len(expected) > 5

@@ -20,7 +20,7 @@ from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.engines import base as engines
 from pipeline.models.engines.base import ENGINES, Engine, check_engine, installed_engines
 from pipeline.models.engines.factory import create_engine
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.models.registry import Model
 from pipeline.models.weights.darknet import read_darknet_weights
@@ -57,7 +57,7 @@ def needs(name: str) -> None:
         pytest.skip(f"{name} is not installed: pip install 'sightline[{name}]'")
 
 
-def make(kind: Kind, network: Network, parameters: list[ConvolutionParameters], **options: int) -> Engine:
+def make(kind: Kind, network: DarknetNetwork, parameters: list[ConvolutionParameters], **options: int) -> Engine:
     needs(kind.engine)
     return create_engine(kind.engine, network, parameters, precision=kind.precision, **options)
 
@@ -167,7 +167,7 @@ def test_closing_twice_is_fine(kind: Kind, parameters: list[ConvolutionParameter
 
 @pytest.mark.parametrize("kind", EXACT, ids=lambda kind: kind.engine)
 @pytest.mark.parametrize("network", [yolov3_tiny(2), yolov3()], ids=lambda network: network.name)
-def test_heads_of_random_weights_equal_opencv(kind: Kind, network: Network, tmp_path: Path) -> None:
+def test_heads_of_random_weights_equal_opencv(kind: Kind, network: DarknetNetwork, tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "random.weights", random_parameters(network))
     engine = make(kind, network, read_darknet_weights(weights, network))
     images = random_images(2, 64, 96)

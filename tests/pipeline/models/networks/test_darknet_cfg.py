@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.engines.base import installed_engines
 from pipeline.models.engines.factory import create_engine
-from pipeline.models.networks.darknet import Convolution, MaxPool, Network, Route, Upsample, Yolo
+from pipeline.models.networks.darknet import Convolution, DarknetNetwork, MaxPool, Route, Upsample, Yolo
 from pipeline.models.networks.darknet_cfg import MOST_LAYERS, read_cfg
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_spp, yolov3_tiny
 from pipeline.models.weights.formats import read_weights
@@ -64,9 +64,9 @@ random=1
 """
 
 
-def odd_pools() -> Network:
+def odd_pools() -> DarknetNetwork:
     """Pools of every parity and stride, side by side with what they are compared with."""
-    return Network(
+    return DarknetNetwork(
         "odd-pools",
         (
             Convolution(8, 3, leaky=False),
@@ -95,7 +95,7 @@ def odd_pools() -> Network:
     [miniature(), odd_pools(), yolov3(), yolov3_spp(7), yolov3_tiny(2, masks=((3, 4, 5), (0, 1, 2)))],
     ids=lambda network: network.name,
 )
-def test_what_describes_a_network_is_read(network: Network, tmp_path: Path) -> None:
+def test_what_describes_a_network_is_read(network: DarknetNetwork, tmp_path: Path) -> None:
     read = read_cfg(write_configuration(tmp_path / "a.cfg", network, height=320, width=416), network.name)
     assert read.network == network
     assert read.input_size == 416
@@ -106,7 +106,7 @@ def test_a_file_as_people_have_it(tmp_path: Path) -> None:
     path.write_text(TINY)
     read = read_cfg(path)
     assert read.input_size == 608
-    assert read.network == Network(
+    assert read.network == DarknetNetwork(
         "my-tiny",
         (Convolution(16, 3), MaxPool(), Convolution(24, 1, batch_normalize=False, leaky=False), Yolo((0, 1, 2))),
         ((10, 14), (23, 27), (37, 58.5), (81, 82), (135, 169), (344, 319)),
@@ -120,7 +120,7 @@ def test_a_file_as_people_have_it(tmp_path: Path) -> None:
     [(odd_pools(), 64, 96), (narrow(yolov3_spp(4)), 256, 416), (narrow(yolov3(4), 4), 96, 64)],
     ids=["odd pools", "spp", "yolov3"],
 )
-def test_heads_equal_opencv(network: Network, height: int, width: int, engine: str, tmp_path: Path) -> None:
+def test_heads_equal_opencv(network: DarknetNetwork, height: int, width: int, engine: str, tmp_path: Path) -> None:
     if engine not in installed_engines():
         pytest.skip(f"{engine} is not installed: pip install 'sightline[{engine}]'")
     weights = write_weights(tmp_path / "random.weights", random_parameters(network))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models.networks.darknet import Convolution, Layer, Network, Route, Shortcut, Upsample, Yolo
+from pipeline.models.networks.darknet import Convolution, DarknetNetwork, Layer, Route, Shortcut, Upsample, Yolo
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.types import Float32Array, Image
 from tests.support.darknet_files import write_configuration
@@ -53,7 +53,7 @@ def test_class_count_sets_the_outputs() -> None:
     ],
 )
 def test_descriptions_that_can_not_be(layers: tuple[Layer, ...], words: str) -> None:
-    network = Network("odd", layers, ((1, 1), (2, 2)), 3)
+    network = DarknetNetwork("odd", layers, ((1, 1), (2, 2)), 3)
     with pytest.raises(ModelError, match=words):
         network.plan()
 
@@ -67,7 +67,7 @@ def random_images(count: int, height: int, width: int) -> Image:
     return np.asarray(images, dtype=np.uint8)
 
 
-def opencv_heads(network: Network, folder: Path, weights: Path, images: Image) -> list[Float32Array]:
+def opencv_heads(network: DarknetNetwork, folder: Path, weights: Path, images: Image) -> list[Float32Array]:
     """The outputs of the convolutions before the heads, by OpenCV."""
     _, height, width, _ = images.shape
     configuration = write_configuration(folder / "network.cfg", network, height=height, width=width)

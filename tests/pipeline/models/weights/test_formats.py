@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.fuzz_weights import mutate
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models.networks.darknet import Network
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.models.weights.formats import SUFFIXES, format_to_write, read_weights, weights_format, write_weights
 from pipeline.models.weights.parameters import BatchNorm, ConvolutionParameters
@@ -29,7 +29,7 @@ NETWORK = miniature()
 NAMES = ("a.weights", "a.h5", "a.pt")
 
 
-def written(path: Path, parameters: Sequence[ConvolutionParameters], network: Network = NETWORK) -> Path:
+def written(path: Path, parameters: Sequence[ConvolutionParameters], network: DarknetNetwork = NETWORK) -> Path:
     write_weights(path, parameters, network, format_to_write(path))
     return path
 
@@ -44,7 +44,7 @@ def assert_same(ours: Sequence[ConvolutionParameters], theirs: Sequence[Convolut
             np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-7)
 
 
-def refusal(path: Path, network: Network = NETWORK) -> str:
+def refusal(path: Path, network: DarknetNetwork = NETWORK) -> str:
     with pytest.raises(ModelError) as caught:
         read_weights(path, network)
     message = str(caught.value)
@@ -268,7 +268,7 @@ def test_a_name_that_says_no_format() -> None:
         format_to_write(Path("a.onnx"))
 
 
-def keras_model(network: Network) -> Any:
+def keras_model(network: DarknetNetwork) -> Any:
     """The network in Keras itself, its layers made in the order in which ImageAI 2 makes them."""
     from pipeline.models.engines.quiet_tensorflow import tf
     from pipeline.models.networks.darknet import Convolution, MaxPool, Route, Shortcut, Upsample
@@ -310,7 +310,7 @@ def keras_model(network: Network) -> Any:
 
 
 @pytest.mark.parametrize("network", [narrow(yolov3_tiny(2)), narrow(yolov3(2))], ids=lambda network: network.name)
-def test_keras_loads_what_we_write_and_computes_the_same(network: Network, tmp_path: Path) -> None:
+def test_keras_loads_what_we_write_and_computes_the_same(network: DarknetNetwork, tmp_path: Path) -> None:
     from pipeline.models.engines.tensorflow_engine import TensorFlowEngine
 
     parameters = random_parameters(network)

@@ -19,7 +19,7 @@ from pipeline.detection.filters import RegionFilter, SizeFilter
 from pipeline.events import WindowSecond
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Placement
-from pipeline.geometry.region import Part, Region
+from pipeline.geometry.region import Rectangle, Region
 from pipeline.types import Detections, Frame
 from sinks.drawing.count_overlay import _pixels
 from tests.support.tracked_frames import standing_at, tracked_frame
@@ -105,9 +105,9 @@ def test_speeds_are_those_on_the_ground() -> None:
 
 def test_the_part_that_is_looked_at_and_the_filters_follow() -> None:
     region = Region([([(100, 100), (300, 100), (300, 220)], "pixels")])
-    assert region.part(480, 640) == Part(100, 100, 300, 220)
-    assert region.part(240, 320) == Part(50, 50, 150, 110)
-    assert region.part(480, 640) == Part(100, 100, 300, 220)
+    assert region.part(480, 640) == Rectangle(100, 100, 300, 220)
+    assert region.part(240, 320) == Rectangle(50, 50, 150, 110)
+    assert region.part(480, 640) == Rectangle(100, 100, 300, 220)
     mask = RegionFilter([(100, 100), (300, 100), (300, 220), (100, 220)], anchor="center")
     small = SizeFilter(min_height=40, min_area=40 * 40)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.images.limits import MAX_PIXELS, MAX_SIDE
-from pipeline.images.reading import read_picture
+from pipeline.images.reading import read_image
 from pipeline.sources.decoding.conversion import PictureConverter
 from pipeline.sources.decoding.crop import Crop
 from pipeline.sources.decoding.display import DisplayReader
@@ -359,7 +359,7 @@ def test_what_is_transparent_is_laid_on_white_as_in_pictures(
     frame = frames_of(write_rgba(tmp_path / name, codec, pixel_format, see_through()), reduce_to=48)[1]
     still = tmp_path / "still.png"
     cv2.imwrite(str(still), cv2.cvtColor(see_through(), cv2.COLOR_RGBA2BGRA))
-    expected = read_picture(still)
+    expected = read_image(still)
     assert expected[20, 10].tolist() == [255, 255, 255]
     assert np.abs(frame.image.astype(int) - expected)[4:-4, [10, 48, 80]].max() <= 4
     assert frame.reduced is not None
