@@ -151,7 +151,7 @@ class ArrayTracker(ABC):
         return ids
 
     def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
-        """The confirmed tracks at ``pts_s``, ordered by id. See ``pipeline.types.Tracker``.
+        """The confirmed tracks at ``pts_s``, ordered by id. See ``pipeline.interfaces.Tracker``.
 
         Args:
             detections: what was found in this frame, in any order; None where nobody looked.

@@ -1,6 +1,6 @@
 """Where frames come from. ``open_source`` chooses by the address; each source can also be made by itself.
 
-Every source keeps the promises of ``pipeline.types.Source``. None of them connects again by itself.
+Every source keeps the promises of ``pipeline.interfaces.Source``. None of them connects again by itself.
 """
 
 from __future__ import annotations

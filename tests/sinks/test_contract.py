@@ -1,4 +1,4 @@
-"""What every sink must keep to, whatever it writes: the promises of ``pipeline.types.Sink``.
+"""What every sink must keep to, whatever it writes: the promises of ``pipeline.interfaces.Sink``.
 
 A new sink joins by a line in ``CASES``.
 """

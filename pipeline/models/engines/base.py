@@ -14,6 +14,7 @@ import importlib.util
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import ConfigError
+from pipeline.hardware import cpu_has_bfloat16
 from pipeline.types import Float32Array, Image
 
 ENGINES = ("tensorflow", "openvino")
@@ -66,6 +67,18 @@ def installed_engines() -> tuple[str, ...]:
     return tuple(name for name in ENGINES if importlib.util.find_spec(name) is not None)
 
 
+def can_compute(engine: str, precision: str) -> bool:
+    """Whether an engine computes in a precision on this machine; none is asked whether it is installed.
+
+    On a processor without bfloat16 TensorFlow emulates it, slowly. OpenVINO would compute in float32 and not say so.
+    """
+    return precision in PRECISIONS[engine] and (engine, precision, cpu_has_bfloat16()) != (
+        "openvino",
+        "bfloat16",
+        False,
+    )
+
+
 def check_engine(engine: str, precision: str, threads: int | None = None) -> None:
     """Find the mistakes in what is asked of an engine that show without making it.
 
@@ -84,6 +97,11 @@ def check_engine(engine: str, precision: str, threads: int | None = None) -> Non
         raise ConfigError(
             f"precision: the engine {engine} does not compute in {precision}, {' and '.join(able)} does; "
             f"expected one of {', '.join(PRECISIONS[engine])}, or engine: {able[0]}."
+        )
+    if engine != "auto" and not can_compute(engine, precision):
+        raise ConfigError(
+            f"precision: this processor does not compute in {precision}, and {engine} would take float32 instead; "
+            f"expected float32 or auto, or engine: tensorflow, which emulates it slowly."
         )
     wanted = [engine] if engine != "auto" else able
     if not set(wanted) & set(installed_engines()):

@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.errors import ModelError, SinkError
 from pipeline.hardware import cpu_has_bfloat16, cpu_name, has_gpu_device
 from pipeline.models.cache import cache_folder, read_limited, write_whole
-from pipeline.models.engines.base import ENGINES, PRECISIONS, Engine, installed_engines
+from pipeline.models.engines.base import ENGINES, Engine, can_compute, installed_engines
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.types import Float32Array, Image
 
@@ -82,7 +82,7 @@ class FastestEngine:
         self._asked = precision
         self._batch = batch
         self._make = make
-        self._candidates = [name for name in ENGINES if name in installed_engines() and precision in PRECISIONS[name]]
+        self._candidates = [name for name in ENGINES if name in installed_engines() and can_compute(name, precision)]
         self._engine: Engine | None = None
 
     @property

@@ -114,7 +114,7 @@ def test_a_broken_picture_is_named_and_left_out(folder: Path, capsys: pytest.Cap
         (["photos", "--model", "resnet"], 2, "no classifier called 'resnet'"),
         (["photos", "--weights", "mine.h5"], 2, "give their names (--names FILE)"),
         (["photos", "--weights", "photos/sign.png", "--names", "mine.json"], 1, "can't be read as HDF5"),
-        (["photos", "--json", "photos/sign.png"], 2, "is one of the pictures given"),
+        (["photos", "--json", "photos/sign.png"], 2, "is one of the images given"),
         (["photos", "--top", "0"], 2, "--top"),
     ],
 )

@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError
 from pipeline.hardware import available_threads, cpu_has_bfloat16, cpu_name
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.engines import base as engines
-from pipeline.models.engines.base import ENGINES, Engine, check_engine, installed_engines
+from pipeline.models.engines.base import ENGINES, Engine, can_compute, check_engine, installed_engines
 from pipeline.models.engines.factory import create_engine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
@@ -85,6 +85,8 @@ def calibrated(parameters: list[ConvolutionParameters], tmp_path_factory: pytest
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind.engine}-{kind.precision}")
 def kind(request: pytest.FixtureRequest) -> Kind:
     chosen: Kind = request.param
+    if not can_compute(chosen.engine, chosen.precision):
+        pytest.skip(f"this processor has no {chosen.precision}, and {chosen.engine} does not emulate it")
     if chosen.precision == "int8":
         request.getfixturevalue("calibrated")
     return chosen
@@ -95,6 +97,15 @@ def engine(kind: Kind, parameters: list[ConvolutionParameters]) -> Iterator[Engi
     made = make(kind, miniature(), parameters)
     yield made
     made.close()
+
+
+def test_a_precision_that_the_processor_lacks_is_refused_where_nothing_emulates_it(
+    parameters: list[ConvolutionParameters], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "cpu_has_bfloat16", lambda: False)
+    with pytest.raises(ConfigError, match="does not compute in bfloat16"):
+        create_engine("openvino", miniature(), parameters, precision="bfloat16")
+    assert create_engine("auto", miniature(), parameters, precision="bfloat16").precision == "bfloat16"
 
 
 def test_it_is_an_engine(engine: Engine, kind: Kind) -> None:
@@ -246,7 +257,7 @@ def test_signals_arrive_after_engines_came_and_went(engine_name: str) -> None:
     code = f"""
 import os, signal
 import numpy as np
-from pipeline.models.engines.base import create_engine
+from pipeline.models.engines.factory import create_engine
 from tests.support.darknet_files import miniature, random_parameters
 
 came = []
@@ -269,7 +280,7 @@ def test_openvino_runs_without_tensorflow() -> None:
     needs("openvino")
     code = (
         "import sys, numpy as np\n"
-        "from pipeline.models.engines.base import create_engine\n"
+        "from pipeline.models.engines.factory import create_engine\n"
         "from tests.support.darknet_files import miniature, random_parameters\n"
         "engine = create_engine('openvino', miniature(), random_parameters(miniature()))\n"
         "print(len(engine.heads(np.zeros((1, 32, 32, 3), np.uint8))), 'tensorflow' in sys.modules)"
