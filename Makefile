@@ -65,9 +65,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.throughput
 
-# uv, itself locked. The locks name neither a registry nor a path of the machine that made them.
+# uv, itself locked, trusting whom this system trusts. The locks name neither a registry nor a path of the machine that made them.
 UV := .venv-lock/bin/uv
-COMPILE := $(UV) --quiet --no-config pip compile --upgrade --generate-hashes --no-annotate --no-emit-index-url
+COMPILE := $(UV) --quiet --no-config --system-certs pip compile --upgrade --generate-hashes --no-annotate --no-emit-index-url
 $(UV): requirements/lock.txt
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip --disable-pip-version-check install -qq --no-deps --require-hashes -r $<
