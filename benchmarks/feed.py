@@ -27,7 +27,8 @@ import psutil
 import zmq
 
 from benchmarks.feed_flood import flood
-from pipeline.events import FeedGap, FeedSnapshot, TrackUpdated
+from pipeline.events import TrackUpdated
+from pipeline.feed_events import FeedGap, FeedSnapshot
 from pipeline.types import SourceInfo
 from sinks.feed.client import Subscription, subscribe
 from sinks.feed.zeromq_sink import ZeroMqSink

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import ConfigError
-from pipeline.events import EVENT_TYPES, FEED_EVENT_TYPES, SCHEMA_VERSION, AnyEvent, Event, FeedEvent, Heartbeat
+from pipeline.events import EVENT_TYPES, SCHEMA_VERSION, AnyEvent, Event, Heartbeat
+from pipeline.feed_events import FEED_EVENT_TYPES, FeedEvent
 
 _BY_NAME = {str(kind.__struct_config__.tag): kind for kind in EVENT_TYPES}
 

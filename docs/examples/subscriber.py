@@ -2,7 +2,8 @@
 
 import sys
 
-from pipeline.events import FeedGap, FeedSnapshot, LineCrossed, TrackEnded, TrackStarted
+from pipeline.events import LineCrossed, TrackEnded, TrackStarted
+from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.client import subscribe
 from sinks.feed.state import FeedState
 

@@ -14,7 +14,8 @@ import av
 from pipeline.addresses import Address, parse_address
 from pipeline.errors import ConfigError, SourceError, SourceRefusedError
 from pipeline.redaction import environment_variable, redact_address
-from pipeline.sources.decoding.container import OPEN_OPTIONS, PLAYLISTS, ContainerSource, describe, has_end
+from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.decoding.video_stream import PLAYLISTS, has_end
 from pipeline.sources.fetch import fetch
 from pipeline.sources.mjpeg import MULTIPART, Opener, UnknownFormatError, is_whole, open_guessed, open_raw
 from pipeline.sources.uri import stream_name

@@ -16,7 +16,8 @@ import zmq
 
 from pipeline.errors import ConfigError
 from pipeline.event_codec import topic
-from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat
+from pipeline.events import Event, Heartbeat
+from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.keys import read_key_pair, read_public_key
 from sinks.feed.protocol import HEARTBEAT_TOPIC, encode_message, read_event
 from sinks.feed.reader import FeedReader, ReadCounters

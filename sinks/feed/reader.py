@@ -14,7 +14,8 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat
+from pipeline.events import Event, Heartbeat
+from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.protocol import (
     DoneRequest,
     ReplayReply,

@@ -9,21 +9,18 @@ import msgspec
 
 from pipeline.events import (
     Event,
-    FeedSnapshot,
     LineCrossed,
-    LineTotals,
     StreamEnded,
     StreamOffline,
     StreamOnline,
     StreamStarted,
-    StreamState,
     TrackEnded,
     TrackStarted,
-    TrackState,
     TrackUpdated,
     ZoneEntered,
     ZoneLeft,
 )
+from pipeline.feed_events import FeedSnapshot, LineTotals, StreamState, TrackState
 
 
 class FeedState:

@@ -11,14 +11,21 @@ from types import MappingProxyType
 from typing import Self, TypeAlias
 
 import av
-from av.stream import Disposition
 
 from pipeline.errors import SourceError
-from pipeline.images.limits import MAX_PIXELS, MAX_SIDE, too_large
+from pipeline.images.limits import MAX_PIXELS, too_large
 from pipeline.sources.decoding.conversion import PictureConverter
 from pipeline.sources.decoding.crop import crop_of
 from pipeline.sources.decoding.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.decoding.display import DisplayReader
+from pipeline.sources.decoding.video_stream import (
+    choose_stream,
+    frame_rate,
+    has_end,
+    is_opaque,
+    refuse_absurd_size,
+    source_info,
+)
 from pipeline.sources.timing.file_timeline import FileTimeline, Timed
 from pipeline.sources.timing.last_picture import last_duration_s
 from pipeline.sources.timing.live_time import LiveTime
@@ -31,14 +38,11 @@ logger = logging.getLogger(__name__)
 
 # Packets that may fail before the first picture: ten seconds or more of any camera.
 _PACKETS_BEFORE_FIRST_FRAME = 600
-_HIGHEST_FPS = 1000
 # Broadcast formats restart their clock where recordings were joined; FFmpeg's own tools draw the line here too.
 _LARGEST_BROADCAST_GAP_S = 10.0
 _LARGEST_GAP_S = 3600.0
 # Motion JPEG as cameras send it over HTTP. FFmpeg makes up 25 frames per second; the time of arrival is the truth.
 _WITHOUT_TIMESTAMPS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe"})
-# Lists of pieces: what they hold is not theirs, and of a live one the pictures come in bursts.
-PLAYLISTS = frozenset({"hls", "dash"})
 
 # A picture, and the width of its pixels divided by their height.
 Decoded: TypeAlias = tuple[av.VideoFrame, Fraction | None]
@@ -95,8 +99,8 @@ class ContainerSource:
             unknown = live is None
             live = not has_end(container) if live is None else live
             self._by_arrival = live and container.format.name in _WITHOUT_TIMESTAMPS
-            self._video = self._choose_stream()
-            displays = DisplayReader(stream, crop_of(container, self._video), opaque=_is_opaque(container, self._video))
+            self._video = choose_stream(container, uri)
+            displays = DisplayReader(stream, crop_of(container, self._video), opaque=is_opaque(container, self._video))
             self._converter = PictureConverter(reduce_to, displays)
             fps = None if self._by_arrival else frame_rate(self._video)
             self._make_decoder = partial(
@@ -113,7 +117,8 @@ class ContainerSource:
             bursts = unknown and live and not self._by_arrival
             self._played = Played(live=bursts)
             self._first: av.VideoFrame | None = self._first_frame()
-            self._info = self._describe(self._first, fps, live)
+            size = self._converter.displayed_size(self._first, self._decoder.pixel_aspect)
+            self._info = source_info(container, self._video, size, fps, live=live, uri=uri)
             self._first_came_s = time.monotonic()
             self._frame_s = float(1 / fps) if fps else FALLBACK_FRAME_S
             self._resumed: Played | None = None
@@ -251,7 +256,7 @@ class ContainerSource:
             self._decoder.close()
             self._container.close()
             self._container = container
-            self._video = self._choose_stream()
+            self._video = choose_stream(container, self._uri)
         except SourceError as error:
             self._decoder.count_failed(1, f"can't go on where the stream changes: {error}")
             return False
@@ -307,28 +312,6 @@ class ContainerSource:
         self._played.add(decoded)
         yield frame
 
-    def _choose_stream(self) -> av.VideoStream:
-        videos = [video for video in self._container.streams.video if not video.disposition & Disposition.attached_pic]
-        if not videos:
-            others = sorted({other.type for other in self._container.streams})
-            held = "only " + " and ".join(others) if others else "nothing"
-            if self._container.streams.video:
-                held = "only a cover picture and sound"
-            raise SourceError(f"{self._uri}: there is no video in it, {held}; give a file or stream with video")
-        best = self._container.streams.best("video")
-        video = next((video for video in videos if best is not None and video.index == best.index), videos[0])
-        if video.codec_context is None:
-            raise SourceError(f"{self._uri}: this FFmpeg has no decoder for its video; convert it to H.264 first")
-        self._refuse_absurd_size(video.codec_context.width, video.codec_context.height)
-        return video
-
-    def _refuse_absurd_size(self, width: int, height: int) -> None:
-        if too_large(width, height):
-            raise SourceError(
-                f"{self._uri}: pictures of {width}x{height} px are refused (at most {MAX_SIDE} px a side and "
-                f"{MAX_PIXELS // 1_000_000} megapixels); scale the video down first"
-            )
-
     def _first_frame(self) -> av.VideoFrame:
         self._decoder.give_up_after = _PACKETS_BEFORE_FIRST_FRAME
         problems: list[SourceError] = []
@@ -344,51 +327,12 @@ class ContainerSource:
                 f"{self._uri}: no picture in it can be decoded ({self._decoder.packets} packets read); "
                 "it is damaged, encrypted or empty: check that it plays in a video player"
             )
-        self._refuse_absurd_size(frame.width, frame.height)
+        refuse_absurd_size(frame.width, frame.height, self._uri)
         return frame
-
-    def _describe(self, first: av.VideoFrame, fps: Fraction | None, live: bool) -> SourceInfo:
-        width, height = self._converter.displayed_size(first, self._decoder.pixel_aspect)
-        duration_s = None
-        if self._video.duration and self._video.time_base:
-            duration_s = float(self._video.duration * self._video.time_base)
-        elif self._container.duration:
-            duration_s = self._container.duration / 1e6
-        return SourceInfo(
-            width=width,
-            height=height,
-            fps=fps,
-            frame_count=(self._video.frames or None) if not live else None,
-            live=live,
-            duration_s=duration_s if not live else None,
-            uri=self._uri,
-        )
 
 
 def _stamps(decoded: Decoded) -> Stamps:
     return decoded[0].pts, decoded[0].dts
-
-
-def has_end(container: av.container.InputContainer) -> bool:
-    """Whether its duration or its size is known.
-
-    The size of a playlist says nothing of the stream. Motion JPEG in parts is a camera's, whatever length it claims.
-    """
-    name = container.format.name
-    return name != "mpjpeg" and (bool(container.duration) or (name not in PLAYLISTS and container.size > 0))
-
-
-def _is_opaque(container: av.container.InputContainer, video: av.VideoStream) -> bool:
-    """Whether a fourth channel is padding: FFmpeg takes that of uncompressed 32-bit AVI for transparency."""
-    return container.format.name == "avi" and video.codec_context.name == "rawvideo"
-
-
-def frame_rate(video: av.VideoStream) -> Fraction | None:
-    """Frames per second: the average the container states, else FFmpeg's guess, else None."""
-    for rate in (video.average_rate, video.guessed_rate, video.base_rate):
-        if rate and 0 < rate <= _HIGHEST_FPS:
-            return Fraction(rate)
-    return None
 
 
 def describe(error: av.FFmpegError) -> str:

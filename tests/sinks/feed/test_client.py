@@ -14,7 +14,8 @@ import pytest
 
 from benchmarks.feed import restart
 from pipeline.errors import ConfigError
-from pipeline.events import Event, FeedGap, FeedSnapshot, Heartbeat
+from pipeline.events import Event, Heartbeat
+from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.client import subscribe, subscribe_async
 from sinks.feed.state import FeedState
 from sinks.feed.zeromq_sink import ZeroMqSink

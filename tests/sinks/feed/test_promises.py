@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.event_codec import event_type
-from pipeline.events import Event, FeedGap, FeedSnapshot
+from pipeline.events import Event
+from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.memory import Encoding, FeedMemory
 from sinks.feed.protocol import decode_request, encode_message
 from sinks.feed.reader import FeedReader

@@ -17,7 +17,7 @@ import zmq.auth
 
 from benchmarks.feed_flood import flood, handshake
 from pipeline.errors import ConfigError, SinkError
-from pipeline.events import FeedSnapshot
+from pipeline.feed_events import FeedSnapshot
 from pipeline.types import SourceInfo
 from sinks.feed.client import Subscription, subscribe
 from sinks.feed.keys import read_key_pair, read_public_key, write_keys
