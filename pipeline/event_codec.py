@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import ConfigError
 from pipeline.events import EVENT_TYPES, SCHEMA_VERSION, AnyEvent, Event, Heartbeat
 from pipeline.feed_events import FEED_EVENT_TYPES, FeedEvent
 
-_BY_NAME = {str(kind.__struct_config__.tag): kind for kind in EVENT_TYPES}
+
+def type_name(kind: type[Event]) -> str:
+    """The ``type`` that events of a kind are tagged with, such as ``"track.started"``."""
+    return str(kind.__struct_config__.tag)
+
+
+EVENT_TYPES_BY_NAME: dict[str, type[Event]] = {type_name(kind): kind for kind in EVENT_TYPES}
+"""The types an output can be asked for, by the ``type`` they are tagged with."""
 
 
 def event_kinds(names: Collection[str] | None) -> frozenset[type[Event]]:
@@ -24,21 +31,25 @@ def event_kinds(names: Collection[str] | None) -> frozenset[type[Event]]:
     """
     if names is None:
         return frozenset(EVENT_TYPES) - {Heartbeat}
-    return frozenset(_kind(name) for name in names) - {Heartbeat}
+    return frozenset(event_kind(name) for name in names) - {Heartbeat}
 
 
-def _kind(name: str) -> type[Event]:
-    kind = _BY_NAME.get(name)
+def event_kind(name: str) -> type[Event]:
+    """The type of that name.
+
+    Raises:
+        ConfigError: there is none; the message names those that are meant most likely, or all.
+    """
+    kind = EVENT_TYPES_BY_NAME.get(name)
     if kind is None:
-        near = difflib.get_close_matches(name, _BY_NAME)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_BY_NAME)}"
+        hint = did_you_mean(name, EVENT_TYPES_BY_NAME) or f"there are {', '.join(EVENT_TYPES_BY_NAME)}"
         raise ConfigError(f"unknown event type {name!r}: {hint}")
     return kind
 
 
 def event_type(event: Event) -> str:
     """The ``type`` an event is tagged with, such as ``"track.started"``."""
-    return str(type(event).__struct_config__.tag)
+    return type_name(type(event))
 
 
 def topic(event: Event) -> str:
@@ -61,7 +72,7 @@ class _Envelope(msgspec.Struct):
     schema: int = SCHEMA_VERSION
 
 
-_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in EVENT_TYPES + FEED_EVENT_TYPES)
+_KNOWN = frozenset(type_name(kind) for kind in EVENT_TYPES + FEED_EVENT_TYPES)
 _JSON = msgspec.json.Decoder(AnyEvent | FeedEvent)
 _JSON_ENVELOPE = msgspec.json.Decoder(_Envelope)
 _MSGPACK = msgspec.msgpack.Decoder(AnyEvent | FeedEvent)

@@ -10,7 +10,6 @@ and then to the function made for it; ``on_end`` is the stream's last call.
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from pipeline.did_you_mean import similar_words
 from pipeline.errors import CallbackError, ConfigError
 from pipeline.events import Event, StreamEnded, WindowMinute, WindowSecond
 from pipeline.interfaces import Sink
@@ -276,9 +276,9 @@ def _collect(file: Path | None, given: Mapping[str, object]) -> dict[str, Callab
     found = {name: names[name] for name in CALLBACKS if name in names}
     prefix = f"{file}: " if file is not None else ""
     problems = [f"{prefix}{name} is also given directly; keep one of them" for name in found if name in given]
-    cutoff = 0.8 if found or given else 0.6
+    similarity = 0.8 if found or given else 0.6
     for name, item in names.items():
-        near = difflib.get_close_matches(name.lower(), CALLBACKS, n=1, cutoff=cutoff)
+        near = similar_words(name, CALLBACKS, similarity=similarity)
         # Beside functions that are called, only what looks like one of them: in_frame() may well be a helper.
         alike = name.lower().startswith("on") or not (found or given)
         if near and alike and name not in CALLBACKS and callable(item):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import ConfigError
 from trackers.base import ArrayTracker
 from trackers.buffered import BufferedTracker
@@ -37,13 +37,12 @@ def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **s
         ConfigError: an unknown name or setting, with near matches.
     """
     if name not in _CLASSES:
-        near = get_close_matches(name, TRACKERS)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(TRACKERS)}"
+        hint = did_you_mean(name, TRACKERS) or f"choose one of {', '.join(TRACKERS)}"
         raise ConfigError(f"unknown tracker {name!r}: {hint}")
     kind = _CLASSES[name]
     allowed = kind.__init__.__kwdefaults__ or {}
     for key in settings:
         if key not in allowed:
-            near = get_close_matches(key, allowed) or sorted(allowed)
-            raise ConfigError(f"tracker {name} has no setting {key!r}: did you mean {' or '.join(near)}?")
+            hint = did_you_mean(key, allowed) or f"it has {', '.join(sorted(allowed))}"
+            raise ConfigError(f"tracker {name} has no setting {key!r}: {hint}")
     return kind(**{"min_score": confidence, **settings})

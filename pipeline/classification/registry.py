@@ -7,12 +7,12 @@ Keras 2 (``.h5``) and Keras 3 (``.weights.h5``, ``.h5``) save them, of any numbe
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.cache import cache_folder
 from pipeline.models.downloader import download, showing_progress
@@ -95,8 +95,7 @@ def find_classifier(name: str) -> ClassifierModel:
     plain = name.lower().replace("-", "").replace("_", "")
     if plain in _MODELS:
         return _MODELS[plain]
-    near = difflib.get_close_matches(plain, _MODELS, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_MODELS)}."
+    hint = did_you_mean(plain, _MODELS) or f"known are {', '.join(_MODELS)}."
     raise ConfigError(f"model: there is no classifier called {name!r}; {hint}")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import ConfigError
 
 
@@ -33,14 +33,9 @@ def class_ids(names: Iterable[str], class_names: Sequence[str], *, where: str = 
 
 def _unknown(name: str, class_names: Sequence[str], where: str) -> str:
     """One line that says which name is unknown and which ones are like it."""
-    lowered = {candidate.lower(): candidate for candidate in reversed(class_names)}
+    hint = did_you_mean(str(name), class_names, show=repr)
     # Whoever is far off is shown them all: one long line, but nothing left to look up.
-    matches = difflib.get_close_matches(str(name).lower(), lowered, n=4, cutoff=0.55)
-    matches += [c for c in lowered if (name and str(name).lower() in c) and c not in matches][: 4 - len(matches)]
-    if matches:
-        hint = f"did you mean {' or '.join(repr(lowered[match]) for match in matches)}?"
-    else:
-        hint = f"its {len(class_names)} classes are {', '.join(class_names)}"
+    hint = hint or f"its {len(class_names)} classes are {', '.join(class_names)}"
     return f"{where}: no class {name!r} in this model; {hint}"
 
 

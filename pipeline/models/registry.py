@@ -8,13 +8,13 @@ more itself, which guards against damage but not against somebody who makes a fi
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.cache import cache_folder
 from pipeline.models.class_names import COCO_CLASS_NAMES
@@ -146,8 +146,7 @@ def find_model(name: str, also: Sequence[str] = ()) -> Model:
     if name in _CATALOGUE:
         return _CATALOGUE[name]
     known = (*also, *_CATALOGUE)
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
+    hint = did_you_mean(name, known) or f"known are {', '.join(known)}."
     raise ConfigError(f"model: there is none called {name!r}; {hint}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import io
 import logging
@@ -15,6 +14,7 @@ from typing import NoReturn
 
 import typer
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.printable import readable
 from pipeline.redaction import redact
@@ -45,8 +45,7 @@ def _with_default_command(arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     word = arguments[0]
     if word.replace("-", "").isalpha() and not word.startswith("-") and not Path(word).exists():
-        near = difflib.get_close_matches(word, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "check the path, or see --help for the commands"
+        hint = did_you_mean(word, sorted(known)) or "check the path, or see --help for the commands"
         raise ConfigError(f"{word}: there is no such file and no such command; {hint}")
     return ["run", *arguments]
 

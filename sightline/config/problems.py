@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from pipeline.did_you_mean import did_you_mean, similar_words
 from sightline.config.yaml_reader import MAX_PROBLEMS, Document, KeyPath, dotted, show
 
 _NUMBERS = {int: "a whole number", float: "a number"}
@@ -43,8 +43,8 @@ def describe_errors(schema: type[BaseModel], error: ValidationError, document: D
 
 def near(word: str, known: Iterable[str]) -> str:
     """``"; did you mean X?"`` with the nearest of the known words, or nothing when none is near."""
-    matches = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+    hint = did_you_mean(word, known)
+    return f"; {hint}" if hint else ""
 
 
 def key_paths(schema: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
@@ -181,7 +181,7 @@ def _unknown_key(schema: type[BaseModel], path: KeyPath) -> str:
     hint = near(word, known)
     if not hint:
         everywhere = [keys for keys, _ in key_paths(schema) if "NAME" not in keys]
-        like = difflib.get_close_matches(word, {keys[-1] for keys in everywhere}, n=1, cutoff=0.8)
+        like = similar_words(word, dict.fromkeys(keys[-1] for keys in everywhere), similarity=0.8)[:1]
         elsewhere = [dotted(keys) for keys in everywhere if keys[-1] in like]
         hint = f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
     if word == "<<":

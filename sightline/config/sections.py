@@ -12,13 +12,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pipeline.analytics.lines import Line
 from pipeline.analytics.zones import Zone
 from pipeline.errors import ConfigError
-from pipeline.events import EVENT_TYPES
+from pipeline.event_codec import EVENT_TYPES_BY_NAME
 from pipeline.geometry.anchors import Anchor
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Units
 from pipeline.models.registry import DEFAULT_MODEL
-
-EVENT_TYPE_NAMES = tuple(str(kind.__struct_config__.tag) for kind in EVENT_TYPES)
 
 
 def _some_text(value: str) -> str:
@@ -69,8 +67,8 @@ def _endpoint(value: str) -> str:
 
 
 def _event_type(value: str) -> str:
-    if value not in EVENT_TYPE_NAMES:
-        raise ValueError(f"expected one of {', '.join(EVENT_TYPE_NAMES)}")
+    if value not in EVENT_TYPES_BY_NAME:
+        raise ValueError(f"expected one of {', '.join(EVENT_TYPES_BY_NAME)}")
     return value
 
 

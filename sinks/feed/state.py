@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.event_codec import type_name
 from pipeline.events import (
     Event,
     LineCrossed,
@@ -54,7 +55,7 @@ class FeedState:
             self._handlers |= {ZoneEntered: _Stream.zone_entered, ZoneLeft: _Stream.zone_left}
 
     def _publishes(self, kind: type[Event]) -> bool:
-        return not self._types or str(kind.__struct_config__.tag) in self._types
+        return not self._types or type_name(kind) in self._types
 
     @property
     def types(self) -> frozenset[str]:

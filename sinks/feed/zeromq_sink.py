@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.events import EVENT_TYPES, Event, Heartbeat
+from pipeline.event_codec import EVENT_TYPES_BY_NAME
+from pipeline.events import Event, Heartbeat
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo
 from sinks.feed.endpoint import Endpoint
@@ -21,8 +22,6 @@ from sinks.feed.keys import read_allowed, read_key_pair
 from sinks.feed.memory import Encoding, FeedMemory
 from sinks.feed.publisher import Publisher
 from sinks.feed.sockets import FeedSockets, Security
-
-EVENT_TYPES_BY_NAME = {str(kind.__struct_config__.tag): kind for kind in EVENT_TYPES}
 
 
 class ZeroMqSink(Sink):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Collection, Sequence
 
-from pipeline.errors import ConfigError
-from pipeline.event_codec import encode_json
-from pipeline.events import EVENT_TYPES, Event, OutputCounts
+from pipeline.event_codec import encode_json, event_kind
+from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo
 from sinks.output_files import OutputFile, check_output, is_stream, written_file
-
-_TYPE_NAMES = {str(kind.__struct_config__.tag): kind for kind in EVENT_TYPES}
 
 
 class JsonlSink(Sink):
@@ -36,7 +32,7 @@ class JsonlSink(Sink):
     def __init__(self, path: str | os.PathLike[str], *, types: Collection[str] | None = None) -> None:
         self.path = path
         self.may_stall = is_stream(path)
-        self._kinds = None if types is None else tuple(_kind(name) for name in types)
+        self._kinds = None if types is None else tuple(event_kind(name) for name in types)
         self._file: OutputFile | None = None
 
     def check(self) -> None:
@@ -66,12 +62,3 @@ class JsonlSink(Sink):
         """Complete the file, or keep what there is of it under its partial name if the run failed."""
         if self._file is not None:
             self._file.finish(error)
-
-
-def _kind(name: str) -> type[Event]:
-    kind = _TYPE_NAMES.get(name)
-    if kind is None:
-        near = difflib.get_close_matches(name, _TYPE_NAMES)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_TYPE_NAMES)}"
-        raise ConfigError(f"unknown event type {name!r}: {hint}")
-    return kind
