@@ -66,6 +66,14 @@ class FrameLedger:
             with self._lock:
                 self._failed[reason] += count
 
+    def settle(self, reason: str) -> None:
+        """Account for frames that were taken from the queue and did not get through, once none is on its way any more.
+
+        At the ``"end"`` of a source there is none; after an ``"error"`` they failed, else they were dropped.
+        """
+        if reason != "end":
+            (self.failed if reason == "error" else self.dropped)(reason, self.in_flight)
+
     def snapshot(self) -> events.FrameCounts:
         """The account now, all figures of one moment."""
         with self._lock:

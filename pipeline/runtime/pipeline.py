@@ -300,7 +300,7 @@ class Pipeline:
                 run = self._run_of(frame)
             if run is None or frame.stream in over:
                 continue  # its stream has ended, and has accounted for it
-            if run.beyond_duration(frame):
+            if run.stream.beyond_duration(frame):
                 over.add(frame.stream)
                 ready += run.gathering.rest()
                 continue
@@ -318,7 +318,7 @@ class Pipeline:
             if run is None:
                 continue  # it failed at an earlier frame, and has accounted for this one
             try:
-                looks.append(Look(frame, wanted, run.part(frame) if wanted else None))
+                looks.append(Look(frame, wanted, run.stream.part(frame) if wanted else None))
             except ConfigError as error:
                 self._looks.put(looks)
                 looks = []

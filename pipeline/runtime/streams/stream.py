@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import events
 from pipeline.files import InputFiles
-from pipeline.geometry.region import Region
+from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.sampling.sampler import Sampler, SamplerBySource
+from pipeline.types import Detections, Frame
 
 if TYPE_CHECKING:
     from pipeline.classification.tracks import TrackClassifier
@@ -48,6 +49,24 @@ class Stream:
     frozen_after_s: float | None = None
     analytics: Mapping[str, Any] = field(default_factory=dict)
     reads: Sequence[InputFiles] = ()
+
+    def part(self, frame: Frame) -> Rectangle | None:
+        """The part of the frame that the detector is to look at; None for all of it.
+
+        Raises:
+            ConfigError: the frame has no such part.
+        """
+        return None if self.region is None else self.region.part(frame.height, frame.width)
+
+    def beyond_duration(self, frame: Frame) -> bool:
+        """Whether the frame lies past the time that was asked for."""
+        return self.duration_s is not None and frame.pts_s >= self.duration_s
+
+    def select(self, detections: Detections, frame: Frame) -> Detections:
+        """Those that every filter keeps."""
+        for keep in self.filters:
+            detections = detections.select(keep(detections, frame))
+        return detections
 
 
 @dataclass(frozen=True, slots=True)

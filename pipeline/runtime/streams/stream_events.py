@@ -21,7 +21,7 @@ from pipeline.printable import encodable
 from pipeline.redaction import redact
 from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.sink_group import SinkGroup
-from pipeline.runtime.streams.frozen import StillPicture
+from pipeline.runtime.streams.frozen import FrozenWatch
 from pipeline.runtime.streams.stream import EndReason
 from pipeline.runtime.timing import Durations
 from pipeline.types import Frame, SourceInfo
@@ -36,12 +36,16 @@ class StreamEvents:
         stream: its name.
         class_names: of the detector.
         stamper: numbers the run's events.
+        frozen_after_s: tell of a picture that stays exactly the same for so many seconds; None never does.
     """
 
-    def __init__(self, stream: str, class_names: Sequence[str], stamper: EventStamper) -> None:
+    def __init__(
+        self, stream: str, class_names: Sequence[str], stamper: EventStamper, *, frozen_after_s: float | None = None
+    ) -> None:
         self._stream = stream
         self._class_names = class_names
         self._stamper = stamper
+        self._frozen = None if frozen_after_s is None else FrozenWatch(frozen_after_s)
         self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
 
     def started(self, info: SourceInfo, media_s: float) -> StreamStarted:
@@ -74,9 +78,12 @@ class StreamEvents:
             fps=float(info.fps) if info.fps else None,
         )
 
-    def still(self, news: StillPicture, frame: Frame) -> StreamFrozen:
-        """The picture has been the same for long, or moves again."""
-        return self._stamper(
+    def still(self, frame: Frame) -> list[StreamFrozen]:
+        """Nothing, mostly; or that the picture has been the same for long, or that it moves again."""
+        news = None if self._frozen is None else self._frozen.look(frame)
+        if news is None:
+            return []
+        told = self._stamper(
             StreamFrozen,
             stream=self._stream,
             pts_s=frame.pts_s,
@@ -84,6 +91,7 @@ class StreamEvents:
             frozen=news.frozen,
             still_s=round(news.still_s, 3),
         )
+        return [told]
 
     def classified(self, track: ClassifiedTrack, pts_s: float, frame: Frame | None) -> TrackClassified:
         """A second network named a track, in this frame or at the end of all tracks."""

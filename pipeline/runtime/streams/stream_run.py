@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Literal
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
-from pipeline.geometry.region import Rectangle
-from pipeline.interfaces import RecoveringSource
-from pipeline.runtime.decode_thread import DecodeThread
 from pipeline.runtime.intake import Inlet, Intake
 from pipeline.runtime.report import StreamReport
 from pipeline.runtime.sink_group import SinkGroup
-from pipeline.runtime.streams.frozen import FrozenWatch
-from pipeline.runtime.streams.manner import Manner, room
+from pipeline.runtime.streams.first_error import FirstError
+from pipeline.runtime.streams.manner import Manner
+from pipeline.runtime.streams.reading import StreamReading
 from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
-from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
+from pipeline.runtime.streams.stream_account import StreamAccount
 from pipeline.runtime.streams.stream_events import StreamEvents
+from pipeline.runtime.streams.tracking import StreamTracking
 from pipeline.runtime.timing import Timings
 from pipeline.sampling.groups import SampleGroups
 from pipeline.types import ClockedSource, Detections, Frame, SourceInfo, TrackedFrame
@@ -38,10 +36,8 @@ class StreamRun:
         name: of the stream.
         stream: what to do.
         latency: of its frames, from capture to the sinks.
-        inlet: where its source's frames come in.
         account: of all streams of its name.
         successor: the run that took its place, if one did.
-        reading: whether frames may be coming.
 
     Args:
         stream: what to do.
@@ -77,9 +73,7 @@ class StreamRun:
         self.latency = account.latency
         self.successor: StreamRun | None = None
         self.stream = stream
-        self.reading = False
         self._class_names = class_names
-        self._queue = queue
         self._ledger = account.ledger
         own_before = None if before is None else before._own
         self._own: SinkGroup = SinkGroup(
@@ -87,34 +81,41 @@ class StreamRun:
         )
         self._groups = (self._own, shared)
         self._stamper = stamper
-        self._events = StreamEvents(self.name, class_names, stamper)
-        self._frozen = None if stream.frozen_after_s is None else FrozenWatch(stream.frozen_after_s)
+        self._events = StreamEvents(self.name, class_names, stamper, frozen_after_s=stream.frozen_after_s)
         self._timings = timings
-        self._call = intake.call
         self._state: Literal["waiting", "online", "offline"] = "waiting"
         self._opened = self._finished = False
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self._offline_s: float | None = None  # since when it is known to be
         self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
-        self._ids_after = account.highest_id
+        self._tracking = StreamTracking(stream, account, self._events, timings)
         counts_on = before is not None and stream.analytics is before.stream.analytics
         self._counting = before._manner.analytics if before is not None and counts_on else None
         self._manner: Manner = self._find_manner(stream.source.info)
-        self.inlet: Inlet
-        self._producer: DecodeThread
-        self._reads_on = before is not None and stream.source is before.stream.source
-        if before is not None and self._reads_on:
-            self.inlet, self._producer = before.inlet, before._producer
-            return
-        capacity, when_full = room(live, queue)
-        self.inlet = intake.add(capacity=capacity, when_full=when_full, on_drop=lambda _: self._ledger.dropped("stale"))
-        place = account.placer(stream.source, frame_s=0.0 if before is None else before._frame_s)
-        self._producer = DecodeThread(stream.source, self.inlet, self._ledger, timings, place)
+        self._reading: StreamReading = StreamReading(
+            stream.source,
+            intake,
+            account,
+            timings,
+            queue=queue,
+            frame_s=0.0 if before is None else before._frame_s,
+            before=None if before is None else before._reading,
+        )
 
     @property
     def live(self) -> bool:
         """Whether it is live; True until that is known."""
         return self._manner.live
+
+    @property
+    def inlet(self) -> Inlet:
+        """Where its source's frames come in."""
+        return self._reading.inlet
+
+    @property
+    def reading(self) -> bool:
+        """Whether frames may be coming."""
+        return self._reading.active
 
     @property
     def gathering(self) -> SampleGroups:
@@ -132,23 +133,7 @@ class StreamRun:
             begin: is to call ``begin``; called at once, or by the thread that runs the pipeline, before the first frame
                 comes, where what the source is shows only with the first attempt to open it.
         """
-        source = self.stream.source
-        if isinstance(source, RecoveringSource):
-            source.listen(
-                on_offline=lambda reason: self._call(partial(self._offline, reason)),
-                on_online=lambda offline_s: self._call(partial(self._online, offline_s)),
-                on_known=partial(self._known, begin),
-            )
-            if not source.known:
-                self._read()
-                return
-        begin(source.info)
-        self._read()
-
-    def _read(self) -> None:
-        self.reading = True
-        if not self._reads_on:
-            self._producer.start()
+        self._reading.start(begin, on_offline=self._offline, on_online=self._online)
 
     def _find_manner(self, info: SourceInfo) -> Manner:
         return Manner.of(self.stream, info, self._class_names, self._stamper, counting=self._counting)
@@ -166,26 +151,9 @@ class StreamRun:
         if not self._opened:
             self._open(info)
 
-    def part(self, frame: Frame) -> Rectangle | None:
-        """The part of the frame that the detector is to look at; None for all of it."""
-        return None if self.stream.region is None else self.stream.region.part(frame.height, frame.width)
-
-    def beyond_duration(self, frame: Frame) -> bool:
-        """Whether the frame lies past the time that was asked for."""
-        return self.stream.duration_s is not None and frame.pts_s >= self.stream.duration_s
-
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
-        with self._timings.stage("track"):
-            if detections is not None:
-                for keep in self.stream.filters:
-                    detections = detections.select(keep(detections, frame))
-            tracker = self.stream.tracker
-            # A picture that nobody needs is not made.
-            tracks = tracker.update(detections, frame.pts_s, frame.image if tracker.needs_image else None)
-        tracks = tracks_numbered_on(tracks, self._ids_after)
-        self.account.note(tracks)
-        tracked = TrackedFrame(frame, detections, tracks, numbered_on(tracker.ended, self._ids_after))
+        tracked = self._tracking.update(frame, detections)
         for final in (tracked,) if self._manner.filler is None else self._manner.filler.add(tracked):
             self._deliver(final)
         self._manner.gathering.observe(tracked, time.monotonic() - frame.captured_s)
@@ -198,7 +166,7 @@ class StreamRun:
             self._send(self._events.online(self.media_s, time.monotonic() - self._changed_s, self.info))
             self._changed_s = None
         # Before a track that ends now is told to have ended.
-        named = self._classify(tracked)
+        named = self._tracking.classify(tracked)
         with self._timings.stage("analytics"):
             found = [*named, *self._manner.analytics.update(tracked)]
         with self._timings.stage("sinks"):
@@ -212,24 +180,8 @@ class StreamRun:
         now_s = time.monotonic()
         self.latency.add(now_s - frame.captured_s)
         if self.live:
-            self._tell_if_frozen(frame)
+            self._send(*self._events.still(frame))
             self._tell_stats(now_s)
-
-    def _classify(self, tracked: TrackedFrame | None) -> list[Event]:
-        """The events of tracks that a second network named in this frame; without one all tracks are over."""
-        classify = self.stream.classify
-        if classify is None:
-            return []
-        with self._timings.stage("classify"):
-            named = classify.update(tracked) if tracked is not None else classify.finish()
-        frame = None if tracked is None else tracked.frame
-        pts_s = (self.account.last_pts_s or 0.0) if frame is None else frame.pts_s
-        return [self._events.classified(track, pts_s, frame) for track in named]
-
-    def _tell_if_frozen(self, frame: Frame) -> None:
-        news = None if self._frozen is None else self._frozen.look(frame)
-        if news is not None:
-            self._send(self._events.still(news, frame))
 
     def _tell_stats(self, now_s: float) -> None:
         """Send ``stats`` at intervals. Files have none: the same file is to give the same events."""
@@ -251,8 +203,7 @@ class StreamRun:
         if self._finished or self._changed_s is not None:
             return  # it was told while the stream was being ended, or is known already
         self._state, self._offline_s = "offline", time.monotonic()
-        self.stream.tracker.reset()
-        events = [*self._classify(None), *self._manner.analytics.gap()]
+        events = [*self._tracking.end(), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
 
     def _online(self, offline_s: float) -> None:
@@ -266,7 +217,7 @@ class StreamRun:
 
     def stop_reading(self, reason: EndReason) -> None:
         """Have the source come to its end, without waiting for it."""
-        self._producer.stop(reason, 0)
+        self._reading.stop(reason, 0)
 
     def finish(
         self, reason: EndReason, error: BaseException | None = None, *, within_s: float = STOP_S
@@ -281,31 +232,29 @@ class StreamRun:
         Returns:
             The error that ended the stream, or that it met in ending; None if all went well.
         """
-        self._producer.stop(reason, within_s if self.live else None)
-        if error is None and not self._opened and reason != "error":
-            error = self._open_late()
+        self._reading.stop(reason, within_s if self.live else None)
+        first = FirstError(error)
+        with first:
+            # A stream that ends before it was known what it is.
+            if error is None and not self._opened and reason != "error":
+                self._open(self.info)
         self._finished = True
-        error = self._deliver_rest(error)
+        self._deliver_rest(first)
         named: list[Event] = []
         if self._opened:
-            self.stream.tracker.reset()
-            try:
-                named = self._classify(None)
-            except Exception as raised:  # noqa: BLE001 - returned; the end must be told whatever happens
-                error = error or raised
-        reason = "error" if error is not None else reason
-        self._settle(reason)
+            with first:
+                named = self._tracking.end()
+        reason = "error" if first.error is not None else reason
+        self._ledger.settle(reason)
         if self._opened:
-            try:
+            with first:
                 last = [*named, *self._manner.analytics.finish()]
-                self._send(*last, self._events.ended(self.media_s, reason, error, self._ledger.snapshot()))
-            except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
-                error = error or raised
-        failure = self._own.close(error)
-        self.account.error = error or failure
+                self._send(*last, self._events.ended(self.media_s, reason, first.error, self._ledger.snapshot()))
+        failure = self._own.close(first.error)
+        self.account.error = first.error or failure
         self._enter_totals()
         self._enter_outputs()
-        return error or failure
+        return self.account.error
 
     def hand_over(self, successor: StreamRun) -> None:
         """End in favour of a run that was made to take the place of this one, before that one starts.
@@ -315,28 +264,26 @@ class StreamRun:
         """
         source_goes_on = successor.inlet is self.inlet
         if not source_goes_on:
-            self._producer.stop("removed", STOP_S if self.live else None)
+            self._reading.stop("removed", STOP_S if self.live else None)
         self._finished, self.successor = True, successor
-        error = self._deliver_rest(None)
+        first = FirstError()
+        self._deliver_rest(first)
         if self._opened:
-            try:
+            with first:
                 self._send(*self._changing(successor))
-            except Exception as raised:  # noqa: BLE001 - told below; the sinks must be closed whatever happens
-                error = error or raised
         if not source_goes_on:
-            self._settle("removed")
-        failure = self._own.close(error, after=successor._own)
+            self._ledger.settle("removed")
+        failure = self._own.close(first.error, after=successor._own)
         self._enter_outputs(after=successor._own)
-        self.account.error = error or failure or self.account.error
+        self.account.error = first.error or failure or self.account.error
         if self.account.error is not None:
             logger.error("%s: %s", self.name, self.account.error)
 
     def _changing(self, successor: StreamRun) -> list[Event]:
         """What is told where a stream is changed. One that is offline already stays so until the next frame."""
-        self.stream.tracker.reset()
         analytics, told_s = self._manner.analytics, self._offline_s or self._changed_s
         successor._changed_s = told_s or time.monotonic()
-        events = self._classify(None)
+        events = self._tracking.end()
         if successor._counting is analytics:
             events += analytics.gap()
         else:
@@ -352,25 +299,13 @@ class StreamRun:
         own = self._own
         self.account.add_outputs(own.lost(after=after), own.counts(after=after), own.latency(after=after))
 
-    def _open_late(self) -> BaseException | None:
-        """Announce a stream that ends before it was known what it is; returns what went wrong."""
-        try:
-            self._open(self.info)
-        except Exception as error:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
-            return error
-        return None
-
-    def _deliver_rest(self, error: BaseException | None) -> BaseException | None:
-        """Take the frames that still wait to the sinks; returns what went wrong, if nothing had before."""
+    def _deliver_rest(self, first: FirstError) -> None:
+        """Take the frames that still wait to the sinks; ``first`` learns what went wrong."""
         # Behind a frame that did not reach all sinks none follows: they would see a gap, and tracks that never started.
-        if self._manner.filler is None or self._halfway:
-            return error
-        try:
-            for tracked in self._manner.filler.flush():
-                self._deliver(tracked)
-        except Exception as raised:  # noqa: BLE001 - returned; the sinks must be closed whatever happens
-            return error or raised
-        return error
+        if self._manner.filler is not None and not self._halfway:
+            with first:
+                for tracked in self._manner.filler.flush():
+                    self._deliver(tracked)
 
     @property
     def info(self) -> SourceInfo:
@@ -391,12 +326,6 @@ class StreamRun:
         fps = self.stream.source.info.fps
         return float(1 / fps) if fps else 0.0
 
-    def _known(self, begin: Callable[[SourceInfo], None], info: SourceInfo) -> None:
-        """It shows what the source is; called by the thread that reads it."""
-        capacity, when_full = room(info.live, self._queue)
-        self.inlet.settle(capacity=capacity, when_full=when_full)
-        self._call(partial(begin, info))
-
     def _open(self, info: SourceInfo) -> None:
         self._opened = True
         if self._changed_s is not None:
@@ -405,12 +334,6 @@ class StreamRun:
         for group in self._groups:
             group.open(self.name, info, self._class_names)
         self._send(self._events.started(info, self.media_s))
-
-    def _settle(self, reason: EndReason) -> None:
-        """Account for frames that were taken from the queue and did not get through."""
-        if reason != "end":
-            count = self._ledger.in_flight
-            (self._ledger.failed if reason == "error" else self._ledger.dropped)(reason, count)
 
     def _send(self, *events: Event) -> None:
         for group in self._groups:

@@ -1,0 +1,59 @@
+"""From detections to tracks and their names, for one stream."""
+
+from __future__ import annotations
+
+from pipeline.events import Event
+from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
+from pipeline.runtime.streams.stream_events import StreamEvents
+from pipeline.runtime.timing import Timings
+from pipeline.types import Detections, Frame, TrackedFrame
+
+
+class StreamTracking:
+    """A stream's filters, tracker and classifier; its ids go on where those of the stream before it ended.
+
+    Args:
+        stream: whose they are.
+        account: of all streams of its name; knows the highest id.
+        events: makes the event of a name.
+        timings: of the run, for the stages ``track`` and ``classify``.
+    """
+
+    def __init__(self, stream: Stream, account: StreamAccount, events: StreamEvents, timings: Timings) -> None:
+        self._stream = stream
+        self._account = account
+        self._events = events
+        self._timings = timings
+        self._ids_after = account.highest_id
+
+    def update(self, frame: Frame, detections: Detections | None) -> TrackedFrame:
+        """The frame with its tracks; ``None`` where the detector did not look."""
+        tracker = self._stream.tracker
+        with self._timings.stage("track"):
+            if detections is not None:
+                detections = self._stream.select(detections, frame)
+            # A picture that nobody needs is not made.
+            tracks = tracker.update(detections, frame.pts_s, frame.image if tracker.needs_image else None)
+        tracks = tracks_numbered_on(tracks, self._ids_after)
+        self._account.note(tracks)
+        return TrackedFrame(frame, detections, tracks, numbered_on(tracker.ended, self._ids_after))
+
+    def classify(self, tracked: TrackedFrame) -> list[Event]:
+        """The events of tracks that a second network named in this frame."""
+        return self._classify(tracked)
+
+    def end(self) -> list[Event]:
+        """End all tracks; the events of those that are named now that they are over."""
+        self._stream.tracker.reset()
+        return self._classify(None)
+
+    def _classify(self, tracked: TrackedFrame | None) -> list[Event]:
+        classify = self._stream.classify
+        if classify is None:
+            return []
+        with self._timings.stage("classify"):
+            named = classify.update(tracked) if tracked is not None else classify.finish()
+        frame = None if tracked is None else tracked.frame
+        pts_s = (self._account.last_pts_s or 0.0) if frame is None else frame.pts_s
+        return [self._events.classified(track, pts_s, frame) for track in named]
