@@ -227,12 +227,16 @@ class OutputCounts(msgspec.Struct, frozen=True, kw_only=True):
         written: that it has taken, to its file or to the other side.
         retried: attempts that were made again after one that failed.
         lost: that it will never have. What is in none of these still waits.
+        unseen: those of the lost that never reached it, because it could not keep up or had failed.
+        refused: those of the lost that the other side has read and will never take.
     """
 
     given: int = 0
     written: int = 0
     retried: int = 0
     lost: int = 0
+    unseen: int = 0
+    refused: int = 0
 
     def __add__(self, other: OutputCounts) -> OutputCounts:
         return OutputCounts(
@@ -240,6 +244,8 @@ class OutputCounts(msgspec.Struct, frozen=True, kw_only=True):
             written=self.written + other.written,
             retried=self.retried + other.retried,
             lost=self.lost + other.lost,
+            unseen=self.unseen + other.unseen,
+            refused=self.refused + other.refused,
         )
 
 

@@ -206,10 +206,21 @@ class Sink:
     def on_event(self, event: Event) -> None:
         """Something happened."""
 
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Whether it has a use for this frame or event, which then counts as given; for any thread."""
+        return _overrides(self, "on_frame" if isinstance(item, TrackedFrame) else "on_event")
+
     def counts(self) -> OutputCounts | None:
-        """What became of what it was given, for any thread; None for a sink that keeps no count."""
+        """What became of what it was given, for any thread, also before ``open`` and after ``close``.
+
+        None for a sink that keeps no count; where it has a thread of its own, that counts for it.
+        """
         return None
 
     def close(self, error: BaseException | None = None) -> None:
         """The run is over; with ``error`` when it failed. What was processed must be kept, under the final name when
         the run ended cleanly or was interrupted (``KeyboardInterrupt``)."""
+
+
+def _overrides(sink: Sink, method: str) -> bool:
+    return getattr(type(sink), method) is not getattr(Sink, method)

@@ -38,6 +38,7 @@ class Batcher(Generic[Item]):
         capacity: items that may wait. More make ``put`` wait, or are dropped and counted.
         when_full: ``"wait"`` or ``"drop"``.
         patient: see above.
+        counted: which items are in ``counts``; all by default.
 
     Attributes:
         dropped: items that there was no room for.
@@ -54,6 +55,7 @@ class Batcher(Generic[Item]):
         capacity: int = 100_000,
         when_full: Literal["wait", "drop"] = "wait",
         patient: bool = False,
+        counted: Callable[[Item], bool] = lambda item: True,
     ) -> None:
         if period_s < 0 or not 1 <= most <= capacity:
             raise ValueError(f"expected period_s >= 0 and 1 <= most <= capacity, got {period_s}, {most} and {capacity}")
@@ -62,6 +64,7 @@ class Batcher(Generic[Item]):
         self.when_full = when_full
         self._given = self._written = self._retried = self._lost = 0
         self._work = work
+        self._counted = counted
         self._period_s = period_s
         self._most = most
         self._capacity = capacity
@@ -76,12 +79,15 @@ class Batcher(Generic[Item]):
     def put(self, item: Item) -> bool:
         """Add an item; False when it was dropped. Raises what ``work`` raised, and RuntimeError after ``close``."""
         with self._changed:
-            self._given += 1
+            counted = self._counted(item)
+            self._given += counted
             if len(self._items) >= self._capacity:
                 if self.when_full == "drop":
-                    self.dropped += 1
+                    self.dropped += counted
                     return False
                 self._changed.wait_for(lambda: len(self._items) < self._capacity or self._ended)
+            if self._ended:
+                self._lost += counted
             self._raise_failure()
             if self._ended:
                 raise RuntimeError(f"{self._thread.name}: called after its end")
@@ -104,7 +110,11 @@ class Batcher(Generic[Item]):
         """Items so far; for any thread."""
         with self._changed:
             return OutputCounts(
-                given=self._given, written=self._written, retried=self._retried, lost=self.dropped + self._lost
+                given=self._given,
+                written=self._written,
+                retried=self._retried,
+                lost=self.dropped + self._lost,
+                unseen=self.dropped,
             )
 
     @property
@@ -122,12 +132,12 @@ class Batcher(Generic[Item]):
             while batch := self._next_batch():
                 self._hand_over(batch)
                 with self._changed:
-                    self._written += len(batch)
+                    self._written += sum(map(self._counted, batch))
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             with self._changed:
                 self._failure = error
                 self._closing = True
-                self._lost += len(batch) + len(self._items)
+                self._lost += sum(map(self._counted, [*batch, *self._items]))
                 self._items = []
                 self._changed.notify_all()
 

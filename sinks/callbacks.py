@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, Literal, Protocol
 
 from pipeline.did_you_mean import similar_words
 from pipeline.errors import CallbackError, ConfigError
-from pipeline.events import Event, StreamEnded, WindowMinute, WindowSecond
+from pipeline.events import Event, OutputCounts, StreamEnded, WindowMinute, WindowSecond
 from pipeline.interfaces import Sink
 from pipeline.types import Detections, Image, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
@@ -35,6 +36,11 @@ CALLBACKS: Mapping[str, str] = {
     "on_minute": "minute",
     "on_event": "event",
     "on_end": "end",
+}
+_CALLBACK_OF: Mapping[type[Event], str] = {
+    WindowSecond: "on_second",
+    WindowMinute: "on_minute",
+    StreamEnded: "on_end",
 }
 
 
@@ -190,12 +196,24 @@ class CallbacksSink(Sink):
         self._annotator = annotator
         self._streams: dict[str, _Stream] = {}
         self._errors: Counter[str] = Counter()
+        self._counts = OutputCounts()
+        self._raised = False
         self._logged: set[tuple[str, type[BaseException]]] = set()
 
     @property
     def errors(self) -> dict[str, int]:
         """How often each function raised; only those that did."""
         return dict(self._errors)
+
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """What there is a function for."""
+        if isinstance(item, TrackedFrame):
+            return "on_frame" in self._functions
+        return "on_event" in self._functions or _CALLBACK_OF.get(type(item)) in self._functions
+
+    def counts(self) -> OutputCounts:
+        """Frames and events so far that there is a function for; lost are those at which one raised."""
+        return self._counts
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """A stream starts."""
@@ -205,8 +223,12 @@ class CallbacksSink(Sink):
         """Call the user's ``on_frame``."""
         frame, state = tracked.frame, self._streams[tracked.frame.stream]
         state.frame_index = frame.index
-        if "on_frame" not in self._functions:
-            return
+        if self.takes(tracked):
+            with self._counted():
+                self._show(tracked, state)
+
+    def _show(self, tracked: TrackedFrame, state: _Stream) -> None:
+        frame = tracked.frame
         state.annotator.observe(tracked)
         image = frame.image.view()
         image.flags.writeable = False
@@ -229,13 +251,12 @@ class CallbacksSink(Sink):
 
     def on_event(self, event: Event) -> None:
         """Call the user's ``on_event``, and the function made for this type of event, if there is one."""
-        self._call("on_event", event, event.stream, event.pts_s)
-        if isinstance(event, WindowSecond):
-            self._call("on_second", event, event.stream, event.pts_s)
-        elif isinstance(event, WindowMinute):
-            self._call("on_minute", event, event.stream, event.pts_s)
-        elif isinstance(event, StreamEnded):
-            self._call("on_end", event, event.stream, event.pts_s)
+        if self.takes(event):
+            with self._counted():
+                self._call("on_event", event, event.stream, event.pts_s)
+                if (name := _CALLBACK_OF.get(type(event))) is not None:
+                    self._call(name, event, event.stream, event.pts_s)
+        if isinstance(event, StreamEnded):
             self._streams.pop(event.stream, None)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -243,6 +264,17 @@ class CallbacksSink(Sink):
         for name, count in self._errors.items():
             if not self._stops:
                 logger.warning("%s raised %d times", name, count)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._raised = False
+        try:
+            yield
+        except BaseException:
+            self._raised = True
+            raise
+        finally:
+            self._counts += OutputCounts(given=1, written=int(not self._raised), lost=int(self._raised))
 
     def _call(self, name: str, argument: object, stream: str, pts_s: float) -> None:
         function = self._functions.get(name)
@@ -252,6 +284,7 @@ class CallbacksSink(Sink):
             function(argument)
         except (Exception, SystemExit) as error:
             self._errors[name] += 1
+            self._raised = True
             cause = trimmed(error)
             message = self._message(name, cause, stream, pts_s)
             if self._stops:

@@ -178,6 +178,7 @@ class SteadyFile:
         except OSError as error:
             failure = error if isinstance(error, SinkError) else self._explain(error)
             if not self.patient:
+                self._lost += sum(record.units for record in self._waiting)
                 self._waiting.clear()
                 self._waiting_bytes = 0
                 raise failure from error

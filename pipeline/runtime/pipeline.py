@@ -163,6 +163,7 @@ class Pipeline:
             precision=self._detector.precision,
             engine=engine.name if isinstance(engine, Engine) else None,
             sinks=self._loop.shared.lost(),
+            missed_events=self._loop.shared.missed_events(),
             outputs=self._loop.shared.counts(),
             versions=versions(),
         )

@@ -33,6 +33,7 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
         zones: per zone and class name, ``unique`` tracks, ``max`` at once, ``dwell_s`` of those that left.
         lines: per line and class name, crossings ``in`` and ``out``.
         sinks: per output of its own that did not see every frame, how many it missed by reason.
+        missed_events: per output of its own that did not see every event, how many it missed by reason.
         outputs: per output of its own that keeps count, what became of what it was given.
         latency: of a live stream, from capture to its events.
         sink_latency: of a live stream, from capture until a sink of its own was done with the frame, per sink.
@@ -44,6 +45,7 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
     zones: dict[str, dict[str, dict[str, float]]] = {}
     lines: dict[str, dict[str, dict[str, int]]] = {}
     sinks: dict[str, dict[str, int]] = {}
+    missed_events: dict[str, dict[str, int]] = {}
     outputs: dict[str, OutputCounts] = {}
     latency: StageReport | None = None
     sink_latency: dict[str, StageReport] = {}
@@ -64,6 +66,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         precision: numeric type the detector computed in.
         engine: what ran the detector's network, or None where the detector doesn't tell.
         sinks: per shared output that did not see every frame, how many it missed by reason.
+        missed_events: per shared output that did not see every event, how many it missed by reason.
         outputs: per shared output that keeps count, what became of what it was given.
         versions: of Sightline, Python and the libraries that matter.
     """
@@ -78,6 +81,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     precision: str
     engine: str | None = None
     sinks: dict[str, dict[str, int]] = {}
+    missed_events: dict[str, dict[str, int]] = {}
     outputs: dict[str, OutputCounts] = {}
     versions: dict[str, str]
 

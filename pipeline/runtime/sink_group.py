@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import count
 
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
@@ -24,8 +25,12 @@ class SinkGroup:
         sinks: to pass the calls to.
         live: drop frames for a sink that can't keep up, rather than hold up the run.
         capacity: frames that may wait for each sink that has a thread.
-        timings: gets the time that each sink with a thread takes per frame, under the sink's class name.
+        timings: gets the time that each sink with a thread takes per frame, under the sink's name.
         before: a group some of whose sinks go on in this one; its ``close`` must be told of this one.
+        beside: a group whose sinks are told of together with these, so that no name may stand for two.
+
+    A sink is called by its class, and a second one of that class ``Mp4Sink-2``, in the order given; one that goes on
+    keeps its name.
 
     Attributes:
         failure: what the first sink to fail raised, or None. A sink that has failed gets no more calls but ``close``.
@@ -39,6 +44,7 @@ class SinkGroup:
         capacity: int,
         timings: Timings,
         before: SinkGroup | None = None,
+        beside: SinkGroup | None = None,
     ) -> None:
         self.failure: Exception | None = None
         self._failed: set[Sink] = set()
@@ -47,7 +53,12 @@ class SinkGroup:
         self._going_on = set() if before is None else before._open() & set(running)
         self._opened = False
         self._sinks: dict[Sink, Sink] = {}
+        self._names: dict[Sink, str] = {sink: before._names[sink] for sink in running} if before is not None else {}
+        taken = {*self._names.values(), *(() if beside is None else beside._names.values())}
         for sink in sinks:
+            if sink not in self._names:
+                self._names[sink] = _free_name(type(sink).__name__, taken)
+                taken.add(self._names[sink])
             self._sinks[sink] = running.get(sink) or (
                 SinkThread(
                     sink,
@@ -55,6 +66,7 @@ class SinkGroup:
                     when_full="drop_oldest" if live else "wait",
                     timeout_s=_LIVE_CLOSE_S if live else None,
                     timings=timings,
+                    name=self._names[sink],
                 )
                 if sink.may_stall
                 else sink
@@ -112,6 +124,14 @@ class SinkGroup:
             if isinstance(sink, SinkThread) and sink.dropped_frames
         }
 
+    def missed_events(self, *, after: SinkGroup | None = None) -> dict[str, dict[str, int]]:
+        """Per sink that did not see every event, how many it missed by reason; likewise."""
+        return {
+            name: sink.dropped_events
+            for name, sink in self._named(after)
+            if isinstance(sink, SinkThread) and sink.dropped_events
+        }
+
     def counts(self, *, after: SinkGroup | None = None) -> dict[str, OutputCounts]:
         """Per sink that keeps count, what became of what it was given so far; likewise."""
         found = ((name, sink.counts()) for name, sink in self._named(after))
@@ -133,7 +153,7 @@ class SinkGroup:
 
     def _named(self, after: SinkGroup | None) -> list[tuple[str, Sink]]:
         going_on = () if after is None else after._sinks
-        return [(type(sink).__name__, running) for sink, running in self._sinks.items() if sink not in going_on]
+        return [(self._names[sink], running) for sink, running in self._sinks.items() if sink not in going_on]
 
     def _each(self, call: Callable[[Sink], None], sinks: Iterable[Sink] | None = None) -> None:
         for sink in self._sinks.values() if sinks is None else sinks:
@@ -145,3 +165,7 @@ class SinkGroup:
                 self._failed.add(sink)
                 self.failure = self.failure or error
                 raise
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    return name if name not in taken else next(each for n in count(2) if (each := f"{name}-{n}") not in taken)

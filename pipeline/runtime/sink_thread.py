@@ -45,7 +45,7 @@ class SinkThread(Sink):
     the caller's next call, or at ``close`` if there was none. ``check`` runs in the caller's thread.
 
     Args:
-        sink: the sink to run; nobody else may touch it once ``open`` was called, but for ``counts``.
+        sink: the sink to run; nobody else may touch it once ``open`` was called, but for ``counts`` and ``takes``.
         capacity: frames queued per stream, at least 1; each holds on to its picture.
         event_capacity: events queued per stream, at least 1.
         when_full: ``"wait"`` for files, ``"drop_oldest"`` for live streams.
@@ -91,6 +91,8 @@ class SinkThread(Sink):
         self._count_lock = threading.Lock()
         self._dropped_frames: Counter[str] = Counter()
         self._dropped_events: Counter[str] = Counter()
+        self._unseen = 0
+        self._seen = OutputCounts()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._failure_raised = False
@@ -121,9 +123,12 @@ class SinkThread(Sink):
         """The sink's own files."""
         return self._sink.files(stream)
 
-    def counts(self) -> OutputCounts | None:
-        """The sink's own counts; what it did not get to see is in ``dropped_frames`` and ``dropped_events``."""
-        return self._sink.counts()
+    def counts(self) -> OutputCounts:
+        """The sink's own counts, or where it keeps none those of this thread, and what it takes and did not see."""
+        counts = self._sink.counts()
+        with self._count_lock:
+            unseen = OutputCounts(given=self._unseen, lost=self._unseen, unseen=self._unseen)
+            return (self._seen if counts is None else counts) + unseen
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Queue the sink's ``open``."""
@@ -202,14 +207,25 @@ class SinkThread(Sink):
         self._count_all(left, "failed")
 
     def _make(self, call: _Call) -> None:
+        if isinstance(call, _Open):
+            self._sink.open(call.stream, call.info, call.class_names)
+            return
+        takes = int(self._sink.takes(call))
+        done = 0
+        try:
+            self._pass_on(call)
+            done = takes
+        finally:
+            with self._count_lock:
+                self._seen += OutputCounts(given=takes, written=done, lost=takes - done)
+
+    def _pass_on(self, call: TrackedFrame | Event) -> None:
         if isinstance(call, TrackedFrame):
             with self._timings.stage(self._name):
                 self._sink.on_frame(call)
             self.latency.add(monotonic() - call.frame.captured_s)
-        elif isinstance(call, Event):
-            self._sink.on_event(call)
         else:
-            self._sink.open(call.stream, call.info, call.class_names)
+            self._sink.on_event(call)
 
     def _lane(self, call: _Call) -> Lane:
         if isinstance(call, TrackedFrame):
@@ -225,7 +241,9 @@ class SinkThread(Sink):
     def _count(self, call: _Call, reason: str) -> None:
         if isinstance(call, _Open):
             return
+        takes = self._sink.takes(call)
         with self._count_lock:
+            self._unseen += takes
             if isinstance(call, TrackedFrame):
                 self._dropped_frames[reason] += 1
             else:

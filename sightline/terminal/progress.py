@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pipeline.events import OutputCounts
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 
@@ -58,6 +59,7 @@ class ProgressSink(Sink):
             auto_refresh=False,  # its own thread would outlive the run for a moment
         )
         self._tasks: dict[str, tuple[Task, float]] = {}
+        self._frames = 0
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Start a line for the stream; without a known duration the bar only pulses."""
@@ -66,6 +68,10 @@ class ProgressSink(Sink):
         task = next(task for task in self._progress.tasks if task.id == task_id)
         self._tasks[stream] = (task, float("-inf"))
         self._progress.start()
+
+    def counts(self) -> OutputCounts:
+        """Frames so far."""
+        return OutputCounts(given=self._frames, written=self._frames)
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Move the bar to the frame's time, at most ten times a second."""
@@ -78,6 +84,7 @@ class ProgressSink(Sink):
         if now - drawn_s > 0.1:
             self._progress.update(task.id, completed=tracked.frame.pts_s, refresh=True)
             self._tasks[tracked.frame.stream] = (task, now)
+        self._frames += 1
 
     def close(self, error: BaseException | None = None) -> None:
         """Remove the bar."""

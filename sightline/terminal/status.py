@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from pipeline.events import OutputCounts
 from pipeline.runtime.streams.stream import StreamStatus
 
 _STYLES = {"online": "green", "offline": "red", "waiting": "yellow"}
 
 
 def status_table(statuses: Sequence[StreamStatus]) -> Table:
-    """One row per stream: state, frames per second in and processed, losses, latency."""
+    """One row per stream: state, frames per second in and processed, losses, latency; what outputs lost, if any did."""
     shown = Table(show_edge=False, pad_edge=False)
-    for heading in ("stream", "state", "fps in", "fps analysed", "dropped", "failed", "p50 ms", "p95 ms"):
+    headings = ["stream", "state", "fps in", "fps analysed", "dropped", "failed", "p50 ms", "p95 ms"]
+    losing = any(counts.lost for status in statuses for counts in status.outputs.values())
+    for heading in [*headings, "lost by outputs"] if losing else headings:
         shown.add_column(heading, justify="left" if heading in ("stream", "state") else "right")
     for status in statuses:
         dropped, failed = sum(status.ledger.dropped.values()), sum(status.ledger.failed.values())
@@ -28,6 +31,7 @@ def status_table(statuses: Sequence[StreamStatus]) -> Table:
             f"[{_STYLES[status.state]}]{status.state}",
             *(f"{status.rates.decoded:.1f}", f"{status.rates.processed:.1f}", str(dropped), str(failed)),
             *(f"{status.p50_ms:.0f}", f"{status.p95_ms:.0f}"),
+            *([str(sum(counts.lost for counts in status.outputs.values()))] if losing else []),
         )
     return shown
 
@@ -39,8 +43,19 @@ def status_line(status: StreamStatus) -> str:
     return (
         f"{status.name}: {status.state}, {rates.decoded:.1f} fps in, {rates.processed:.1f} fps analysed over the last "
         f"{rates.span_s:.0f} s, {dropped} dropped, {failed} failed, latency {status.p50_ms:.0f} ms "
-        f"(p95 {status.p95_ms:.0f} ms)"
+        f"(p95 {status.p95_ms:.0f} ms){''.join(f', {line}' for line in loss_lines(status.outputs))}"
     )
+
+
+def loss_lines(outputs: Mapping[str, OutputCounts]) -> list[str]:
+    """A phrase per output that lost something, such as ``JsonlSink lost 3 of 100 (2 not kept up with)``."""
+    lines = []
+    for name, counts in outputs.items():
+        parts = ((counts.unseen, "not kept up with"), (counts.refused, "refused"))
+        causes = ", ".join(f"{number} {word}" for number, word in parts if number)
+        if counts.lost:
+            lines.append(f"{name} lost {counts.lost} of {counts.given}{f' ({causes})' if causes else ''}")
+    return lines
 
 
 @contextmanager

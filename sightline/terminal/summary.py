@@ -8,8 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.events import OutputCounts
 from pipeline.printable import readable
 from pipeline.runtime.report import Report, StreamReport
+from sightline.terminal.status import loss_lines
 
 
 def print_summary(console: Console, report: Report, written: Mapping[str, Path]) -> None:
@@ -37,9 +39,16 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
             visitors = ", ".join(f"{label} {visits['unique']:.0f}" for label, visits in visited.items())
             console.print(f"zone {zone}: {visitors or 'not entered'}", markup=False, highlight=False)
         console.print(_frames_line(stream))
+        _print_losses(console, stream.outputs)
+    _print_losses(console, report.outputs)
     console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
     for word, path in written.items():
         console.print(f"{word}: {readable(path)}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_losses(console: Console, outputs: Mapping[str, OutputCounts]) -> None:
+    for line in loss_lines(outputs):
+        console.print(line, markup=False, highlight=False)
 
 
 def _frames_line(stream: StreamReport) -> str:

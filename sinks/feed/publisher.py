@@ -14,7 +14,7 @@ import msgspec
 import zmq
 
 from pipeline.errors import SinkError
-from pipeline.events import Event
+from pipeline.events import Event, OutputCounts
 from sinks.feed.memory import FeedMemory
 from sinks.feed.protocol import DoneRequest, Request, decode_request
 from sinks.feed.sockets import FeedSockets
@@ -58,6 +58,7 @@ class Publisher:
         self._awake = False
         self._closing = False
         self._failure: BaseException | None = None
+        self._given = 0
         # Readers that asked for something and have not said that they are done, the newest last.
         self._readers: OrderedDict[bytes, None] = OrderedDict()
         self._wake_end, self._sleep_end = socket.socketpair()
@@ -84,6 +85,7 @@ class Publisher:
         if event.run != self._run:
             self._run, self._previous = event.run, 0
         previous, self._previous = self._previous, event.seq
+        self._given += 1
         if len(self._queue) >= _HAND_OVER:
             if not self.counters["dropped"]:
                 logger.warning("event feed: events come faster than they can be sent; some are dropped")
@@ -106,6 +108,14 @@ class Publisher:
         self._sleep_end.close()
         if self._failure is not None:
             raise SinkError(f"the event feed stopped: {self._failure}") from self._failure
+
+    @property
+    def counts(self) -> OutputCounts:
+        """Events so far; ``written`` is what ZeroMQ has taken, for it doesn't tell what subscribers have."""
+        over = not self._thread.is_alive()
+        written, dropped = self.counters["published"], self.counters["dropped"]
+        lost = self._given - written if over else dropped
+        return OutputCounts(given=self._given, written=written, lost=lost, unseen=dropped)
 
     def count(self) -> dict[str, int]:
         """What happened so far, by name."""
@@ -176,7 +186,7 @@ class Publisher:
         count = min(len(self._queue), _EVENTS_AT_A_TIME)
         for _ in range(count):
             self._send(self._feed.publish(*self._queue.popleft()))
-        self.counters["published"] += count
+            self.counters["published"] += 1
         if not self._queue:
             self._feed.lose(*self._lost)
         return count > 0

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pipeline.errors import SinkError
 from pipeline.event_codec import EVENT_TYPES_BY_NAME
-from pipeline.events import Event, Heartbeat
+from pipeline.events import Event, Heartbeat, OutputCounts
 from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.feed.endpoint import Endpoint
 from sinks.feed.keys import read_allowed, read_key_pair
 from sinks.feed.memory import Encoding, FeedMemory
@@ -85,6 +85,7 @@ class ZeroMqSink(Sink):
         self._insecure = insecure
         self._linger_s = linger_s
         self._publisher: Publisher | None = None
+        self._counts = OutputCounts()
         self._final_counters: Mapping[str, int] = {}
 
     def check(self) -> None:
@@ -130,6 +131,14 @@ class ZeroMqSink(Sink):
         if type(event) in self._kinds:
             self._publisher.publish(event)
 
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Events of the types to publish."""
+        return type(item) in self._kinds
+
+    def counts(self) -> OutputCounts:
+        """Events so far; ``written`` are those that went out, ``unseen`` those that came faster than they could."""
+        return self._counts if self._publisher is None else self._publisher.counts
+
     @property
     def counters(self) -> Mapping[str, int]:
         """What happened so far: ``published`` and ``dropped`` events, ``requests``, ``malformed`` requests,
@@ -140,5 +149,7 @@ class ZeroMqSink(Sink):
         """Let subscribers take what was published, for a bounded time, and give the ports back."""
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
-            publisher.close()
-            self._final_counters = publisher.count()
+            try:
+                publisher.close()
+            finally:
+                self._counts, self._final_counters = publisher.counts, publisher.count()

@@ -9,7 +9,7 @@ from pipeline.event_codec import encode_json, event_kind
 from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.output_files import OutputFile, check_output, is_stream, written_file
 
 
@@ -49,13 +49,17 @@ class JsonlSink(Sink):
             self._file = OutputFile(self.path, patient=info.live)
         self._file.be_patient(info.live)
 
-    def counts(self) -> OutputCounts | None:
-        """Events so far; None before the file is open."""
-        return None if self._file is None else self._file.counts
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Events of the types to write."""
+        return isinstance(item, self._kinds or Event)
+
+    def counts(self) -> OutputCounts:
+        """Events so far."""
+        return OutputCounts() if self._file is None else self._file.counts
 
     def on_event(self, event: Event) -> None:
         """Write one line."""
-        if self._file is not None and (self._kinds is None or isinstance(event, self._kinds)):
+        if self._file is not None and self.takes(event):
             self._file.write(encode_json(event) + b"\n")
 
     def close(self, error: BaseException | None = None) -> None:

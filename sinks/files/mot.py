@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 
 from pipeline.errors import SinkError
-from pipeline.events import OutputCounts
+from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
@@ -59,13 +59,17 @@ class MotSink(Sink):
                 f"{stream!r}; choose one for it"
             )
 
-    def counts(self) -> OutputCounts | None:
-        """Frames with tracks so far; None before the file is open."""
-        return None if self._file is None else self._file.counts
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Frames of the stream with tracks."""
+        return isinstance(item, TrackedFrame) and self._chosen in (None, item.frame.stream) and len(item.tracks) > 0
+
+    def counts(self) -> OutputCounts:
+        """Frames with tracks so far."""
+        return OutputCounts() if self._file is None else self._file.counts
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Write the rows of a frame."""
-        if self._file is None or tracked.frame.stream != self._chosen or not len(tracked.tracks):
+        if self._file is None or not self.takes(tracked):
             return
         tracks, number = tracked.tracks, tracked.frame.index + 1
         rows = zip(tracks.track_id.tolist(), tracks.xyxy.tolist(), tracks.score.tolist(), strict=True)

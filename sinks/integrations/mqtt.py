@@ -12,9 +12,9 @@ from typing import Literal
 
 from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json, event_kinds, event_type
-from pipeline.events import Event
+from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.integrations.mqtt_link import BrokerAddress, BrokerLink, load_paho
 from sinks.integrations.mqtt_names import can_begin_topics
@@ -73,6 +73,8 @@ class MqttSink(Sink):
         self._linger_s = linger_s
         self._batcher: Batcher[Event] | None = None
         self._link: BrokerLink | None = None
+        self._gathered = OutputCounts()
+        self._closed = False
 
     def check(self) -> None:
         """Raise ``SinkError`` if paho-mqtt is not installed. The broker may come later."""
@@ -99,8 +101,20 @@ class MqttSink(Sink):
         """Hand an event over; never waits."""
         if self._batcher is None:
             raise RuntimeError("MqttSink: an event came before open")
-        if type(event) in self._wanted:
+        if self.takes(event):
             self._batcher.put(event)
+
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Events that change a value or are sent as they are."""
+        return type(item) in self._wanted
+
+    def counts(self) -> OutputCounts:
+        """Events so far; ``written`` are those of which the broker has confirmed everything."""
+        link, batcher = self._link, self._batcher
+        written, lost = (0, 0) if link is None else (link.written, link.lost)
+        taken = self._gathered if batcher is None else batcher.counts
+        lost = taken.given - written if self._closed else taken.lost + lost
+        return OutputCounts(given=taken.given, written=written, lost=lost, unseen=taken.unseen)
 
     def close(self, error: BaseException | None = None) -> None:
         """Give the broker a bounded time to take what is left, and say ``offline``."""
@@ -109,8 +123,11 @@ class MqttSink(Sink):
             if batcher is not None:
                 batcher.close()
         finally:
+            if batcher is not None:
+                self._gathered = batcher.counts
             if self._link is not None:
                 self._link.close(self._linger_s)
+            self._closed = True
 
     def _apply(self, events: Sequence[Event]) -> None:
         assert self._link is not None
@@ -122,7 +139,7 @@ class MqttSink(Sink):
                 if type(event) in self._sent_as_they_are:
                     place = self._topics.event_topic(event.stream, event_type(event))
                     passing.append((place, _escaped(encode_json(event))))
-            self._link.publish(values, passing)
+            self._link.publish(values, passing, events=len(events) - len(passing))
 
     def _settle(self, messages: Mapping[str, bytes]) -> None:
         """Set anew, or take away, what an earlier run left."""

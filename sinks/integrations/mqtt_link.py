@@ -59,8 +59,14 @@ class BrokerLink:
         self._trying = True
         self._values: dict[str, bytes] = {}
         self._changed_topics: dict[str, None] = {}
-        self._passing: deque[Message] = deque(maxlen=_PASSING)
+        self._passing: deque[Message] = deque()
         self._unconfirmed = 0
+        self._sent = 0
+        # Events behind values that have not all been sent yet; then, in order, how many messages must be confirmed
+        # until so many events are.
+        self._behind_values = 0
+        self._to_confirm: deque[tuple[int, int]] = deque()
+        self._confirmed_events = self._lost_events = 0
         self._connected = False
         self._refused = False
         self._closing = False
@@ -86,13 +92,46 @@ class BrokerLink:
         self._thread = threading.Thread(target=self._main, name="mqtt publisher")
         self._thread.start()
 
-    def publish(self, values: dict[str, bytes], passing: Sequence[Message]) -> None:
-        """Publish values, retained, where only the newest of each topic matters, and messages that pass."""
+    def publish(self, values: dict[str, bytes], passing: Sequence[Message], *, events: int = 0) -> None:
+        """Publish values, retained, where only the newest of each topic matters, and messages that pass.
+
+        Args:
+            values: by topic.
+            passing: of one event each.
+            events: how many others are behind the values.
+        """
         with self._changed:
             self._values |= values
             self._changed_topics |= dict.fromkeys(values)
             self._passing.extend(passing)
+            while len(self._passing) > _PASSING:
+                self._passing.popleft()
+                self._lost_events += 1
+            self._behind_values += events
+            self._await_values()
             self._changed.notify_all()
+
+    @property
+    def written(self) -> int:
+        """Events so far of which the broker has confirmed all; a value that a newer one replaced needs no more."""
+        return self._confirmed_events
+
+    @property
+    def lost(self) -> int:
+        """Events that were let go, since too many waited."""
+        return self._lost_events
+
+    def _await_values(self) -> None:
+        """Where no value waits to be sent, the events behind them are only to be confirmed."""
+        if self._behind_values and not self._changed_topics:
+            self._to_confirm.append((self._sent, self._behind_values))
+            self._behind_values = 0
+            self._take_confirmed()
+
+    def _take_confirmed(self) -> None:
+        # The broker confirms messages in the order in which they came.
+        while self._to_confirm and self._to_confirm[0][0] <= self._sent - self._unconfirmed:
+            self._confirmed_events += self._to_confirm.popleft()[1]
 
     def close(self, linger_s: float) -> None:
         """Publish what is left as far as time allows, say ``offline`` and disconnect."""
@@ -110,6 +149,7 @@ class BrokerLink:
             self._client.publish(self._status, b"offline", qos=1, retain=True)
             with self._changed:
                 self._unconfirmed += 1
+                self._sent += 1
                 self._changed.wait_for(lambda: self._unconfirmed <= 0 or not self._connected, linger_s)
         self._client.disconnect()
         self._client.loop_stop()
@@ -132,11 +172,15 @@ class BrokerLink:
                 topic = next(iter(self._changed_topics))
                 del self._changed_topics[topic]
                 self._unconfirmed += 1
+                self._sent += 1
+                self._await_values()
                 # What was taken away is not there to be sent again.
                 value = self._values[topic] or self._values.pop(topic)
                 return topic, value, True
             if self._passing and self._connected:
                 self._unconfirmed += 1
+                self._sent += 1
+                self._to_confirm.append((self._sent, 1))
                 return *self._passing.popleft(), False
             return None
 
@@ -227,6 +271,7 @@ class BrokerLink:
     def _on_publish(self, *_: Any) -> None:
         with self._changed:
             self._unconfirmed -= 1
+            self._take_confirmed()
             self._changed.notify_all()
 
     def _complain(self, trouble: str) -> None:

@@ -17,7 +17,7 @@ from pipeline.event_codec import encode_json, event_kinds
 from pipeline.events import Event, OutputCounts
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.integrations.http_target import WebhookTarget
 from sinks.integrations.spool import SPOOL_NAMES, Batch, Spool
@@ -135,6 +135,10 @@ class WebhookSink(Sink):
             patient=info.live,
         )
 
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Events of the types to send."""
+        return type(item) in self._kinds
+
     def counts(self) -> OutputCounts:
         """Events so far; ``written`` are those that the server has taken."""
         batcher = self._gathered if self._batcher is None else self._batcher.counts
@@ -143,6 +147,8 @@ class WebhookSink(Sink):
             written=self._events["written"],
             retried=batcher.retried + self._events["retried"],
             lost=batcher.lost + self._events["lost"],
+            unseen=batcher.unseen,
+            refused=self._events["refused"],
         )
 
     def _account(self, kind: str, batch: Batch) -> None:
@@ -156,7 +162,7 @@ class WebhookSink(Sink):
         """
         if self._batcher is None:
             raise RuntimeError("WebhookSink: an event came before open")
-        if type(event) in self._kinds and not self._batcher.put(event) and self._batcher.dropped == 1:
+        if self.takes(event) and not self._batcher.put(event) and self._batcher.dropped == 1:
             logger.warning("webhook %s: the disk does not keep up; events are dropped", self._target)
         if self._failure is not None:
             failure, self._failure = self._failure, None
@@ -251,6 +257,7 @@ class WebhookSink(Sink):
                 logger.warning("webhook %s: the server answers %d; such batches are dropped", self._target, status)
             self.rejected += 1
             self._account("lost", batch)
+            self._account("refused", batch)
         else:
             return False
         spool.done(batch)

@@ -20,7 +20,7 @@ from pipeline.event_codec import encode_json, event_kinds
 from pipeline.events import Event, OutputCounts
 from pipeline.files import FolderFiles, OutputFiles
 from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo
+from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.output_files import write_error
 from sinks.steady_file import mount_point
@@ -84,7 +84,7 @@ class ParquetStore(Sink):
         self._left: list[Journal] = []  # that could not be completed yet
         self._mount: Path | None = None
         self._record = WrittenFiles(self.folder / _RECORD)
-        self._counts: OutputCounts | None = None
+        self._counts = OutputCounts()
         self._batcher: Batcher[Event] | None = None
 
     def check(self) -> None:
@@ -125,8 +125,12 @@ class ParquetStore(Sink):
         if self._batcher is not None and live:
             self._batcher.patient, self._batcher.when_full = True, "drop"
 
-    def counts(self) -> OutputCounts | None:
-        """Events so far; None before the folder is open."""
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Events of the types to keep."""
+        return type(item) in self._kinds
+
+    def counts(self) -> OutputCounts:
+        """Events so far."""
         return self._counts if self._batcher is None else self._batcher.counts
 
     def on_event(self, event: Event) -> None:
@@ -137,7 +141,7 @@ class ParquetStore(Sink):
         """
         if self._batcher is None:
             raise RuntimeError("ParquetStore: an event came before open")
-        if type(event) in self._kinds:
+        if self.takes(event):
             self._batcher.put(event)
 
     def close(self, error: BaseException | None = None) -> None:

@@ -82,7 +82,7 @@ class SqliteStore(Sink):
         self._batcher: Batcher[Event | Frame] | None = None
         self._writer: StoreWriter | None = None
         self._mount: Path | None = None
-        self._counts: OutputCounts | None = None
+        self._counts = OutputCounts()
 
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written, or is something else than a store of events."""
@@ -100,12 +100,22 @@ class SqliteStore(Sink):
         if self._batcher is None:
             self._mount = mount_point(self.path)
             self._writer = self._first_connection(info.live)
-            self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
+            self._batcher = Batcher(
+                self._write,
+                name="event store",
+                period_s=self._flush_s,
+                most=5000,
+                counted=lambda item: isinstance(item, Event),
+            )
         if info.live:
             self._batcher.patient, self._batcher.when_full = True, "drop"
 
-    def counts(self) -> OutputCounts | None:
-        """Events so far; None before the file is open."""
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Events of the types to keep."""
+        return type(item) in self._kinds
+
+    def counts(self) -> OutputCounts:
+        """Events so far."""
         return self._counts if self._batcher is None else self._batcher.counts
 
     def _first_connection(self, live: bool) -> StoreWriter | None:
@@ -156,7 +166,7 @@ class SqliteStore(Sink):
         """
         if self._batcher is None:
             raise RuntimeError("SqliteStore: an event came before open")
-        if type(event) in self._kinds:
+        if self.takes(event):
             self._batcher.put(event)
 
     def close(self, error: BaseException | None = None) -> None:

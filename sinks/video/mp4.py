@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.events import OutputCounts
+from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
@@ -148,10 +148,14 @@ class Mp4Sink(Sink):
         record = partial(self._record, patient=info.live, mount=mount, claim=self._claim)
         self._video = VideoTrack(info, self._fps, annotator, record)
 
-    def counts(self) -> OutputCounts | None:
-        """Pictures of the video so far; None before the first."""
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Frames of the stream that is recorded."""
+        return isinstance(item, TrackedFrame) and self._stream in (None, item.frame.stream)
+
+    def counts(self) -> OutputCounts:
+        """Pictures of the video so far."""
         recording = self._recording if self._video is None else self._video.recording
-        return None if recording is None else recording.counts
+        return OutputCounts() if recording is None else recording.counts
 
     def on_frame(self, tracked: TrackedFrame) -> None:
         """Take a frame; it is drawn and encoded when the next one says how long it was on screen.

@@ -100,7 +100,7 @@ class Mp4Writer:
         self.source_shape = (height, width)
         self._yuv = np.empty((self.height * 3 // 2, self.width), np.uint8)
         self._tick_s = 1 / (fps * ticks_per_frame)
-        self._ticks = 0
+        self._ticks = self._pictures = 0
         self._broken = self._completed = False
         # For how long each picture in the encoder is on screen.
         self._spans: dict[int, int] = {}
@@ -142,7 +142,7 @@ class Mp4Writer:
         """Pictures so far; for any thread."""
         if self._steady is not None:
             return self._steady.counts
-        return OutputCounts(given=self._ticks, written=self._ticks, retried=0, lost=0)
+        return OutputCounts(given=self._pictures, written=self._pictures)
 
     @property
     def duration_s(self) -> float:
@@ -171,6 +171,7 @@ class Mp4Writer:
                 self._keyframe_due = tick + _KEYFRAME_S / self._tick_s
             self._spans[tick] = following - tick
             self._encode(picture)
+            self._pictures += 1
         self._ticks = ticks.stop
 
     def finish(self, audio_from: str | os.PathLike[str] | None = None, clock: PictureClock | None = None) -> None:

@@ -160,12 +160,16 @@ class SegmentedMp4Sink(Sink):
         self._finisher = SegmentFinisher(self._retention, patient=info.live)
         self._mount = mount_point(segment_path(self._folder, self._prefix, 0))
 
-    def counts(self) -> OutputCounts | None:
-        """Pictures of the segments so far; None before the stream starts."""
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        """Frames of the stream that is recorded."""
+        return isinstance(item, TrackedFrame) and self._stream in (None, item.frame.stream)
+
+    def counts(self) -> OutputCounts:
+        """Pictures of the segments so far."""
         finisher, segment = self._finisher or self._ended, self._segment
         recording = None if segment is None else segment.track.recording
         if finisher is None:
-            return None
+            return OutputCounts()
         return finisher.counts() if recording is None else finisher.counts() + recording.counts
 
     def on_frame(self, tracked: TrackedFrame) -> None:

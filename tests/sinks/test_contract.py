@@ -6,12 +6,14 @@ A new sink joins by a line in ``CASES``.
 from __future__ import annotations
 
 import io
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from pipeline.events import (
     Heartbeat,
     LineCounts,
     LineCrossed,
+    OutputCounts,
     Stats,
     StreamEnded,
     StreamFrozen,
@@ -40,14 +43,20 @@ from pipeline.events import (
     ZoneLeft,
 )
 from pipeline.interfaces import Sink
+from pipeline.runtime.sink_thread import SinkThread
 from pipeline.types import SourceInfo, TrackedFrame
 from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
 from sinks.feed.zeromq_sink import ZeroMqSink
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
+from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.webhook import WebhookSink
+from sinks.store.parquet_store import ParquetStore
+from sinks.store.sqlite_store import SqliteStore
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
+from tests.support.mqtt_broker import free_port
 from tests.support.video_files import tracked, tracks
 
 CLASS_NAMES = ("person", "car")
@@ -101,8 +110,21 @@ CASES = [
     Case("progress", lambda folder: ProgressSink(Console(file=io.StringIO()))),
     Case("zeromq", lambda folder: ZeroMqSink("tcp://127.0.0.1:*", requests="tcp://127.0.0.1:*", linger_s=0.05)),
 ]
+# Those that the tests of files and folders say nothing about, but that count like every other.
+COUNTING = [
+    *CASES,
+    Case("sqlite", lambda folder: SqliteStore(folder / "a.db")),
+    Case("parquet", lambda folder: ParquetStore(folder / "events")),
+    Case("jsonl-of-one-type", lambda folder: JsonlSink(folder / "a.jsonl", types=["line.crossed"])),
+    Case("mqtt", lambda folder: MqttSink(f"mqtt://127.0.0.1:{free_port()}", types=["line.crossed"], linger_s=0.1)),
+    Case(
+        "webhook",
+        lambda folder: WebhookSink(f"http://127.0.0.1:{free_port()}/", spool=folder / "spool", linger_s=0.1),
+    ),
+]
 FILES = [case for case in CASES if case.output is not None]
 every_sink = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_counting_sink = pytest.mark.parametrize("case", COUNTING, ids=lambda case: case.name)
 every_file = pytest.mark.parametrize("case", FILES, ids=lambda case: case.name)
 
 
@@ -263,6 +285,74 @@ def test_a_sink_that_is_used_up_leaves_another_in_peace(case: Case, tmp_path: Pa
         feed(sink, count)
         sink.close()
     assert set(listing(tmp_path)) == {name for name in (case.output, case.again) if name}
+
+
+def made(case: Case, folder: Path) -> Sink:
+    sink = case.make(folder)
+    try:
+        sink.check()
+    except SinkError as error:  # of a package that is not installed
+        pytest.skip(str(error))
+    return sink
+
+
+def uses(sink: Sink, items: Iterable[TrackedFrame | Event]) -> int:
+    return sum(sink.takes(item) for item in items)
+
+
+def taken(sink: Sink) -> int:
+    """How much of what ``feed`` gives the sink has a use for."""
+    return uses(sink, [*frames(), *events()])
+
+
+def waiting(folder: Path) -> int:
+    """Events that a webhook keeps for its next run."""
+    return sum(len(json.loads(path.read_bytes())) for path in folder.glob("spool/*.json"))
+
+
+@every_counting_sink
+def test_everything_given_is_accounted_for(case: Case, tmp_path: Path) -> None:
+    sink = made(case, tmp_path)
+    assert sink.counts() == OutputCounts(), "before it is open"
+    feed(sink)
+    sink.close()
+    counts = sink.counts()
+    assert counts is not None
+    assert counts.given == counts.written + counts.lost + waiting(tmp_path)
+    assert counts.given == (2 if case.name == "mp4-plain-10-fps" else taken(sink)) > 0
+    assert counts.unseen + counts.refused <= counts.lost
+    assert counts.lost == (counts.given if case.name == "mqtt" else 0), "for there is no broker"
+
+
+@every_counting_sink
+def test_so_is_what_a_sink_in_a_thread_could_not_keep_up_with(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, gate, entered = made(case, tmp_path), threading.Event(), threading.Event()
+    opening = sink.open
+
+    def open_late(*arguments: Any) -> None:
+        entered.set()
+        assert gate.wait(20)
+        opening(*arguments)
+
+    monkeypatch.setattr(sink, "open", open_late)
+    thread = SinkThread(sink, capacity=2, event_capacity=6, when_full="drop_oldest")
+    thread.open("camera", INFO, CLASS_NAMES)
+    assert entered.wait(20)
+    given: list[TrackedFrame | Event] = [*frames(), *events()]
+    for item in given:
+        if isinstance(item, TrackedFrame):
+            thread.on_frame(item)
+        else:
+            thread.on_event(item)
+    left: list[TrackedFrame | Event] = [*frames()[-2:], *events()[-6:]]
+    gate.set()
+    thread.close()
+    counts = thread.counts()
+    assert counts.given == counts.written + counts.lost + waiting(tmp_path)
+    assert counts.unseen == uses(sink, given) - uses(sink, left)
+    assert counts.given >= counts.unseen > 0
 
 
 @every_file

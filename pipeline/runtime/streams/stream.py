@@ -79,6 +79,7 @@ class StreamStatus:
         ledger: where its frames went so far.
         p50_ms, p95_ms: latency from capture to events so far.
         rates: how fast its frames came in and went through lately.
+        outputs: per output that keeps count, what became of what it was given so far; shared ones included.
     """
 
     name: str
@@ -87,3 +88,4 @@ class StreamStatus:
     p50_ms: float
     p95_ms: float
     rates: Rates
+    outputs: Mapping[str, events.OutputCounts] = field(default_factory=dict)

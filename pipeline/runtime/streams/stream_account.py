@@ -61,6 +61,7 @@ class StreamAccount:
         self._zones: dict[str, dict[str, dict[str, float]]] = {}
         self._lines: dict[str, dict[str, dict[str, int]]] = {}
         self._lost: dict[str, Counter[str]] = {}
+        self._missed_events: dict[str, Counter[str]] = {}
         self._outputs: dict[str, OutputCounts] = {}
         self._sink_latency: dict[str, Durations] = {}
 
@@ -104,12 +105,14 @@ class StreamAccount:
     def add_outputs(
         self,
         lost: Mapping[str, Mapping[str, int]],
+        missed_events: Mapping[str, Mapping[str, int]],
         counts: Mapping[str, OutputCounts],
         latency: Mapping[str, Durations],
     ) -> None:
         """What became of outputs of its own, which are closed: what they did not see, what they wrote, how late."""
-        for name, reasons in lost.items():
-            self._lost.setdefault(name, Counter()).update(reasons)
+        for known, missed in ((self._lost, lost), (self._missed_events, missed_events)):
+            for name, reasons in missed.items():
+                known.setdefault(name, Counter()).update(reasons)
         for name, more in counts.items():
             self._outputs[name] = self._outputs[name] + more if name in self._outputs else more
         for name, durations in latency.items():
@@ -129,6 +132,7 @@ class StreamAccount:
             zones={zone: dict(classes) for zone, classes in self._zones.items()},
             lines={line: dict(classes) for line, classes in self._lines.items()},
             sinks={name: dict(reasons) for name, reasons in self._lost.items()},
+            missed_events={name: dict(reasons) for name, reasons in self._missed_events.items()},
             outputs=dict(self._outputs),
             latency=self.latency.report() if live else None,
             sink_latency=sink_latency if live else {},

@@ -77,8 +77,9 @@ class StreamRun:
         self._ledger = account.ledger
         own_before = None if before is None else before._own
         self._own: SinkGroup = SinkGroup(
-            stream.sinks, live=live, capacity=sink_queue, timings=timings, before=own_before
+            stream.sinks, live=live, capacity=sink_queue, timings=timings, before=own_before, beside=shared
         )
+        self._shared = shared
         self._groups = (self._own, shared)
         self._stamper = stamper
         self._events = StreamEvents(self.name, class_names, stamper, frozen_after_s=stream.frozen_after_s)
@@ -194,7 +195,8 @@ class StreamRun:
         """How it is doing now; for any thread."""
         latency = {percent: 1000 * self.latency.percentile(percent) for percent in (50, 95)}
         account, rates = self._ledger.snapshot(), self._ledger.rates()
-        return StreamStatus(self.name, self._state, account, latency[50], latency[95], rates)
+        outputs = {**self._shared.counts(), **self._own.counts()}
+        return StreamStatus(self.name, self._state, account, latency[50], latency[95], rates, outputs)
 
     def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""
@@ -297,7 +299,9 @@ class StreamRun:
 
     def _enter_outputs(self, after: SinkGroup | None = None) -> None:
         own = self._own
-        self.account.add_outputs(own.lost(after=after), own.counts(after=after), own.latency(after=after))
+        self.account.add_outputs(
+            own.lost(after=after), own.missed_events(after=after), own.counts(after=after), own.latency(after=after)
+        )
 
     def _deliver_rest(self, first: FirstError) -> None:
         """Take the frames that still wait to the sinks; ``first`` learns what went wrong."""

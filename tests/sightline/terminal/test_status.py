@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import replace
 
 from rich.console import Console
 
-from pipeline.events import FrameCounts
+from pipeline.events import FrameCounts, OutputCounts
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.streams.stream import StreamStatus
 from sightline.terminal.status import showing_status, status_line, status_table
@@ -33,6 +34,25 @@ def test_the_table_has_a_row_per_stream() -> None:
     assert "online" in printed
     for shown in ("25.0", "5.0", "80"):
         assert shown in printed
+
+
+def test_a_loss_of_an_output_is_told() -> None:
+    losing = replace(
+        status(50, 40),
+        outputs={
+            "Fine": OutputCounts(given=9, written=9),
+            "JsonlSink": OutputCounts(given=100, written=93, lost=7, unseen=7),
+            "WebhookSink": OutputCounts(given=80, written=70, lost=10, unseen=3, refused=5),
+        },
+    )
+    assert status_line(losing).endswith(
+        "(p95 80 ms), JsonlSink lost 7 of 100 (7 not kept up with), "
+        "WebhookSink lost 10 of 80 (3 not kept up with, 5 refused)"
+    )
+    console = Console(file=io.StringIO(), width=120)
+    console.print(status_table([losing, status(50, 40)]))
+    assert isinstance(console.file, io.StringIO)
+    assert [line.split()[-1] for line in console.file.getvalue().splitlines()[2:4]] == ["17", "0"]
 
 
 def test_lines_come_at_intervals_where_there_is_no_terminal() -> None:
