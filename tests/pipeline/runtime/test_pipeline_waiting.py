@@ -18,7 +18,8 @@ from pipeline.events import Event, StreamEnded, TrackEnded, TrackStarted, Window
 from pipeline.geometry.region import Region
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
-from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.sink_thread import SinkThread
+from pipeline.runtime.streams.stream import Stream, StreamStatus
 from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.motion_gate import MotionGate
 from pipeline.sampling.predictive import PredictiveSampler
@@ -354,6 +355,50 @@ def test_cameras_with_motion_gates_still_share_batches() -> None:
         account = report.streams[name]
         assert account.decoded == account.processed + sum(account.dropped.values())
     assert 2 in detector.batches
+
+
+class Late(MemorySink):
+    """In a thread of its own, in which it does nothing before the gate is open."""
+
+    may_stall = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+        assert self.gate.wait(20)
+
+
+def test_what_outputs_could_not_keep_up_with_is_told_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SinkThread.__init__.__kwdefaults__ is not None
+    monkeypatch.setitem(SinkThread.__init__.__kwdefaults__, "event_capacity", 3)
+    late, shared = Late(), Late()
+    told: list[StreamStatus] = []
+
+    class Watching(MemorySink):
+        def on_event(self, event: Event) -> None:
+            super().on_event(event)
+            if isinstance(event, StreamEnded):
+                told.extend(watched.status())
+                late.gate.set()
+                shared.gate.set()
+
+    watching = Watching()
+    camera = Camera(scene(), threading.Barrier(1), stream="camera")
+    watched = Pipeline(stream(camera, [late], 1), BlobDetector(), sinks=[shared, watching], sink_queue=1, queue=64)
+    report = watched.run()
+    account = report.streams["camera"]
+    for sink, name, told_in in ((late, "Late-2", account), (shared, "Late", report)):
+        outputs = told_in.outputs[name]
+        frames = told_in.sinks.get(name, {}).get("slow", 0)  # few come on a busy machine
+        assert told_in.missed_events[name] == {"slow": outputs.unseen - frames}
+        assert outputs.written == len(sink.frames) + len(sink.events)
+        assert outputs.lost == outputs.unseen
+        assert outputs.given == outputs.written + outputs.lost == account.processed + len(watching.events)
+    (status,) = told
+    assert status.outputs["Late"].unseen > 0
+    assert status.outputs["Late-2"].unseen > 0
 
 
 def test_a_region_outside_one_stream_fails_that_stream_alone() -> None:
