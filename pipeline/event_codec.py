@@ -87,6 +87,11 @@ def decode_json(data: bytes) -> Event | None:
 
     Raises:
         msgspec.DecodeError: it is no event.
+
+    >>> from pipeline.events import StreamOffline
+    >>> event = StreamOffline(seq=7, run="one", stream="gate", pts_s=2.0, wall="", reason="no data")
+    >>> decode_json(encode_json(event)) == event
+    True
     """
     try:
         return _of_this_schema(_JSON.decode(data))

@@ -92,7 +92,13 @@ class Detections:
         return len(self.xyxy)
 
     def select(self, rows: BoolArray | NDArray[np.intp]) -> Self:
-        """The rows chosen by a boolean mask ``(N,)`` or by indices, in that order."""
+        """The rows chosen by a boolean mask ``(N,)`` or by indices, in that order.
+
+        >>> boxes = np.array([[0, 0, 10, 10], [5, 5, 20, 20]], np.float32)
+        >>> found = Detections(boxes, np.array([0.9, 0.4], np.float32), np.array([0, 2], np.int32))
+        >>> found.select(found.score > 0.5).xyxy.tolist()
+        [[0.0, 0.0, 10.0, 10.0]]
+        """
         arrays = {name: getattr(self, name)[rows] for name in _array_names(type(self))}
         return type(self)(**arrays)
 

@@ -22,6 +22,9 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
     Args:
         rows: texts, numbers and None; a number is written as ``str`` gives it.
+
+    >>> print(csv_text([("=1+1", -1, None)]), end="")
+    '=1+1,-1,
     """
     lines: list[str] = []
     # Python before 3.13 quotes a carriage return within a text only where lines end in one.
@@ -31,7 +34,11 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
 
 def read_text(cell: str) -> str:
-    """The text that ``csv_text`` wrote as this cell."""
+    """The text that ``csv_text`` wrote as this cell.
+
+    >>> read_text("'=1+1"), read_text("'tis")
+    ('=1+1', "'tis")
+    """
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
 
 

@@ -35,6 +35,18 @@ def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **s
 
     Raises:
         ConfigError: an unknown name or setting, with near matches.
+
+    One object that moves to the right, and is the same in every frame:
+
+    >>> import numpy as np
+    >>> from pipeline.types import Detections
+    >>> tracker = create_tracker("sort", confidence=0.3)
+    >>> for number in range(5):
+    ...     box = np.array([[10 + 2 * number, 20, 60 + 2 * number, 120]], np.float32)
+    ...     found = Detections(box, np.array([0.9], np.float32), np.array([0], np.int32))
+    ...     tracks = tracker.update(found, number / 25)
+    >>> tracks.track_id.tolist()
+    [1]
     """
     if name not in _CLASSES:
         hint = did_you_mean(name, TRACKERS) or f"choose one of {', '.join(TRACKERS)}"

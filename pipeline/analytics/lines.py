@@ -64,7 +64,11 @@ class Line:
             check_length(self.hysteresis, where)
 
     def hysteresis_px(self, width: int, height: int, placement: Placement | None = None) -> float:
-        """The hysteresis in pixels of a frame of that size; ``placement`` knows the size of those that came first."""
+        """The hysteresis in pixels of a frame of that size; ``placement`` knows the size of those that came first.
+
+        >>> Line("gate", (0, 0.5), (1, 0.5), units="fraction").hysteresis_px(1920, 1080)
+        10.8
+        """
         if self.hysteresis is None:
             return length_to_pixels(DEFAULT_HYSTERESIS, "fraction", width, height)
         return (placement or Placement()).length(self.hysteresis, self.units, width, height)

@@ -47,6 +47,12 @@ class Zone:
 
     Raises:
         ConfigError: corners that enclose no area or whose edges cross, or a value out of its range.
+
+    >>> Zone("door", [(0.1, 0.2), (0.6, 0.2), (0.6, 0.9)], units="fraction", classes=["person"]).anchor
+    'bottom_center'
+    >>> Zone("door", [(10, 20), (60, 20)])
+    Traceback (most recent call last):
+    pipeline.errors.ConfigError: ...
     """
 
     name: str

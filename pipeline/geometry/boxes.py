@@ -24,6 +24,9 @@ def iou_matrix(first: FloatArray, second: FloatArray) -> NDArray[np.float64]:
 
     Returns:
         float64 ``(N, M)`` in [0, 1]; 0 where both boxes have no area.
+
+    >>> iou_matrix(np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 5], [20, 0, 30, 10]])).tolist()
+    [[0.5, 0.0]]
     """
     first = first.astype(np.float64)[:, None, :]
     second = second.astype(np.float64)[None, :, :]

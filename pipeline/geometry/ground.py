@@ -26,6 +26,11 @@ class Homography:
 
     Raises:
         ConfigError: not four points each, or three of them in one line.
+
+    >>> corners = [(100, 400), (500, 400), (400, 200), (200, 200)]
+    >>> road = Homography(corners, metres=[(0, 0), (8, 0), (8, 30), (0, 30)])
+    >>> road.fit(640, 480).to_metres(np.array([[300.0, 400.0]])).round(2).tolist()
+    [[4.0, 0.0]]
     """
 
     image: Sequence[Point]

@@ -28,6 +28,9 @@ class Region:
 
     Raises:
         ConfigError: no shape, points that are not finite or out of range, or a negative margin.
+
+    >>> Region([([(100, 100), (300, 220)], "pixels")]).part(480, 640)
+    Rectangle(left=100, top=100, right=300, bottom=220)
     """
 
     def __init__(self, shapes: Sequence[tuple[Sequence[Point], Units]], *, margin: float = 0.0) -> None:

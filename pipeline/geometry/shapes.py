@@ -40,6 +40,10 @@ class Polygons:
 
         Returns:
             bool ``(N, P)``.
+
+        >>> square = Polygons([np.array([(0, 0), (10, 0), (10, 10), (0, 10)])])
+        >>> square.contains(np.array([[(5.0, 5.0)], [(12.0, 5.0)]])).tolist()
+        [[True], [False]]
         """
         if not self.count or not len(points):
             return np.zeros((len(points), self.count), np.bool_)

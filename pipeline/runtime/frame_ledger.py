@@ -27,7 +27,17 @@ class Rates:
 
 
 class FrameLedger:
-    """The account of one stream's frames. Its methods may be called from any thread."""
+    """The account of one stream's frames. Its methods may be called from any thread.
+
+    >>> ledger = FrameLedger()
+    >>> ledger.decoded(3)
+    >>> ledger.processed(2)
+    >>> ledger.in_flight
+    1
+    >>> ledger.dropped("stale")
+    >>> ledger.balanced
+    True
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

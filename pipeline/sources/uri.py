@@ -57,6 +57,10 @@ def local_path(uri: str) -> str | None:
 
 
 def clean_name(text: str) -> str:
-    """``text`` with what a stream's name can't hold ("/", white space, what can't be printed) turned into "-"."""
+    """``text`` with what a stream's name can't hold ("/", white space, what can't be printed) turned into "-".
+
+    >>> clean_name("gate / north\u200b")
+    'gate-north'
+    """
     printable = "".join(char if char.isprintable() else " " for char in text)
     return re.sub(r"[\s/\\]+", "-", printable).strip("-")
