@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -50,6 +51,11 @@ def event_kind(name: str) -> type[Event]:
 def event_type(event: Event) -> str:
     """The ``type`` an event is tagged with, such as ``"track.started"``."""
     return type_name(type(event))
+
+
+def wall_time(utc_s: float) -> str:
+    """Seconds since 1970 as events write a time: UTC, ISO 8601 with milliseconds and ``Z``."""
+    return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def topic(event: Event) -> str:

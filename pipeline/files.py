@@ -24,6 +24,9 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError
 
+BYTES_PER_MB = 1_000_000
+"""A megabyte, as every limit on files counts it."""
+
 Key = tuple[Hashable, ...]
 _PIPE = "pipe"
 

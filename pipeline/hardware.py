@@ -53,7 +53,7 @@ _CORES_PER_MEGAPIXEL = 8
 
 @dataclass(frozen=True, slots=True)
 class CpuBudget:
-    """Threads per stage on a machine of so many cores.
+    """Threads of decoders and encoders on a machine of so many cores.
 
     Attributes:
         cores: that this process may use.
@@ -65,11 +65,6 @@ class CpuBudget:
     def of_this_machine(cls) -> CpuBudget:
         """For the cores that this process may use."""
         return cls(available_threads())
-
-    @property
-    def network(self) -> int:
-        """Threads of the network."""
-        return self.cores
 
     def decode(self, width: int, height: int) -> int:
         """Threads of the decoder for pictures of that size in pixels."""

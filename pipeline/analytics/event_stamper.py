@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from pipeline.event_codec import wall_time
 from pipeline.events import Event
 
 EventKind = TypeVar("EventKind", bound=Event)
@@ -46,7 +46,7 @@ class EventStamper:
         if self._newest_wall[0] != utc_s:
             self._newest_wall = (
                 utc_s,
-                datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+                wall_time(utc_s),
             )
         return self._newest_wall[1]
 

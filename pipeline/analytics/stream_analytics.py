@@ -14,13 +14,13 @@ that is ``CONFIRM_WITHIN_S`` earlier than those before them, and windows may com
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
 from pipeline.analytics.confirmation import Look
 from pipeline.analytics.counters import StreamCounters, WindowKind
-from pipeline.analytics.event_stamper import EventStamper
+from pipeline.analytics.event_stamper import EventKind, EventStamper
 from pipeline.analytics.frame_interval import FrameInterval
 from pipeline.analytics.lines import Line
 from pipeline.analytics.places import Places
@@ -36,7 +36,6 @@ from pipeline.types import Float32Array, Frame, IndexArray, Int64Array, SourceIn
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 
-EventKind = TypeVar("EventKind", bound=Event)
 # Media times are sums of floats: an update that is due may look early by less than this.
 _TIME_ROUNDING_S = 1e-6
 # How many frames' time one may stand for on slow sources.

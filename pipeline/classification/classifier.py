@@ -19,9 +19,10 @@ import numpy as np
 
 from pipeline.classification.keras_weights import class_count, load_weights
 from pipeline.classification.registry import find_classifier, find_classifier_weights
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError
 from pipeline.images.reading import ImageLike, read_image, several_pictures
 from pipeline.models.class_names import imagenet_names
+from pipeline.models.network_output import not_finite
 from pipeline.types import Float32Array, Image
 
 _IMAGENET_CLASSES = 1000
@@ -144,10 +145,7 @@ class Classifier:
             rows.append(np.asarray(self._run(self._preprocess(inputs)), np.float32))
         found = np.concatenate(rows)
         if not np.isfinite(found).all():
-            raise ModelError(
-                f"{self._path}: with these weights the network computes what is not a finite number; the file is "
-                "damaged or belongs to another network."
-            )
+            raise not_finite(self._path)
         return found
 
     def close(self) -> None:

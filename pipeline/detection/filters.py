@@ -3,8 +3,8 @@
 A filter is called with the ``Detections`` of one frame and the ``Frame`` and returns bool ``(N,)``, True for those to
 keep. Filters given values that can't be used raise ``ConfigError`` when they are made, not when they run.
 
-    keep = AllOf([ClassFilter(["person"], names), SizeFilter(min_height=40)])
-    detections = detections.select(keep(detections, frame))
+    for keep in [ClassFilter(["person"], names), SizeFilter(min_height=40)]:
+        detections = detections.select(keep(detections, frame))
 """
 
 from __future__ import annotations
@@ -195,27 +195,6 @@ class PredicateFilter:
             wanted = f"a NumPy array of bool ({len(detections)},), one per detection"
             raise CallbackError(f"{self._name}: expected {wanted}, got {got} {when}")
         return keep
-
-
-class AllOf:
-    """Keeps what every one of several filters keeps; without any filter, everything.
-
-    They run in order, each on what those before it have left, so cheap ones belong first.
-
-    Args:
-        filters: the filters.
-    """
-
-    def __init__(self, filters: Sequence[DetectionFilter]) -> None:
-        self._filters = tuple(filters)
-
-    def __call__(self, detections: Detections, frame: Frame) -> BoolArray:
-        kept = np.arange(len(detections))
-        for keep in self._filters:
-            kept = kept[keep(detections.select(kept), frame)]
-        result = np.zeros(len(detections), np.bool_)
-        result[kept] = True
-        return result
 
 
 def make_filters(

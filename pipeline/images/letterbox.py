@@ -88,10 +88,6 @@ class Letterbox:
         if cv2.resize(image, size, dst=place, interpolation=cv2.INTER_LINEAR) is not place:
             raise AssertionError("OpenCV did not write into the buffer that it was given")
 
-    def to_network(self, xyxy: FloatArray) -> NDArray[np.float64]:
-        """Boxes ``(N, 4)`` of the image, in pixels of the network's input."""
-        return xyxy * self._scale() + self._offset()
-
     def to_image(self, xyxy: FloatArray) -> NDArray[np.float64]:
         """Boxes ``(N, 4)`` of the network's input, in pixels of the image; not clipped."""
         return (xyxy - self._offset()) / self._scale()

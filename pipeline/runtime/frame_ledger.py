@@ -106,11 +106,6 @@ class FrameLedger:
         """Frames decoded that have gone nowhere yet."""
         return in_flight(self.snapshot())
 
-    @property
-    def balanced(self) -> bool:
-        """Whether every frame is accounted for."""
-        return self.in_flight == 0
-
     def check(self) -> None:
         """Raise ``RuntimeError`` unless every frame is accounted for: at an exit that is a bug."""
         account = self.snapshot()

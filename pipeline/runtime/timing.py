@@ -75,11 +75,6 @@ class Durations:
         return self._count
 
     @property
-    def total_s(self) -> float:
-        """Their sum in seconds."""
-        return self._sum_s
-
-    @property
     def mean_s(self) -> float:
         """Their mean in seconds; 0 when there are none."""
         with self._lock:

@@ -135,11 +135,6 @@ class ReconnectingSource:
         connection = self._connection
         return self._clock_steps_before + (connection.clock_steps if isinstance(connection, ClockedSource) else 0)
 
-    @property
-    def online(self) -> bool:
-        """Whether frames come, as far as is known."""
-        return self._next_index > 0 and self._offline_since_s is None
-
     def listen(
         self,
         on_offline: Callable[[str], None],

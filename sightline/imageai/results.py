@@ -84,9 +84,6 @@ class AnalysedFrame:
     looked: bool
 
 
-Averages = dict[str, float] | dict[str, int]
-
-
 def averages(frames: Sequence[AnalysedFrame]) -> dict[str, float]:
     """Objects at once by name: the mean over those frames that the detector looked at; empty if there is none."""
     looked = sum(frame.looked for frame in frames)

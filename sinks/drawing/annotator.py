@@ -10,13 +10,12 @@ looked for and did not see in this very frame (its motion model carries it) is a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from pipeline.types import Detections, Float32Array, Image, TrackedFrame, Tracks
 from sinks.drawing.colors import Color, track_color
-from sinks.drawing.lettering import Lettering
+from sinks.drawing.lettering import lettering
 from sinks.drawing.shapes import _draw_box, _draw_dashed_box, _draw_label
 from sinks.drawing.trails import _SHIFT, _TRAIL_POINTS, _draw_trail, _Trail
 
@@ -167,10 +166,10 @@ class Annotator:
                 _draw_dashed_box(picture, boxes[row], colors[row], max(1, thickness // 2), round(6 * unit))
             else:
                 _draw_box(picture, boxes[row], colors[row], thickness)
-        lettering = _lettering(max(8, round(10 * unit)))
+        letters = lettering(max(8, round(10 * unit)))
         for row in order:
             if labels[row]:
-                _draw_label(picture, lettering.plate(labels[row], colors[row]), boxes[row], thickness)
+                _draw_label(picture, letters.plate(labels[row], colors[row]), boxes[row], thickness)
 
     def _label(self, objects: Detections, row: int, track_id: int = 0, coasting: bool = False) -> str:
         class_id = int(objects.class_id[row])
@@ -183,8 +182,3 @@ class Annotator:
         if self._show_scores and not coasting:
             words.append(f"{objects.score[row]:.0%}")
         return " ".join(words)
-
-
-@lru_cache(maxsize=8)
-def _lettering(cap_height: int) -> Lettering:
-    return Lettering(cap_height)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -24,7 +23,7 @@ from pipeline.analytics.zones import Zone
 from pipeline.geometry.points import Placement
 from pipeline.types import Frame, Image, TrackedFrame
 from sinks.drawing.colors import Color
-from sinks.drawing.lettering import Lettering
+from sinks.drawing.lettering import lettering
 
 # BGR. Apart from each other, and from black, white and grey, in all common kinds of colour blindness
 # (Okabe and Ito, "Color universal design", 2008).
@@ -79,13 +78,13 @@ class CountOverlay:
         for arrow in self._arrows:
             arrow.draw(picture)
         # Texts last, so that no line runs through them.
-        lettering = _lettering(max(8, round(11 * self._unit)))
+        letters = lettering(max(8, round(11 * self._unit)))
         for zone, area in zip(self._zones, self._areas, strict=True):
             text = zone_text(zone.name, counts.zones.get(zone.name, {}))
-            area.put(picture, lettering.plate(text, area.color))
+            area.put(picture, letters.plate(text, area.color))
         for line, arrow in zip(self._lines, self._arrows, strict=True):
             text = line_text(line.name, counts.lines.get(line.name, {}))
-            arrow.put(picture, lettering.plate(text, arrow.color))
+            arrow.put(picture, letters.plate(text, arrow.color))
 
     def _fit(self, width: int, height: int) -> None:
         self._size = (width, height)
@@ -225,11 +224,6 @@ def _pixels(
 
 def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.rint(np.clip(points, -_FAR, _FAR) * (1 << _SHIFT)).astype(np.int32).reshape(-1, 1, 2)
-
-
-@lru_cache(maxsize=8)
-def _lettering(cap_height: int) -> Lettering:
-    return Lettering(cap_height)
 
 
 def _put(picture: Image, label: Image, left: float, top: float) -> None:

@@ -22,6 +22,12 @@ _OVERSIZE = 8
 _KEPT_LABELS = 512
 
 
+@lru_cache(maxsize=16)
+def lettering(cap_height: int) -> Lettering:
+    """The labels whose capitals are so many pixels high; the same again where the same is asked for."""
+    return Lettering(cap_height)
+
+
 class Lettering:
     """Labels of one letter size.
 

@@ -19,11 +19,11 @@ their ``done``.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 
 import msgspec
 
-from pipeline.event_codec import decode_json, decode_msgpack
+from pipeline.event_codec import decode_json, decode_msgpack, wall_time
 from pipeline.events import Event
 
 MAX_REQUEST_BYTES = 4096
@@ -137,4 +137,4 @@ def read_event(payload: bytes) -> tuple[str, int, Event | None]:
 
 def utc_now() -> str:
     """Now, as events write it: UTC, ISO 8601 with milliseconds and ``Z``."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return wall_time(time.time())

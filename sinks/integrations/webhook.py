@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json, event_kinds
 from pipeline.events import Event, OutputCounts
-from pipeline.files import FolderFiles, OutputFiles
+from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
@@ -25,7 +25,6 @@ from sinks.locks import is_locked_elsewhere
 
 logger = logging.getLogger(__name__)
 
-_MB = 1_000_000
 # A server that answers so has read the batch and will never take it.
 _HOPELESS = frozenset({400, 413, 415, 422})
 _RETRY_FIRST_S = 0.5
@@ -86,7 +85,7 @@ class WebhookSink(Sink):
         self._kinds = event_kinds(types)
         self._batch_s = batch_s
         self._batch_events = batch_events
-        self._max_bytes = int(max_spool_mb * _MB)
+        self._max_bytes = int(max_spool_mb * BYTES_PER_MB)
         self._retry_most_s = retry_most_s
         self._linger_s = linger_s
         self._spool: Spool | None = None

@@ -18,7 +18,7 @@ from pathlib import Path
 from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json, event_kinds
 from pipeline.events import Event, OutputCounts
-from pipeline.files import FolderFiles, OutputFiles
+from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
@@ -30,7 +30,6 @@ from sinks.written_files import WrittenFiles
 
 logger = logging.getLogger(__name__)
 
-_MB = 1_000_000
 _DAY_S = 86_400.0
 _RECORD = ".events.written"
 _FILE = re.compile(r"events-\d{8}T\d{12}Z-\d+\.parquet")
@@ -76,10 +75,10 @@ class ParquetStore(Sink):
         self.folder = Path(folder)
         self._kinds = event_kinds(types)
         self._keep_s = None if keep_days is None else keep_days * _DAY_S
-        self._max_bytes = None if max_mb is None else max_mb * _MB
+        self._max_bytes = None if max_mb is None else max_mb * BYTES_PER_MB
         self._flush_s = flush_s
         self._rotate_s = rotate_s
-        self._rotate_bytes = rotate_mb * _MB
+        self._rotate_bytes = rotate_mb * BYTES_PER_MB
         self._journal: Journal | None = None
         self._left: list[Journal] = []  # that could not be completed yet
         self._mount: Path | None = None

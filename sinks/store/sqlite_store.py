@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.errors import SinkError
 from pipeline.event_codec import event_kinds
 from pipeline.events import Event, OutputCounts
-from pipeline.files import OutputFiles
+from pipeline.files import BYTES_PER_MB, OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import Frame, SourceInfo, TrackedFrame
 from sinks.batching import Batcher
@@ -23,7 +23,6 @@ from sinks.store.sqlite_writer import StoreWriter
 
 logger = logging.getLogger(__name__)
 
-_MB = 1_000_000
 # How long a run with a camera waits for another writer at a time.
 _LIVE_BUSY_S = 1.0
 
@@ -75,7 +74,7 @@ class SqliteStore(Sink):
         self.path = Path(path)
         self._kinds = event_kinds(types)
         self._keep_days = keep_days
-        self._max_bytes = None if max_mb is None else int(max_mb * _MB)
+        self._max_bytes = None if max_mb is None else int(max_mb * BYTES_PER_MB)
         self._flush_s = flush_s
         self._pictures = pictures
         self._pictured: set[str] = set()

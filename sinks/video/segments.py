@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline.errors import SinkError
 from pipeline.events import Event, OutputCounts, StreamOffline
-from pipeline.files import FolderFiles, OutputFiles
+from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.drawing.annotator import Annotator, AnnotatorFactory
@@ -39,7 +39,6 @@ from sinks.video.video_track import VideoTrack
 
 logger = logging.getLogger(__name__)
 
-_MEGABYTE = 1_000_000
 # A frame that comes late after the end of a segment's time is waited for, a gap is not recorded.
 _LONGEST_OVERTIME_S = 1.0
 # An outage ends no segment that is shorter: a camera that comes and goes would make a file each time.
@@ -105,7 +104,7 @@ class SegmentedMp4Sink(Sink):
         self._segment_s = segment_s
         self._keep: dict[str, Any] = {
             "keep_s": None if keep_hours is None else 3600 * keep_hours,
-            "keep_bytes": None if keep_mb is None else _MEGABYTE * keep_mb,
+            "keep_bytes": None if keep_mb is None else BYTES_PER_MB * keep_mb,
         }
         self._fps = None if fps is None else limited(Fraction(fps))
         self._annotate = annotate

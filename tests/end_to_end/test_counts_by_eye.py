@@ -17,7 +17,7 @@ from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.lines import Line
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.analytics.zones import Zone
-from pipeline.detection.filters import AllOf, make_filters
+from pipeline.detection.filters import make_filters
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.events import AnyEvent, Event, LineCrossed, ZoneEntered, ZoneLeft
 from pipeline.sources.opening import open_source
@@ -46,7 +46,7 @@ def count(
 ) -> list[Event]:
     """Every event of a clip, with the default model, input size and tracker; ``settings`` are the tracker's."""
     tracker = create_tracker(confidence=CONFIDENCE, **settings)
-    keep = AllOf(make_filters(detector.class_names, classes=classes))
+    filters = make_filters(detector.class_names, classes=classes)
     events: list[Event] = []
     with open_source(str(clip), stream="clip") as source:
         counter = StreamAnalytics(
@@ -60,7 +60,9 @@ def count(
         frames = iter(source)
         while batch := [frame for _, frame in zip(range(4), frames, strict=False)]:
             for frame, found in zip(batch, detector.detect([frame.image for frame in batch]), strict=True):
-                detections = found.select(keep(found, frame))
+                detections = found
+                for keep in filters:
+                    detections = detections.select(keep(detections, frame))
                 tracks = tracker.update(detections, frame.pts_s, frame.image)
                 events += counter.update(TrackedFrame(frame, detections, tracks, tracker.ended))
     return events + counter.finish()

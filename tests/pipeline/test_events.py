@@ -21,6 +21,7 @@ from pipeline.event_codec import (
     json_schema,
     json_schema_text,
     topic,
+    wall_time,
 )
 from pipeline.events import EVENT_TYPES, Event
 from pipeline.feed_events import FEED_EVENT_TYPES
@@ -133,3 +134,15 @@ def test_the_schema_is_light(module: str) -> None:
     source = (Path(__file__).parents[2] / "pipeline" / f"{module}.py").read_text(encoding="utf-8")
     imported = set(re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE))
     assert imported - {"pipeline.events"} == {"__future__", "typing", "msgspec"}
+
+
+@pytest.mark.parametrize(
+    ("utc_s", "expected"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_700_000_000.25, "2023-11-14T22:13:20.250Z"),
+        (0.9996, "1970-01-01T00:00:00.999Z"),
+    ],
+)
+def test_times_are_in_utc_with_milliseconds(utc_s: float, expected: str) -> None:
+    assert wall_time(utc_s) == expected

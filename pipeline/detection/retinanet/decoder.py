@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.detection.retinanet.anchors import anchors, moved
 from pipeline.detection.retinanet.placement import Placement
-from pipeline.errors import ModelError
 from pipeline.geometry.boxes import non_maximum_suppression
+from pipeline.models.network_output import not_finite, sigmoid
 from pipeline.models.networks.retinanet import LevelOutput
 from pipeline.types import Detections, Float32Array, Int32Array
 
@@ -51,7 +50,7 @@ class Decoder:
     def decode(self, levels: Sequence[LevelOutput], placements: Sequence[Placement]) -> list[Detections]:
         """Detections of each picture of a batch, best first, in pixels of the picture."""
         if not all(np.isfinite(level.logits.min()) and np.isfinite(level.logits.max()) for level in levels):
-            raise self._not_a_number()
+            raise not_finite(self._where)
         return [self._picture(levels, index, placement) for index, placement in enumerate(placements)]
 
     def _picture(self, levels: Sequence[LevelOutput], index: int, placement: Placement) -> Detections:
@@ -62,7 +61,7 @@ class Decoder:
         ]
         xyxy, score, class_id = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         if not np.isfinite(xyxy).all():
-            raise self._not_a_number()
+            raise not_finite(self._where)
         xyxy = placement.clipped(xyxy)
         real = np.flatnonzero((xyxy[:, 2:] > xyxy[:, :2]).all(axis=1))
         kept = real[non_maximum_suppression(xyxy[real], score[real], class_id[real], self._iou)]
@@ -75,7 +74,7 @@ class Decoder:
         rows, columns, _, class_count = logits.shape
         flat = logits.reshape(-1)
         index = np.flatnonzero(flat >= self._lowest_logit)
-        score = _sigmoid(flat[index])
+        score = sigmoid(flat[index])
         enough = score >= self._confidence
         index, score = index[enough], score[enough]
         if len(index) > _CANDIDATES_PER_LEVEL:
@@ -87,19 +86,8 @@ class Decoder:
             xyxy = moved(boxes, offsets.reshape(-1, 4)[anchor])
         return _Candidates(xyxy, score, class_id.astype(np.int32))
 
-    def _not_a_number(self) -> ModelError:
-        return ModelError(
-            f"{self._where}: with these weights the network computes what is not a finite number; the file is damaged "
-            "or belongs to another network."
-        )
-
 
 def _logit(score: float) -> float:
     if score <= 0:
         return -math.inf
     return math.log(score) - math.log1p(-score) if score < 1 else math.inf
-
-
-def _sigmoid(logits: Float32Array) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # an exponential of infinity is a score of 0
-        return np.float32(1) / (np.float32(1) + np.exp(-logits))

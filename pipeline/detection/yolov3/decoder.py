@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ModelError
 from pipeline.geometry.boxes import clip, non_maximum_suppression
 from pipeline.images.letterbox import Letterbox
+from pipeline.models.network_output import not_finite, sigmoid
 from pipeline.models.networks.darknet import DarknetNetwork, Head
 from pipeline.types import Detections, Float32Array, Int32Array
 
-_LARGEST_LOGIT = 60.0  # beyond it a sigmoid is 0 or 1 in float32 anyway, and an exponential would overflow
 _LARGEST_GROWTH = 10.0  # a box of e^10 anchors covers any image many times
 _MOST_CANDIDATES = 10_000  # per image, before suppression; at a threshold of 0.001 a busy picture has about 2,000
 
@@ -49,7 +48,7 @@ class _Decoder:
         parts = [self._candidates(head, output) for head, output in zip(self._heads, heads, strict=True)]
         image, xyxy, score, class_id = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         if not np.isfinite(xyxy).all():
-            raise self._not_a_number()
+            raise not_finite(self._path)
         detections = []
         for index, letterbox in enumerate(letterboxes):
             rows = np.flatnonzero(image == index)
@@ -58,12 +57,12 @@ class _Decoder:
 
     def _candidates(self, head: Head, output: Float32Array) -> _Candidates:
         # No class can score more than the objectness, so most of the cells need no more than one look.
-        objectness = _sigmoid(output[..., 4])
+        objectness = sigmoid(output[..., 4])
         if not np.isfinite(output[..., 4]).all():
-            raise self._not_a_number()
+            raise not_finite(self._path)
         image, row, column, anchor = np.nonzero(objectness >= self._confidence)
         cells = output[image, row, column, anchor]
-        scores = objectness[image, row, column, anchor, None] * _sigmoid(cells[:, 5:])
+        scores = objectness[image, row, column, anchor, None] * sigmoid(cells[:, 5:])
         if self._multi_label:
             cell, class_id = np.nonzero(scores >= self._confidence)
         else:
@@ -71,17 +70,11 @@ class _Decoder:
             cell = np.flatnonzero(scores[np.arange(len(best)), best] >= self._confidence)
             class_id = best[cell]
         place = np.stack([column, row], axis=1)[cell]
-        centre = (_sigmoid(cells[cell, :2]).astype(np.float64) + place) * head.stride
+        centre = (sigmoid(cells[cell, :2]).astype(np.float64) + place) * head.stride
         growth = np.minimum(cells[cell, 2:4], _LARGEST_GROWTH).astype(np.float64)
         half = np.exp(growth) * np.array(head.anchors)[anchor[cell]] / 2
         xyxy = np.concatenate([centre - half, centre + half], axis=1)
         return _Candidates(image[cell], xyxy, scores[cell, class_id], class_id.astype(np.int32))
-
-    def _not_a_number(self) -> ModelError:
-        return ModelError(
-            f"{self._path}: with these weights the network computes what is not a finite number; the file is damaged "
-            "or belongs to another network."
-        )
 
     def _select(
         self, xyxy: NDArray[np.float64], score: Float32Array, class_id: Int32Array, letterbox: Letterbox
@@ -97,7 +90,3 @@ class _Decoder:
         real = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))[: self._max_detections]
         kept = kept[real]
         return Detections(inside[real], score[kept], class_id[kept])
-
-
-def _sigmoid(values: Float32Array) -> Float32Array:
-    return np.float32(1) / (np.float32(1) + np.exp(-np.clip(values, -_LARGEST_LOGIT, _LARGEST_LOGIT)))

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.detection.filters import (
-    AllOf,
     ClassFilter,
     ConfidenceFilter,
     PredicateFilter,
@@ -202,25 +201,6 @@ def test_predicate_that_returns_something_else(tmp_path: Path, answer: str, got:
         keep(found((BOX, 0.9, 0)), FRAME)
 
 
-def test_all_of_several() -> None:
-    detections = found((BOX, 0.9, 0), (BOX, 0.2, 0), (BOX, 0.9, 2), ((0, 0, 5, 5), 0.9, 0))
-    keep = AllOf(
-        [ClassFilter(["person"], COCO_PART), ConfidenceFilter({"person": 0.5}, COCO_PART), SizeFilter(min_width=6)]
-    )
-    assert kept(keep, detections) == [True, False, False, False]
-    assert kept(AllOf([]), detections) == [True] * 4
-    assert kept(keep, Detections.empty()) == []
-
-
-def test_later_filters_see_what_is_left(tmp_path: Path) -> None:
-    alone = PredicateFilter(
-        user_file(tmp_path, "import numpy as np\ndef keep(d, frame):\n    return np.full(len(d), len(d) == 1)\n")
-    )
-    detections = found((BOX, 0.9, 0), (BOX, 0.9, 2))
-    assert kept(AllOf([ClassFilter(["car"], COCO_PART), alone]), detections) == [False, True]
-    assert kept(alone, detections) == [False, False]
-
-
 def test_filters_of_settings(tmp_path: Path) -> None:
     assert make_filters(COCO_PART) == []
     filters = make_filters(
@@ -234,4 +214,10 @@ def test_filters_of_settings(tmp_path: Path) -> None:
     )
     rows = [(BOX, 0.9, 0), (BOX, 0.9, 1), (BOX, 0.4, 0), ((0, 0, 5, 50), 0.9, 0), ((0, 0, 9, 90), 0.9, 0)]
     rows += [((110, 0, 130, 50), 0.9, 0), (BOX, 0.99, 0)]
-    assert kept(AllOf(filters), found(*rows)) == [True] + [False] * 6
+    left = found(*rows)
+    for keep in filters:
+        left = left.select(keep(left, FRAME))
+        assert len(left)
+    assert left.score.tolist() == pytest.approx([0.9])
+    assert left.xyxy.tolist() == [list(BOX)]
+    assert [sum(kept(keep, found(*rows))) for keep in filters] == [6, 6, 5, 6, 6]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -132,12 +134,20 @@ def test_the_shape_of_wide_video() -> None:
     assert (placed.scaled_height, placed.scaled_width, placed.top, placed.left) == (233, 416, 11, 0)
 
 
+def to_network(placed: Letterbox, xyxy: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The way there, in pixels of the network's input."""
+    xyxy = xyxy.astype(np.float64)
+    x = placed.left + xyxy[:, 0::2] * (placed.scaled_width / placed.image_width)
+    y = placed.top + xyxy[:, 1::2] * (placed.scaled_height / placed.image_height)
+    return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+
+
 @given(sides, sides, st.booleans(), st.lists(boxes(), max_size=5))
 def test_boxes_come_back_from_the_network(height: int, width: int, square: bool, rows: list[Box]) -> None:
     placed = Letterbox.fit(height, width, 416, 416) if square else Letterbox.rectangular(height, width, 416, 32)
     xyxy = as_array(rows)
-    np.testing.assert_allclose(placed.to_image(placed.to_network(xyxy)), xyxy, atol=1e-6)
-    corners = placed.to_network(np.array([[0, 0, width, height]], dtype=np.float64))
+    np.testing.assert_allclose(placed.to_image(to_network(placed, xyxy)), xyxy, atol=1e-6)
+    corners = to_network(placed, np.array([[0, 0, width, height]], dtype=np.float64))
     expected = [placed.left, placed.top, placed.left + placed.scaled_width, placed.top + placed.scaled_height]
     np.testing.assert_allclose(corners, [expected], atol=1e-9)
 

@@ -27,7 +27,6 @@ def test_balances_exactly_when_nothing_is_in_flight(
     for reason, count in failed.items():
         ledger.failed(reason, count)
     assert ledger.in_flight == in_the_works
-    assert ledger.balanced == (in_the_works == 0)
     assert ledger.snapshot() == Snapshot(
         decoded=processed + sum(dropped.values()) + sum(failed.values()) + in_the_works,
         processed=processed,
