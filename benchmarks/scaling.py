@@ -29,6 +29,7 @@ if __name__ == "__main__":  # run as a file, from wherever
 
 from benchmarks.machine import describe, machine
 from benchmarks.measure import ProgramError, run
+from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.zones import Zone
 from pipeline.detection.factory import create_detector, reduced_side
 from pipeline.interfaces import Detector, Sink, Source
@@ -194,7 +195,7 @@ def _run(sources: Sequence[Source], detector: Detector, meter: Meter, folder: Pa
         Stream(
             source=source,
             tracker=create_tracker(DEFAULT_TRACKER, confidence=0.25),
-            analytics={"zones": [zone], "update_hz": 5.0},
+            analytics=AnalyticsOptions(zones=[zone], update_hz=5.0),
         )
         for source in sources
     ]

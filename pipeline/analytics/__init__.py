@@ -6,6 +6,7 @@ event_stamper     The fields that all events share: number, run and wall-clock t
 frame_interval    How far apart a camera's frames are, whatever it says of itself
 lines             Lines and who crosses them
 named_shapes      What zones and lines have in common: names, and classes that count
+options           What is to be counted of a stream
 places            What the tracks of a stream do in its zones and at its lines, as events
 speed             Speeds of tracks on the ground
 stream_analytics  What a stream's tracks amount to

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
-from pipeline.analytics.lines import Line
-from pipeline.analytics.totals import LiveHistory
-from pipeline.analytics.zones import Zone
+from pipeline.analytics.options import AnalyticsOptions
 from pipeline.classification.classifier import Classifier
 from pipeline.classification.tracks import TrackClassifier
 from pipeline.detection.factory import reduced_side
 from pipeline.detection.filters import make_filters
-from pipeline.geometry.ground import Homography
 from pipeline.geometry.region import Region
 from pipeline.interfaces import Source
 from pipeline.models.class_names import read_names
@@ -65,9 +61,9 @@ def build_stream(
         stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     overlay = CountOverlay(
-        zones=analytics["zones"],
-        lines=analytics["lines"],
-        counts=analytics["live"].at,
+        zones=analytics.zones,
+        lines=analytics.lines,
+        counts=analytics.live.at,
         scale=stream.output.annotate.scale,
     )
     annotator = partial(Annotator, overlays=[overlay], **dict(stream.output.annotate))
@@ -98,22 +94,21 @@ def running_source(stream: ResolvedStream, before: Before[ResolvedStream] | None
     return None if differing(before.description.input, stream.input, sorted(settings)) else before.stream.source
 
 
-def running_analytics(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> Mapping[str, Any] | None:
+def running_analytics(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> AnalyticsOptions | None:
     """What is counted in the stream before, where it is to be the same."""
     if before is None or any(differing(before.description, stream, ("zones", "lines", "homography"))):
         return None
     return before.stream.analytics
 
 
-def build_analytics(config: Config, stream: ResolvedStream) -> Mapping[str, Any]:
+def build_analytics(config: Config, stream: ResolvedStream) -> AnalyticsOptions:
     """What is to be counted."""
-    return {
-        "update_hz": config.events.update_hz,
-        "zones": [Zone(name=name, **dict(zone)) for name, zone in stream.zones.items()],
-        "lines": [Line(name=name, **dict(line)) for name, line in stream.lines.items()],
-        "live": LiveHistory(),
-        "homography": Homography(**dict(stream.homography)) if stream.homography else None,
-    }
+    return AnalyticsOptions(
+        update_hz=config.events.update_hz,
+        zones=[zone.zone(name) for name, zone in stream.zones.items()],
+        lines=[line.line(name) for name, line in stream.lines.items()],
+        homography=stream.homography.homography() if stream.homography else None,
+    )
 
 
 def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackClassifier | None:

@@ -5,5 +5,6 @@ loading      A configuration from a file, settings and options, in that order
 problems     Says in plain words what is wrong with a value, and what would be right
 schema       The configuration
 sections     The sections of the configuration, and what each of their keys may be
+shapes       The sections for what lies in the picture: zones, lines, and the map to the ground
 yaml_reader  Reads YAML nobody vouches for into plain data
 """

@@ -27,9 +27,7 @@ from sightline.config.sections import (
     EventSection,
     FilePath,
     FilterSection,
-    HomographySection,
     InputSection,
-    LineSection,
     ModelSection,
     MqttSection,
     OutputSection,
@@ -39,13 +37,12 @@ from sightline.config.sections import (
     Share,
     StoreSection,
     StreamOutputSection,
-    StreamSettings,
     Text,
     ThreadSection,
     TrackerSection,
     WebhookSection,
-    ZoneSection,
 )
+from sightline.config.shapes import HomographySection, LineSection, ZoneSection
 from sightline.config.yaml_reader import Document
 
 
@@ -55,6 +52,23 @@ def _stream_name(value: str) -> str:
             f"expected a stream name of at most {LONGEST} letters, digits, _ and -, and of {LONGEST_BYTES} bytes"
         )
     return value
+
+
+class StreamSettings(Section):
+    """What may differ from stream to stream."""
+
+    detect_every: DetectEvery = 1
+    motion_gate: Share | None = None
+    detect_region: DetectRegion | None = None
+    latency_target_ms: Positive = 150.0
+    duration_s: Positive | None = None
+    input: InputSection = InputSection()
+    filters: FilterSection = FilterSection()
+    tracker: TrackerSection = TrackerSection()
+    output: StreamOutputSection = StreamOutputSection()
+    zones: dict[Text, ZoneSection] = {}
+    lines: dict[Text, LineSection] = {}
+    homography: HomographySection | None = None
 
 
 class StreamSection(Section):

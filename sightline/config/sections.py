@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from pipeline.analytics.lines import Line
-from pipeline.analytics.zones import Zone
-from pipeline.errors import ConfigError
 from pipeline.event_codec import EVENT_TYPES_BY_NAME
-from pipeline.geometry.anchors import Anchor
-from pipeline.geometry.ground import Homography
-from pipeline.geometry.points import Units
 from pipeline.models.registry import DEFAULT_MODEL
 
 
@@ -70,14 +63,6 @@ def _event_type(value: str) -> str:
     if value not in EVENT_TYPES_BY_NAME:
         raise ValueError(f"expected one of {', '.join(EVENT_TYPES_BY_NAME)}")
     return value
-
-
-def _check_shape(kind: Callable[..., object], **values: object) -> None:
-    """Make the thing that a section describes, so that its own checks are told with the section's line."""
-    try:
-        kind(**values)
-    except ConfigError as error:
-        raise ValueError(str(error).partition(": ")[2]) from error
 
 
 Text = Annotated[str, AfterValidator(_some_text)]
@@ -262,50 +247,6 @@ class WebhookSection(Section):
     max_spool_mb: Positive = 100.0
 
 
-class ZoneSection(Section):
-    """A named polygon in which objects are counted."""
-
-    polygon: Polygon
-    units: Units = "pixels"
-    anchor: Anchor = "bottom_center"
-    classes: tuple[Text, ...] | None = None
-    hysteresis: NotNegative = 0.0
-
-    @model_validator(mode="after")
-    def _makes_a_zone(self) -> Self:
-        _check_shape(Zone, name="zone", **dict(self))
-        return self
-
-
-class LineSection(Section):
-    """A named, directed line whose crossings are counted."""
-
-    start: Point
-    end: Point
-    units: Units = "pixels"
-    anchor: Anchor = "bottom_center"
-    classes: tuple[Text, ...] | None = None
-    hysteresis: NotNegative | None = None
-
-    @model_validator(mode="after")
-    def _makes_a_line(self) -> Self:
-        _check_shape(Line, name="line", **dict(self))
-        return self
-
-
-class HomographySection(Section):
-    """Four points of the ground in the image, and the same four in metres; gives speeds in m/s."""
-
-    image: FourPoints
-    metres: FourPoints
-    units: Units = "pixels"
-
-    @model_validator(mode="after")
-    def _makes_a_map(self) -> Self:
-        _check_shape(Homography, **dict(self))
-        return self
-
-
 class QueueSection(Section):
     """How much may wait between stages."""
 
@@ -319,20 +260,3 @@ class ThreadSection(Section):
     decode: Annotated[int, Field(ge=0, le=256)] = 0
     network: Annotated[int, Field(ge=0, le=256)] = 0
     encode: Annotated[int, Field(ge=0, le=256)] = 0
-
-
-class StreamSettings(Section):
-    """What may differ from stream to stream."""
-
-    detect_every: DetectEvery = 1
-    motion_gate: Share | None = None
-    detect_region: DetectRegion | None = None
-    latency_target_ms: Positive = 150.0
-    duration_s: Positive | None = None
-    input: InputSection = InputSection()
-    filters: FilterSection = FilterSection()
-    tracker: TrackerSection = TrackerSection()
-    output: StreamOutputSection = StreamOutputSection()
-    zones: dict[Text, ZoneSection] = {}
-    lines: dict[Text, LineSection] = {}
-    homography: HomographySection | None = None

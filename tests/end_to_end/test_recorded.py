@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.analytics.lines import Line
+from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.zones import Zone
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.runtime.pipeline import Pipeline
@@ -49,7 +50,7 @@ def test_a_clip_run_twice_gives_the_same_events(demo_clip: Path, tiny_weights: P
             source=open_source(str(demo_clip)),
             tracker=create_tracker(),
             sinks=[JsonlSink(path)],
-            analytics={"zones": [zone], "lines": [line]},
+            analytics=AnalyticsOptions(zones=[zone], lines=[line]),
         )
         Pipeline(stream, Recorded(detector.class_names, found), batch=batch).run()
         texts.append(re.sub(r'"(run|wall)":"[^"]*"', "", path.read_text()))

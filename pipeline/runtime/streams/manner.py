@@ -46,7 +46,7 @@ class Manner:
         counting: StreamAnalytics | None = None,
     ) -> Self:
         """The manner that suits what is known of a stream's source; ``counting`` is what counts already, if any."""
-        chosen = stream.detect_every
+        chosen, counted = stream.detect_every, stream.analytics
         if isinstance(chosen, SamplerBySource):
             pace = chosen.make(info.live)
         else:
@@ -65,7 +65,11 @@ class Manner:
                 hold_s=hold_for(info),
                 frame_s=float(1 / info.fps) if info.fps else 0.04,
                 measures_interval=info.live,
-                **dict(stream.analytics),
+                update_hz=counted.update_hz,
+                zones=counted.zones,
+                lines=counted.lines,
+                homography=counted.homography,
+                live=counted.live,
             ),
         )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline import events
+from pipeline.analytics.options import AnalyticsOptions
 from pipeline.files import InputFiles
 from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
@@ -34,7 +35,7 @@ class Stream:
         duration_s: stop after this much media time; None for all of it.
         classify: names each track once by a second network, which gives ``track.classified``.
         frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
-        analytics: keyword arguments of ``StreamAnalytics``, such as ``zones`` and ``lines``.
+        analytics: what is counted, such as zones and lines.
         reads: files it reads besides the one that its source names, so that no output takes their place.
     """
 
@@ -47,7 +48,7 @@ class Stream:
     duration_s: float | None = None
     classify: TrackClassifier | None = None
     frozen_after_s: float | None = None
-    analytics: Mapping[str, Any] = field(default_factory=dict)
+    analytics: AnalyticsOptions = field(default_factory=AnalyticsOptions)
     reads: Sequence[InputFiles] = ()
 
     def part(self, frame: Frame) -> Rectangle | None:

@@ -18,8 +18,7 @@ from pipeline.sources.uri import stream_name
 from pipeline.user_code import load_user_file
 from sightline.config.loading import load_config
 from sightline.config.problems import allowed, key_paths
-from sightline.config.schema import Config, StreamSection
-from sightline.config.sections import StreamSettings
+from sightline.config.schema import Config, StreamSection, StreamSettings
 from sightline.config.yaml_reader import MAX_BYTES, read_yaml
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.analytics.lines import Line
+from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.zones import Zone
 from pipeline.events import StreamEnded, StreamOffline, StreamOnline, StreamStarted, TrackStarted, WindowSecond
 from pipeline.runtime.pipeline import Pipeline
@@ -89,7 +90,7 @@ def check_one_stream(report: Report, seen: MemorySink) -> None:
 @pytest.mark.parametrize("tracker", [SortTracker, lambda: SortTracker(min_hits=1)])
 def test_what_did_not_change_goes_on(tracker: Callable[[], SortTracker]) -> None:
     source, sink = Camera(60), MemorySink()
-    counted = {"zones": [ZONE], "lines": [MIDDLE]}
+    counted = AnalyticsOptions(zones=[ZONE], lines=[MIDDLE])
     first = Stream(source=source, tracker=tracker(), sinks=[sink], analytics=counted)
     second = Stream(source=source, tracker=tracker(), sinks=[sink], analytics=counted, detect_every=2)
     report, seen = run(first, lambda pipeline: pipeline.replace(second))
@@ -109,8 +110,10 @@ def test_what_did_not_change_goes_on(tracker: Callable[[], SortTracker]) -> None
 
 def test_what_did_change_is_completed() -> None:
     source, old, new = Camera(60), MemorySink(), MemorySink()
-    first = Stream(source=source, tracker=SortTracker(), sinks=[old], analytics={"zones": [ZONE]})
-    second = Stream(source=source, tracker=SortTracker(), sinks=[new], analytics={"zones": [ZONE], "lines": [MIDDLE]})
+    first = Stream(source=source, tracker=SortTracker(), sinks=[old], analytics=AnalyticsOptions(zones=[ZONE]))
+    second = Stream(
+        source=source, tracker=SortTracker(), sinks=[new], analytics=AnalyticsOptions(zones=[ZONE], lines=[MIDDLE])
+    )
     report, seen = run(first, lambda pipeline: pipeline.replace(second))
     check_one_stream(report, seen)
     assert old.closed_with == new.closed_with == [None]
