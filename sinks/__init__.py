@@ -7,6 +7,7 @@
     batching        events gathered for outputs that take many at once
     csv_text        rows as CSV that a spreadsheet only shows
     callbacks       the user's functions
+    callback_results  what these are given of a frame
     drawing         what is drawn on a frame
     video           recorded video
     files           results in files of whole records

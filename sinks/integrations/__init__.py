@@ -2,6 +2,7 @@
 
 http_target     The web server that batches of events are posted to
 mqtt            Counts, zones and lines over MQTT
+mqtt_address    Where an MQTT broker is
 mqtt_discovery  Home Assistant's discovery messages
 mqtt_link       The connection to an MQTT broker, which may come and go
 mqtt_names      Names as parts of MQTT topics and as Home Assistant's identifiers

@@ -16,7 +16,8 @@ from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
-from sinks.integrations.mqtt_link import BrokerAddress, BrokerLink, load_paho
+from sinks.integrations.mqtt_address import BrokerAddress
+from sinks.integrations.mqtt_link import BrokerLink, load_paho
 from sinks.integrations.mqtt_names import can_begin_topics
 from sinks.integrations.mqtt_topics import Message, Places, Topics
 

@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 from pipeline.errors import CallbackError, ConfigError, PipelineError
-from pipeline.events import ClassCounts, Event, FrameCounts, StreamEnded, TrackStarted, WindowMinute, WindowSecond
+from pipeline.events import (
+    ClassCounts,
+    Event,
+    FrameCounts,
+    OutputCounts,
+    StreamEnded,
+    TrackStarted,
+    WindowMinute,
+    WindowSecond,
+)
 from pipeline.runtime.sink_thread import SinkThread
 from pipeline.types import Detections, Frame, SourceInfo, TrackedFrame, Tracks
 from pipeline.user_code import load_user_file
@@ -343,6 +352,7 @@ def test_with_continue_errors_are_logged_once_per_kind_and_counted(caplog: pytes
         play(sink, *(tracked(index) for index in range(6)), second(), ended())
     assert seen == [0, 1, 2, 3, 4, 5, -1]
     assert sink.errors == {"on_frame": 6, "on_event": 2}
+    assert sink.counts() == OutputCounts(given=8, lost=8)
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.getMessage().split(" (")[0] for record in errors] == [
         "on_frame raised ValueError: 0",
@@ -406,3 +416,20 @@ def test_the_documentation_names_every_function_and_attribute() -> None:
     attributes = [name for name in FrameResult.__dataclass_fields__ if not name.startswith("_")]
     for name in (*CALLBACKS, *attributes, "objects", "annotated()"):
         assert f"`{name}`" in text, name
+
+
+def test_only_what_there_is_a_function_for_is_counted() -> None:
+    def fail(frame: FrameResult) -> None:
+        if frame.index == 2:
+            raise ValueError("no")
+
+    sink = CallbacksSink(on_frame=fail, on_end=lambda end: None, errors="continue")
+    play(sink, *(tracked(index) for index in range(6)), second(), ended())
+    assert sink.counts() == OutputCounts(given=7, written=6, lost=1)
+
+
+def test_what_stops_the_run_is_lost() -> None:
+    sink = CallbacksSink(on_second=lambda second: 1 / 0)
+    with pytest.raises(CallbackError):
+        play(sink, tracked(), second())
+    assert sink.counts() == OutputCounts(given=1, lost=1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
+from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.sink_group import SinkGroup
-from pipeline.runtime.timing import Timings
+from pipeline.runtime.streams.stream_events import StreamEvents
+from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo
 from tests.pipeline.runtime.test_sink_thread import INFO, WAIT_S, make_event, make_tracked
 from tests.support.fakes import MemorySink
@@ -110,3 +113,20 @@ def test_frames_are_not_lost_to_a_sink_that_has_no_use_for_them() -> None:
     slow.close(None)
     assert slow.lost() == {"Slow": {"slow": 7}}
     assert slow.counts() == {"Slow": OutputCounts()}
+
+
+def test_stats_tell_of_shared_sinks_and_of_those_of_the_stream() -> None:
+    shared = group(Counting())
+    own = group(Counting(), Slow(), live=True, beside=shared)
+    shared.on_event(make_event(1))
+    made = StreamEvents("camera", [], EventStamper())
+    ledger, latency = FrameLedger(), Durations()
+    assert made.stats(0.0, 0.0, ledger, latency, (own, shared)) is None
+    stats = made.stats(60.0, 0.0, ledger, latency, (own, shared))
+    own.close(None)
+    assert stats is not None
+    assert stats.outputs == {
+        "Counting": OutputCounts(given=1, written=1),
+        "Counting-2": OutputCounts(),
+        "Slow": OutputCounts(),
+    }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SinkError
 from pipeline.event_codec import encode_json
-from pipeline.events import AnyEvent, Event, FrameCounts, LineCrossed, StreamEnded, TrackStarted
+from pipeline.events import AnyEvent, Event, FrameCounts, LineCrossed, OutputCounts, StreamEnded, TrackStarted
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo
 from sinks.files.jsonl import JsonlSink
@@ -152,3 +152,4 @@ def test_a_full_disk_is_a_sink_error() -> None:
     with pytest.raises(SinkError, match=r"^cannot write /dev/full: the disk is full") as caught:
         sink.on_event(started(1))
     sink.close(caught.value)
+    assert sink.counts() == OutputCounts(given=1, lost=1)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.events import (
     Event,
     FrameCounts,
     LineCrossed,
+    OutputCounts,
     StreamEnded,
     StreamOffline,
     StreamStarted,
@@ -284,3 +286,37 @@ def test_other_mistakes() -> None:
     events: list[Event] = [STARTED]
     with pytest.raises(RuntimeError):
         MqttSink("mqtt://localhost").on_event(events[0])
+
+
+@needs_broker
+def test_what_the_broker_has_confirmed_is_written(start: Callable[..., Broker], port: int) -> None:
+    start()
+    sink = sink_to(port, types=["line.crossed"], linger_s=20)
+    for event in [STARTED, window(2, person=3), window(3, person=4), ENTERED, CROSSED, LEFT, ENDED]:
+        assert sink.takes(event)
+        sink.on_event(event)
+    sink.on_event(updated(7))
+    assert not sink.takes(updated(7))
+    sink.close()
+    assert sink.counts() == OutputCounts(given=7, written=7)
+
+
+@needs_broker
+def test_events_that_came_while_the_broker_was_away_are_counted(start: Callable[..., Broker], port: int) -> None:
+    sink = sink_to(port, types=["track.updated"], linger_s=20)
+    for number in range(1500):
+        sink.on_event(updated(number))
+    sink.on_event(window(2, person=3))
+    wait_until(lambda: sink.counts().lost == 500)
+    assert sink.counts() == OutputCounts(given=1501, lost=500), "a thousand wait, and a value"
+    start()
+    wait_until(lambda: sink.counts().written == 1001)
+    sink.close()
+    assert sink.counts() == OutputCounts(given=1501, written=1001, lost=500)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)

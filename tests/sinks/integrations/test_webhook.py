@@ -231,6 +231,7 @@ def test_what_the_server_will_never_take_is_dropped_and_counted(
     sink.on_event(updated(2))
     sink.close()
     assert (sink.rejected, sink.delivered) == (1, 1)
+    assert sink.counts() == OutputCounts(given=2, written=1, lost=1, refused=1)
     assert "answers 422" in caplog.text
 
 
