@@ -151,15 +151,30 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
         sinks.append(
             ZeroMqSink(
                 config.events.endpoint,
-                **config.events.model_dump(include={"types", "encoding", "replay", "insecure", "keys", "clients"}),
+                types=config.events.types,
+                encoding=config.events.encoding,
+                replay=config.events.replay,
+                insecure=config.events.insecure,
+                keys=config.events.keys,
+                clients=config.events.clients,
             )
         )
     if config.store.path is not None:
-        kind = {"sqlite": SqliteStore, "parquet": ParquetStore}[config.store.format]
-        sinks.append(kind(config.store.path, **config.store.model_dump(include={"types", "keep_days", "max_mb"})))
+        kind = SqliteStore if config.store.format == "sqlite" else ParquetStore
+        store = config.store
+        sinks.append(kind(config.store.path, types=store.types, keep_days=store.keep_days, max_mb=store.max_mb))
     if config.mqtt.url is not None:
         places = {stream.name: Places(tuple(stream.zones), tuple(stream.lines)) for stream in config.resolved_streams()}
-        sinks.append(MqttSink(config.mqtt.url, places=places, **config.mqtt.model_dump(exclude={"url"})))
+        sinks.append(
+            MqttSink(
+                config.mqtt.url,
+                places=places,
+                topic=config.mqtt.topic,
+                window=config.mqtt.window,
+                types=config.mqtt.types,
+                discovery=config.mqtt.discovery,
+            )
+        )
     if config.webhook.url is not None:
         sinks.append(build_webhook(config, config.webhook.url))
     if progress and sys.stderr.isatty():
@@ -175,7 +190,9 @@ def build_webhook(config: Config, url: str) -> WebhookSink:
     return WebhookSink(
         url,
         secret=os.environ[variable] if variable is not None else None,
-        **config.webhook.model_dump(include={"spool", "types", "max_spool_mb"}),
+        spool=config.webhook.spool,
+        types=config.webhook.types,
+        max_spool_mb=config.webhook.max_spool_mb,
     )
 
 

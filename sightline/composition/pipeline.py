@@ -44,8 +44,8 @@ def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) 
         progress = progress and not any(stream.source.info.live for stream in streams)
         shared = build_shared_sinks(config, progress=progress)
         report = [written_file("the report", config.output.report)] if config.output.report is not None else []
-        files: dict[str, Any] = {"reads": configured_files(config, chosen, path), "writes": report}
-        RunFiles(shared, streams=streams, **files).check()
+        reads = configured_files(config, chosen, path)
+        RunFiles(shared, streams=streams, reads=reads, writes=report).check()
         if config.output.report is not None:
             check_output(config.output.report)
         if config.control is not None:
@@ -61,7 +61,8 @@ def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) 
             streams,
             detector,
             sinks=shared,
-            **files,
+            reads=reads,
+            writes=report,
             batch=model.batch,
             max_wait_s=model.max_wait_ms / 1000,
             queue=max(config.queues.frames, model.batch),

@@ -13,7 +13,7 @@ from pipeline.classification.tracks import TrackClassifier
 from pipeline.detection.factory import reduced_side
 from pipeline.detection.filters import make_filters
 from pipeline.geometry.region import Region
-from pipeline.interfaces import Source
+from pipeline.interfaces import DetectionFilter, Source
 from pipeline.models.class_names import read_names
 from pipeline.models.registry import Model
 from pipeline.runtime.streams.stream import Stream
@@ -30,7 +30,7 @@ from sightline.composition.outputs import build_sinks
 from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
 from sightline.config.schema import Config, ResolvedStream
-from sinks.drawing.annotator import Annotator
+from sinks.drawing.annotator import Annotator, AnnotatorFactory
 from sinks.drawing.count_overlay import CountOverlay
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
@@ -60,13 +60,6 @@ def build_stream(
         source = build_source(config, stream, reduced_side(model, config.model.input_size), at_once=before is not None)
         stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
-    overlay = CountOverlay(
-        zones=analytics.zones,
-        lines=analytics.lines,
-        counts=analytics.live.at,
-        scale=stream.output.annotate.scale,
-    )
-    annotator = partial(Annotator, overlays=[overlay], **dict(stream.output.annotate))
     tracker = create_tracker(
         stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
     )
@@ -74,8 +67,10 @@ def build_stream(
     return Stream(
         source=source,
         tracker=tracker,
-        sinks=build_sinks(config, stream, annotator, before=before, drawn_on=drawn_on, recorded=recorded),
-        filters=make_filters(model.class_names, **dict(stream.filters)),
+        sinks=build_sinks(
+            config, stream, build_annotator(stream, analytics), before=before, drawn_on=drawn_on, recorded=recorded
+        ),
+        filters=build_filters(stream, model.class_names),
         detect_every=SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
         classify=build_track_classifier(config, model.class_names),
@@ -111,6 +106,39 @@ def build_analytics(config: Config, stream: ResolvedStream) -> AnalyticsOptions:
     )
 
 
+def build_annotator(stream: ResolvedStream, analytics: AnalyticsOptions) -> AnnotatorFactory:
+    """Makes what draws on the stream's pictures, with what is counted."""
+    drawn = stream.output.annotate
+    overlay = CountOverlay(
+        zones=analytics.zones,
+        lines=analytics.lines,
+        counts=analytics.live.at,
+        scale=drawn.scale,
+    )
+    return partial(
+        Annotator,
+        overlays=[overlay],
+        show_scores=drawn.show_scores,
+        show_ids=drawn.show_ids,
+        trail_s=drawn.trail_s,
+        scale=drawn.scale,
+    )
+
+
+def build_filters(stream: ResolvedStream, class_names: Sequence[str]) -> list[DetectionFilter]:
+    """What says which detections are kept."""
+    wanted = stream.filters
+    return make_filters(
+        class_names,
+        classes=wanted.classes,
+        confidence=wanted.confidence,
+        min_size=wanted.min_size,
+        max_size=wanted.max_size,
+        region=wanted.region,
+        predicate=wanted.predicate,
+    )
+
+
 def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackClassifier | None:
     """What names a stream's tracks by a second network, if that is wanted; all streams share the network."""
     chosen = config.classify
@@ -119,7 +147,10 @@ def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackC
     return TrackClassifier(
         load_classifier(chosen.model, chosen.weights, chosen.names),
         class_names,
-        **chosen.model_dump(exclude={"model", "weights", "names"}),
+        classes=chosen.classes,
+        detections=chosen.detections,
+        min_size=chosen.min_size,
+        per_frame=chosen.per_frame,
     )
 
 
@@ -142,7 +173,15 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, 
         stream=stream.name,
         threads=config.threads.decode,
         reduce_to=reduce_to,
-        **settings.model_dump(exclude={"reconnect", "longest_wait_s", "frozen_after_s"}),
+        fps=settings.fps,
+        width=settings.width,
+        height=settings.height,
+        pixel_format=settings.pixel_format,
+        transport=settings.transport,
+        open_timeout_s=settings.open_timeout_s,
+        read_timeout_s=settings.read_timeout_s,
+        username_env=settings.username_env,
+        password_env=settings.password_env,
     )
     camera = is_camera(stream.source)
     if not (settings.reconnect and (camera or is_network(stream.source))):

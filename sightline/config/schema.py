@@ -123,7 +123,10 @@ class Config(StreamSettings):
 
     def custom_models(self) -> dict[str, ModelFiles]:
         """The detectors of one's own, by name; none of their files is read."""
-        return {name: ModelFiles(**dict(section)) for name, section in self.models.items()}
+        return {
+            name: ModelFiles(weights=own.weights, cfg=own.cfg, network=own.network, names=own.names)
+            for name, own in self.models.items()
+        }
 
     def resolved_streams(self) -> tuple[ResolvedStream, ...]:
         """Every stream with its final settings, in the order given; none where no source is given.
