@@ -1,6 +1,6 @@
-"""What flows through Sightline, and the protocols of its stages.
+"""What flows through Sightline from stage to stage; ``pipeline.interfaces`` has the stages' protocols.
 
-    Source --Frame--> Channel --batch--> Detector --Detections--> Tracker --Tracks--> analytics --Event--> Sink
+    Source --Frame--> Intake --batch--> Detector --Detections--> Tracker --Tracks--> analytics --Event--> Sink
 
 Coordinates are pixels of the source image as displayed, x to the right and y down; boxes are ``xyxy``: left, top,
 right, bottom. Images are uint8 ``(height, width, 3)`` in BGR order and treated as read-only once they are in a Frame.
@@ -104,7 +104,7 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Self:
-        """No objects."""
+        """Detections of no object."""
         return cls(
             **{name: np.zeros(shape, dtype) for name, (dtype, shape) in _EMPTY.items() if name in _array_names(cls)}
         )

@@ -13,9 +13,13 @@ from pipeline.types import Detections, Image, TrackedFrame, Tracks
 class FrameAnnotator(Protocol):
     """Draws one stream; ``observe`` is told of every frame, so that trails have no holes."""
 
-    def observe(self, tracked: TrackedFrame) -> None: ...
+    def observe(self, tracked: TrackedFrame) -> None:
+        """Take in a frame that may not be drawn."""
+        ...
 
-    def draw(self, tracked: TrackedFrame) -> Image: ...
+    def draw(self, tracked: TrackedFrame) -> Image:
+        """A copy of the frame's image, uint8 ``(height, width, 3)`` in BGR order, with its tracks drawn."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

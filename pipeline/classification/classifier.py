@@ -92,7 +92,7 @@ class Classifier:
 
     @property
     def model(self) -> str:
-        """Its name."""
+        """Name of the network, such as ``"mobilenetv2"``."""
         return self._model.name
 
     @property

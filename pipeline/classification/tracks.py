@@ -28,7 +28,7 @@ class PictureClassifier(Protocol):
 
     @property
     def model(self) -> str:
-        """Its name."""
+        """Name of the network that classifies."""
         ...
 
     def classify(self, pictures: Sequence[Image], top: int = 5) -> list[list[Classification]]:

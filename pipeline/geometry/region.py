@@ -78,5 +78,5 @@ class Rectangle:
 
     @property
     def size(self) -> tuple[int, int]:
-        """``(height, width)``."""
+        """Its ``(height, width)`` in pixels."""
         return self.bottom - self.top, self.right - self.left

@@ -71,18 +71,18 @@ class Durations:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many durations there are."""
         return self._count
 
     @property
     def mean_s(self) -> float:
-        """Their mean in seconds; 0 when there are none."""
+        """The mean duration in seconds; 0 when there are none."""
         with self._lock:
             return self._sum_s / self._count if self._count else 0.0
 
     @property
     def max_s(self) -> float:
-        """The longest in seconds; 0 when there are none."""
+        """The longest duration in seconds; 0 when there are none."""
         return self._max_s
 
     def percentile(self, percent: float) -> float:

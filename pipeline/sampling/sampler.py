@@ -59,4 +59,4 @@ class EveryNth:
         return self._left == self.count - 1
 
     def observe(self, tracked: TrackedFrame, latency_s: float) -> None:
-        """Changes nothing."""
+        """Does nothing: what is seen does not change whose turn it is."""

@@ -54,7 +54,7 @@ class RawVideo:
             ) from None
 
     def options(self) -> dict[str, str]:
-        """FFmpeg's options for it."""
+        """FFmpeg's options for raw video of this form."""
         size = f"{self.width}x{self.height}"
         return {"video_size": size, "pixel_format": self.pixel_format, "framerate": f"{self.fps:g}"}
 

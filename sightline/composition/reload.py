@@ -25,7 +25,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the stream."""
+        """Name of the stream."""
         ...
 
 
@@ -190,5 +190,5 @@ class Reloader(Generic[Description]):
 
 
 def differing(old: object, new: object, keys: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``keys``, attributes of both, whose values differ."""
+    """Names of the attributes, out of ``keys``, whose values differ between ``old`` and ``new``."""
     return tuple(key for key in keys if getattr(old, key) != getattr(new, key))

@@ -103,7 +103,7 @@ class CustomModelSection(Section):
 
 
 class ModelSection(Section):
-    """The detector."""
+    """Settings of the detector: which network, how it computes, what it reports."""
 
     name: Text = DEFAULT_MODEL
     weights: FilePath | None = None
@@ -136,7 +136,7 @@ class InputSection(Section):
 
 
 class FilterSection(Section):
-    """Which detections are kept."""
+    """Which detections are kept, before the tracker sees them."""
 
     classes: tuple[Text, ...] | None = None
     confidence: dict[Text, Unit] = {}
@@ -202,7 +202,7 @@ class ClassifySection(Section):
 
 
 class EventSection(Section):
-    """The event feed."""
+    """Settings of the event feed over ZeroMQ."""
 
     endpoint: Endpoint | None = None
     encoding: Literal["json", "msgpack"] = "json"

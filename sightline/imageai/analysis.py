@@ -61,7 +61,7 @@ class Functions:
 
     @property
     def given(self) -> bool:
-        """Whether there is any."""
+        """Whether any function was given."""
         return any(getattr(self, entry.name) is not None for entry in fields(self) if entry.name.endswith("function"))
 
 

@@ -147,12 +147,12 @@ class FramesAtRate:
 
     @property
     def info(self) -> SourceInfo:
-        """That of the source, at the given rate."""
+        """What the source says of itself, with the given rate."""
         return self._info
 
     @property
     def failed(self) -> Mapping[str, int]:
-        """That of the source."""
+        """Frames of the source that could not be decoded, by reason."""
         return self._source.failed
 
     def __iter__(self) -> Iterator[Frame]:

@@ -43,7 +43,7 @@ class FirstAndEveryNth:
         return self._number == 1 or self._number % self._interval == 0
 
     def observe(self, tracked: TrackedFrame, latency_s: float) -> None:
-        """Changes nothing."""
+        """Does nothing: what is seen does not change whose turn it is."""
 
 
 class VideoObjectDetection(DetectionModel):

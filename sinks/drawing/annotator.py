@@ -27,7 +27,22 @@ _MARGIN = 64
 
 
 class Annotator:
-    """Draws the tracks of one stream. Keeps only the trails of tracks shown in the last ``trail_s`` seconds."""
+    """Draws the tracks of one stream. Keeps only the trails of tracks shown in the last ``trail_s`` seconds.
+
+    Args:
+        class_names: ``Tracks.class_id`` indexes it. Characters outside ASCII are shown as ``?``.
+        trail_s: length of the trails in seconds of media time; 0 draws none. They follow the middle of the box's
+            lower edge, where an object stands on the ground.
+        show_names, show_scores, show_ids: what labels say; with none of them there are no labels. An id below 1
+            stands for a box that has none, and is never shown.
+        show_boxes: False leaves the labels alone.
+        scale: size of lines and text; 1 is made for reading the whole picture on one screen.
+        overlays: called in order, after the trails and before the boxes, with the picture to draw on and the
+            tracked frame; for zones, lines and counters.
+
+    Raises:
+        ValueError: ``trail_s`` is negative or ``scale`` is not positive.
+    """
 
     def __init__(
         self,
@@ -41,21 +56,6 @@ class Annotator:
         scale: float = 1.0,
         overlays: Sequence[Overlay] = (),
     ) -> None:
-        """
-        Args:
-            class_names: ``Tracks.class_id`` indexes it. Characters outside ASCII are shown as ``?``.
-            trail_s: length of the trails in seconds of media time; 0 draws none. They follow the middle of the box's
-                lower edge, where an object stands on the ground.
-            show_names, show_scores, show_ids: what labels say; with none of them there are no labels. An id below 1
-                stands for a box that has none, and is never shown.
-            show_boxes: False leaves the labels alone.
-            scale: size of lines and text; 1 is made for reading the whole picture on one screen.
-            overlays: called in order, after the trails and before the boxes, with the picture to draw on and the
-                tracked frame; for zones, lines and counters.
-
-        Raises:
-            ValueError: ``trail_s`` is negative or ``scale`` is not positive.
-        """
         if trail_s < 0 or scale <= 0:
             raise ValueError(f"expected trail_s >= 0 and scale > 0, got {trail_s} and {scale}")
         self._class_names = tuple(class_names)

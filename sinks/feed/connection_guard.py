@@ -54,7 +54,7 @@ class ConnectionGuard:
         self._port = port
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching the socket's connections."""
         self._guarded.disable_monitor()
 
     def completed(self, descriptor: int) -> None:

@@ -150,7 +150,7 @@ class Gatekeeper:
         self.socket.bind(_ZAP_ADDRESS)
 
     def serve(self) -> None:
-        """Answer one question."""
+        """Answer one question of ZeroMQ: whether the client with this key may connect."""
         version, request_id, _domain, address, _identity, mechanism, *credentials = self.socket.recv_multipart()
         allowed = mechanism == b"CURVE" and len(credentials) == 1 and credentials[0] in self._allowed
         if not allowed:

@@ -153,7 +153,7 @@ class Spool:
             return self._batches[0] if self._batches else None
 
     def done(self, batch: Batch) -> None:
-        """Forget a batch."""
+        """Forget a batch that was delivered, and delete its file."""
         with self._lock:
             if batch in self._batches:  # it may have gone for lack of room
                 self._delete(batch)

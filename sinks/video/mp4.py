@@ -54,6 +54,26 @@ class Mp4Sink(Sink):
 
     A frame that differs in size from the first is scaled into it, with black bars where its shape differs. Odd widths
     and heights lose their last column or row.
+
+    Args:
+        path: the file to write; its name ends in ``.mp4``.
+        fps: frames per second of the output, which then has that very rate. None shows each picture of a file
+            once, at its own time, however unevenly they come; a camera's recording has the rate that the camera
+            states, or one estimated from the first frames.
+        annotate: makes the annotator when the class names are known, such as
+            ``functools.partial(Annotator, trail_s=3)``; None records the plain picture.
+        audio_from: the file whose sound goes with the picture; None for a silent video. AAC, MP3, Opus and FLAC
+            are copied, everything else becomes AAC. It is added at the end of the run.
+        input_path: the file being read, which the output must not replace.
+        stream: which stream to record; None means the run's only one.
+        part: whether the file begins with the first frame that comes, wherever in the source that is, as one that
+            follows another recording of the stream does; such a file has no sound.
+        preset: of libx264, from ``ultrafast`` (large files) to ``veryslow``.
+        crf: quality, from 0 (best) to 51; 6 more about halve the file.
+        threads: of the encoder; None takes what ``pipeline.hardware`` gives it.
+
+    Raises:
+        ValueError: ``fps``, ``preset`` or ``crf`` is not among what is possible.
     """
 
     def __init__(
@@ -70,27 +90,6 @@ class Mp4Sink(Sink):
         crf: float = 23,
         threads: int | None = None,
     ) -> None:
-        """
-        Args:
-            path: the file to write; its name ends in ``.mp4``.
-            fps: frames per second of the output, which then has that very rate. None shows each picture of a file
-                once, at its own time, however unevenly they come; a camera's recording has the rate that the camera
-                states, or one estimated from the first frames.
-            annotate: makes the annotator when the class names are known, such as
-                ``functools.partial(Annotator, trail_s=3)``; None records the plain picture.
-            audio_from: the file whose sound goes with the picture; None for a silent video. AAC, MP3, Opus and FLAC
-                are copied, everything else becomes AAC. It is added at the end of the run.
-            input_path: the file being read, which the output must not replace.
-            stream: which stream to record; None means the run's only one.
-            part: whether the file begins with the first frame that comes, wherever in the source that is, as one that
-                follows another recording of the stream does; such a file has no sound.
-            preset: of libx264, from ``ultrafast`` (large files) to ``veryslow``.
-            crf: quality, from 0 (best) to 51; 6 more about halve the file.
-            threads: of the encoder; None takes what ``pipeline.hardware`` gives it.
-
-        Raises:
-            ValueError: ``fps``, ``preset`` or ``crf`` is not among what is possible.
-        """
         if fps is not None and not 0 < fps <= 1000:
             raise ValueError(f"fps: expected a number above 0 and up to 1000, got {fps}")
         if preset not in PRESETS:

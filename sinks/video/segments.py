@@ -57,6 +57,19 @@ class SegmentedMp4Sink(Sink):
 
     A camera's recording waits short trouble out, as ``Mp4Sink`` does. A segment that can't be finished meanwhile stays
     under its partial name until there is room again.
+
+    Args:
+        path: a folder, where segments are called after the stream; or a name that ends in ``.mp4``, before whose
+            ending the time is put: ``out/door.mp4`` makes ``out/door-20261122T041500Z.mp4``.
+        segment_s: length of a segment in seconds of media time, at least 1.
+        keep_hours: delete segments that ended longer ago than this; None keeps them whatever their age.
+        keep_mb: delete the oldest when there is more than this, in millions of bytes; None sets no limit. The
+            segment in hand, and the copy that finishes one, may go beyond it for a while.
+        fps, annotate, stream, preset, crf, threads: as for ``Mp4Sink``.
+        now_s: the time, in seconds since 1970.
+
+    Raises:
+        ValueError: a value that is out of range.
     """
 
     def __init__(
@@ -74,20 +87,6 @@ class SegmentedMp4Sink(Sink):
         threads: int | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """
-        Args:
-            path: a folder, where segments are called after the stream; or a name that ends in ``.mp4``, before whose
-                ending the time is put: ``out/door.mp4`` makes ``out/door-20261122T041500Z.mp4``.
-            segment_s: length of a segment in seconds of media time, at least 1.
-            keep_hours: delete segments that ended longer ago than this; None keeps them whatever their age.
-            keep_mb: delete the oldest when there is more than this, in millions of bytes; None sets no limit. The
-                segment in hand, and the copy that finishes one, may go beyond it for a while.
-            fps, annotate, stream, preset, crf, threads: as for ``Mp4Sink``.
-            now_s: the time, in seconds since 1970.
-
-        Raises:
-            ValueError: a value that is out of range.
-        """
         if not segment_s >= 1:
             raise ValueError(f"segment_s: expected 1 or more, got {segment_s}")
         for name, value in (("keep_hours", keep_hours), ("keep_mb", keep_mb)):

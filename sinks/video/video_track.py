@@ -78,7 +78,7 @@ class VideoTrack:
 
     @property
     def fps(self) -> Fraction | None:
-        """Of the output; None while it is being measured."""
+        """Frames per second of the output; None while they are being measured."""
         return self._fps
 
     def end(self, until_s: float | None = None) -> Mp4Writer | None:

@@ -1,6 +1,6 @@
 """TensorFlow, imported once, without its chatter and without Keras; others import its ``tf``.
 
-Import this where TensorFlow is needed, never at the top of a module: it takes seconds.
+It takes seconds to load, so what imports this is itself imported only when a network is to be computed.
 
 While it loads, TensorFlow writes a dozen lines of no concern to anybody (which instructions it uses, that there is no
 GPU) straight to file descriptor 2, from C++ and before any setting of its own applies. They go to the log at debug

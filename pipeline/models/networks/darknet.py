@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pipeline.errors import ConfigError, ModelError
 
 NETWORK_STRIDE = 32
-"""Both networks halve their input five times: its sides must be multiples of this."""
+"""YOLO's networks halve their input five times: its sides must be multiples of this."""
 
 INPUT_CHANNELS = 3
 

@@ -76,7 +76,7 @@ class StreamAccount:
         return self._placing
 
     def note(self, tracks: Tracks) -> None:
-        """These tracks are shown."""
+        """Take in tracks that are shown now, so that their ids are not used again."""
         if len(tracks):
             self.highest_id = max(self.highest_id, int(tracks.track_id.max()))
 

@@ -156,7 +156,7 @@ class PacketTail:
         return sum(map(len, self._groups))
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Let go of all packets that are kept."""
         self._groups.clear()
         self._bytes = 0
 
