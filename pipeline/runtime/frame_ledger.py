@@ -35,8 +35,8 @@ class FrameLedger:
     >>> ledger.in_flight
     1
     >>> ledger.dropped("stale")
-    >>> ledger.balanced
-    True
+    >>> ledger.in_flight
+    0
     """
 
     def __init__(self) -> None:
