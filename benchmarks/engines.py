@@ -27,8 +27,9 @@ if __name__ == "__main__":  # run as a file, from wherever
 from benchmarks.machine import describe, machine
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.hardware import cpu_has_bfloat16
-from pipeline.models.engines.base import PRECISIONS, Engine, installed_engines
+from pipeline.models.engines.base import PRECISIONS, installed_engines
 from pipeline.models.engines.factory import create_engine
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.registry import find_model, find_weights
 from pipeline.models.weights.formats import read_weights
@@ -47,7 +48,7 @@ class Timing:
     cpu_ms: float
 
 
-def make_engines(model: str, weights: Path | None, precisions: Sequence[str], threads: int | None) -> list[Engine]:
+def make_engines(model: str, weights: Path | None, precisions: Sequence[str], threads: int | None) -> list[YoloEngine]:
     """Every installed engine in each of the precisions that it has; what can't be made is told on standard error."""
     described = find_model(model)
     network = described.network()
@@ -65,7 +66,7 @@ def make_engines(model: str, weights: Path | None, precisions: Sequence[str], th
     return engines
 
 
-def measure(engines: Sequence[Engine], height: int, width: int, batch: int, rounds: int) -> list[Timing]:
+def measure(engines: Sequence[YoloEngine], height: int, width: int, batch: int, rounds: int) -> list[Timing]:
     """Time all engines in turn at one shape and batch."""
     images = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
     taken: list[list[tuple[float, float]]] = [[] for _ in engines]

@@ -89,7 +89,7 @@ class Drawn:
         self.close()
 
 
-class Crowd:
+class Crowd(Detector):
     """Plays back a crowd: each object walks its own way for some seconds, goes, and another comes."""
 
     class_names = ("person",)
@@ -113,9 +113,6 @@ class Crowd:
         self._number += 1
         xyxy = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
         return Detections(xyxy, np.full(self._count, 0.9, np.float32), np.zeros(self._count, np.int32))
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        return height, width
 
 
 class Meter(Sink):

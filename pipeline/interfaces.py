@@ -1,7 +1,8 @@
-"""The protocols of the stages."""
+"""The protocols and base classes of the stages."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
@@ -76,60 +77,62 @@ class RecoveringSource(Source, Protocol):
         ...
 
 
-@runtime_checkable
-class Detector(Protocol):
-    """Finds objects in images. One thread uses it at a time, not always the same one."""
+class DetectorLike(Protocol):
+    """The least that an object must have to be used as a detector; what a `Detector` has besides may be left out."""
 
     @property
     def class_names(self) -> Sequence[str]:
         """The model's classes; ``Detections.class_id`` indexes it."""
         ...
 
-    @property
-    def precision(self) -> str:
-        """The numeric type the network computes in, such as ``"float32"``."""
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """As `Detector.detect`."""
         ...
 
+
+class Detector(ABC):
+    """Finds objects in images. A subclass sets ``class_names``, has a ``detect``, and overrides what else it can do.
+
+    Attributes:
+        class_names: the model's classes; ``Detections.class_id`` indexes it.
+        precision: the numeric type the network computes in, such as ``float32``.
+        engine_name: what runs the network, such as ``tensorflow``; None where that has no name.
+        calls_at_once: how many threads may be in ``detect``, ``detect_reduced`` and ``warm_up`` at a time to make the
+            most of it; 1 or more. With 1 they are one at a time, though not always the same.
+        reduced_side: the longer side, in pixels, at which it sees a whole picture, which it can then be given at that
+            size, to ``detect_reduced``; None for a detector that wants pictures as they are.
+    """
+
+    class_names: Sequence[str]
+    precision: str = "unknown"
+    engine_name: str | None = None
+    calls_at_once: int = 1
+    reduced_side: int | None = None
+
+    @abstractmethod
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Detections of each image, in the same order; images may differ in size. An empty list gives an empty list.
 
         Args:
             images: uint8 ``(height, width, 3)``, BGR.
         """
-        ...
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        """Build what images of that size in pixels need; returns the network's input shape ``(height, width)``."""
-        ...
-
-
-@runtime_checkable
-class ReducedDetector(Detector, Protocol):
-    """A detector that scales pictures, and can be spared that."""
-
-    @property
-    def input_size(self) -> int:
-        """The longer side, in pixels, at which it sees a whole picture."""
-        ...
 
     def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """Detections in pictures, or parts of pictures, that have been scaled to its ``input_size`` already.
+        """Detections in pictures, or parts of pictures, that have been scaled to its ``reduced_side`` already.
 
         Args:
             images: uint8 BGR of any size, which is left as it is.
             sizes: per image the ``(height, width)`` it had before it was scaled; boxes are in its pixels.
         """
-        ...
+        raise NotImplementedError(f"{type(self).__name__} takes no reduced pictures: its reduced_side is None")
 
+    def input_shape(self, height: int, width: int) -> tuple[int, int]:
+        """The network's input ``(height, width)`` for images of that size; those that share one make one batch."""
+        return height, width
 
-@runtime_checkable
-class ParallelDetector(Detector, Protocol):
-    """A detector that several threads may use at a time."""
-
-    @property
-    def calls_at_once(self) -> int:
-        """How many threads; 1 or more."""
-        ...
+    def warm_up(self, height: int, width: int) -> tuple[int, int]:
+        """Build what images of that size in pixels need; returns the network's input shape ``(height, width)``."""
+        return self.input_shape(height, width)
 
 
 @runtime_checkable

@@ -1,5 +1,6 @@
 """From images to boxes, and which of the boxes count.
 
+adapted      Any object that finds things in images as a ``Detector``
 base         What detectors of every kind of network share
 factory      The detector for a model, whatever kind of network it is
 filters      Detection filters: which detections go on to the tracker

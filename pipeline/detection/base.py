@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar, cast, overload
+from typing import ClassVar, Generic, Protocol, TypeVar, cast, overload
 
 import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.images.reading import ImageLike, read_image, several_pictures
+from pipeline.interfaces import Detector
+from pipeline.models.engines.base import Engine
 from pipeline.types import Detections, Image
 
 
@@ -23,25 +25,13 @@ class Place(Protocol):
     def width(self) -> int: ...
 
 
-class _Engine(Protocol):
-    @property
-    def precision(self) -> str: ...
-
-    @property
-    def threads(self) -> int: ...
-
-    @property
-    def calls_at_once(self) -> int: ...
-
-    def close(self) -> None: ...
-
-
 PlaceT = TypeVar("PlaceT", bound=Place)
-EngineT = TypeVar("EngineT", bound=_Engine)
+EngineT = TypeVar("EngineT", bound=Engine)
 
 
-class ImageDetector(ABC, Generic[EngineT, PlaceT]):
-    """The base of detectors. As many threads as ``calls_at_once`` says may use an instance at a time.
+class ImageDetector(Detector, Generic[EngineT, PlaceT]):
+    """The base of detectors. Any number of threads may use an instance; more than ``calls_at_once`` at a time gain
+    nothing.
 
     Subclasses say where a picture goes in the network's input, and what the network finds in a batch.
 
@@ -49,22 +39,27 @@ class ImageDetector(ABC, Generic[EngineT, PlaceT]):
         engine: what runs the network; closed with the detector.
         class_names: the model's classes.
         batch_size: most images that go through the network at once.
+
+    Attributes:
+        takes_reduced: whether detectors of the class take reduced pictures, of their input size.
     """
+
+    takes_reduced: ClassVar[bool] = False
 
     def __init__(self, engine: EngineT, class_names: Sequence[str], batch_size: int) -> None:
         self._engine = engine
-        self._class_names = class_names
+        self.class_names = class_names
         self._batch_size = batch_size
 
     @property
-    def class_names(self) -> Sequence[str]:
-        """The model's classes; ``Detections.class_id`` indexes it."""
-        return self._class_names
-
-    @property
-    def precision(self) -> str:
+    def precision(self) -> str:  # type: ignore[override]  # read-only here
         """What the network computes in, such as ``float32`` or ``bfloat16``."""
         return self._engine.precision
+
+    @property
+    def engine_name(self) -> str:  # type: ignore[override]
+        """Which engine runs the network, as in ``--engine``."""
+        return self._engine.name
 
     @property
     def threads(self) -> int:
@@ -72,7 +67,7 @@ class ImageDetector(ABC, Generic[EngineT, PlaceT]):
         return self._engine.threads
 
     @property
-    def calls_at_once(self) -> int:
+    def calls_at_once(self) -> int:  # type: ignore[override]
         """How many calls at a time make the most of the processor."""
         return self._engine.calls_at_once
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
+from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.retinanet import RetinaNet
 from pipeline.models.registry import Model, find_model
+
+# By kind of network.
+DETECTORS: Mapping[type, type[YoloDetector] | type[RetinaNetDetector]] = {
+    DarknetNetwork: YoloDetector,
+    RetinaNet: RetinaNetDetector,
+}
 
 # Options that are called otherwise in the configuration, where most people set them.
 _CONFIGURED = {"masks": "anchors.mask"}
@@ -28,7 +36,7 @@ def create_detector(model: str | Model, **options: Any) -> YoloDetector | Retina
         ModelError: weights that are missing, damaged, or belong to another network.
     """
     model = find_model(model) if isinstance(model, str) else model
-    kind = RetinaNetDetector if isinstance(model.network(), RetinaNet) else YoloDetector
+    kind = _detector_class(model)
     given = {name: value for name, value in options.items() if value is not None}
     known = [name for name in inspect.signature(kind).parameters if name != "model"]
     for name in given:
@@ -48,6 +56,13 @@ def reduced_side(model: Model, input_size: int | None = None) -> int | None:
     Returns:
         None for a detector that wants whole pictures.
     """
-    if isinstance(model.network(), RetinaNet):
+    if not _detector_class(model).takes_reduced:
         return None
     return model.input_size if input_size is None else input_size
+
+
+def _detector_class(model: Model) -> type[YoloDetector] | type[RetinaNetDetector]:
+    network = type(model.network())
+    if network not in DETECTORS:
+        raise ConfigError(f"{model.name}: no detector runs a network of the kind {network.__name__}.")
+    return DETECTORS[network]

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.geometry.region import Rectangle
 from pipeline.images.letterbox import Letterbox
-from pipeline.interfaces import Detector, ReducedDetector
+from pipeline.interfaces import Detector
 from pipeline.types import Detections, Frame, Image
 
 
@@ -26,7 +26,6 @@ class FrameDetector:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._reducing = detector if isinstance(detector, ReducedDetector) else None
 
     def look(self, frames: Sequence[Frame], parts: Sequence[Rectangle | None]) -> list[Detections]:
         """Detections of each frame, in the same order, in pixels of the frame.
@@ -43,8 +42,8 @@ class FrameDetector:
         reduced = [(image, size) for image, size in shown if size is not None]
         whole = [image for image, size in shown if size is None]
         found_reduced = iter(
-            self._reducing.detect_reduced([image for image, _ in reduced], [size for _, size in reduced])
-            if self._reducing is not None and reduced
+            self._detector.detect_reduced([image for image, _ in reduced], [size for _, size in reduced])
+            if reduced
             else ()
         )
         found_whole = iter(self._detector.detect(whole) if whole else ())
@@ -53,10 +52,11 @@ class FrameDetector:
 
     def _shown(self, frame: Frame, part: Rectangle | None) -> tuple[Image, tuple[int, int] | None, Rectangle | None]:
         """The picture to show; with the size it had before it was scaled, if it was; and the part that it shows."""
-        if self._reducing is None:
+        side = self._detector.reduced_side
+        if side is None:
             whole = frame.image
             return (whole if part is None else whole[part.top : part.bottom, part.left : part.right]), None, part
-        place = Letterbox.fit(frame.height, frame.width, self._reducing.input_size, self._reducing.input_size)
+        place = Letterbox.fit(frame.height, frame.width, side, side)
         height, width = place.scaled_height, place.scaled_width
         reduced = frame.reduced
         if reduced is None or reduced.shape[:2] != (height, width):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from pipeline.images.batches import WINDOW, BrokenPicture, _read, _Shaped
-from pipeline.interfaces import Detector
+from pipeline.detection.adapted import as_detector
+from pipeline.images.batches import WINDOW, BrokenPicture, _read
+from pipeline.interfaces import DetectorLike
 from pipeline.types import Detections, Image
 
 
@@ -31,7 +32,7 @@ class DetectedImage:
 
 
 def detect_images(
-    detector: Detector, files: Iterable[str | PathLike[str]], *, batch: int = 8, window: int = WINDOW
+    detector: DetectorLike, files: Iterable[str | PathLike[str]], *, batch: int = 8, window: int = WINDOW
 ) -> Generator[DetectedImage | BrokenPicture, None, None]:
     """What a detector finds in picture files; each file comes out once, as soon as it is done.
 
@@ -48,10 +49,10 @@ def detect_images(
         ValueError: ``batch`` or ``window`` is not positive.
         ModelError: as ``detector.detect`` does.
     """
-    shape_of = detector.input_shape if isinstance(detector, _Shaped) else lambda height, width: (height, width)
-    with closing(_read(files, batch, window, shape_of)) as batches:
+    looker = as_detector(detector)
+    with closing(_read(files, batch, window, looker.input_shape)) as batches:
         for read, broken in batches:
             yield from broken
-            found = detector.detect([image for _, image in read])
+            found = looker.detect([image for _, image in read])
             for (entry, image), detections in zip(read, found, strict=True):
                 yield DetectedImage(entry.index, entry.path, image, detections)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
 from pipeline.images.reading import picture_size, read_image
@@ -48,11 +48,6 @@ class BrokenPicture:
     index: int
     path: Path
     error: SourceError
-
-
-@runtime_checkable
-class _Shaped(Protocol):
-    def input_shape(self, height: int, width: int) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True, slots=True)

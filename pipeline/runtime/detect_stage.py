@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from pipeline.detection.frames import FrameDetector
 from pipeline.geometry.region import Rectangle
-from pipeline.interfaces import Detector, ParallelDetector
+from pipeline.interfaces import Detector
 from pipeline.runtime.timing import Timings
 from pipeline.types import Detections, Frame
 
@@ -44,7 +44,7 @@ class DetectStage:
         ahead: whether batches may be begun before those put earlier were taken; needed where frames may wait.
 
     Args:
-        detector: called from one thread at a time, or from as many as a ``ParallelDetector`` allows.
+        detector: called from as many threads at a time as its ``calls_at_once`` says.
         batch: most frames in one call.
         ahead: as the attribute.
         timings: ``detect`` is what a batch took, shared by its frames.
@@ -102,7 +102,7 @@ class DetectStage:
 
     @property
     def _calls(self) -> int:
-        return self._detector.calls_at_once if isinstance(self._detector, ParallelDetector) else 1
+        return self._detector.calls_at_once
 
     def _workers(self) -> ThreadPoolExecutor | None:
         """The threads beside the one that takes, which looks too where nothing goes ahead."""

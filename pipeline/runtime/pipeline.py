@@ -14,9 +14,9 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from pipeline.detection.adapted import as_detector
 from pipeline.files import InputFiles, OutputFiles
-from pipeline.interfaces import Detector, Sink
-from pipeline.models.engines.base import Engine
+from pipeline.interfaces import DetectorLike, Sink
 from pipeline.runtime.loop import Loop
 from pipeline.runtime.report import Report, peak_rss_mb, versions
 from pipeline.runtime.run_files import RunFiles
@@ -47,7 +47,7 @@ class Pipeline:
     def __init__(
         self,
         streams: Stream | Sequence[Stream],
-        detector: Detector,
+        detector: DetectorLike,
         *,
         sinks: Sequence[Sink] = (),
         reads: Sequence[InputFiles] = (),
@@ -61,13 +61,13 @@ class Pipeline:
         if batch < 1 or queue < 1:
             raise ValueError(f"batch and queue: expected 1 or more, got {batch} and {queue}")
         self.report: Report | None = None
-        self._detector = detector
+        self._detector = as_detector(detector)
         self._started_s = started_s
         self._files = RunFiles(sinks, reads=reads, writes=writes)
         given = [streams] if isinstance(streams, Stream) else list(streams)
         self._loop = Loop(
             given,
-            detector,
+            self._detector,
             sinks,
             self._files,
             batch=batch,
@@ -151,7 +151,6 @@ class Pipeline:
         started_s = begun_s if self._started_s is None else self._started_s
         first_s, first_count = self._loop.first_batch or (ended_s, 0)
         later = self._loop.processed - first_count
-        engine = getattr(self._detector, "engine", None)
         return Report(
             streams=dict(self._loop.ended),
             stages=self._loop.timings.report(),
@@ -161,7 +160,7 @@ class Pipeline:
             peak_rss_mb=round(peak_rss_mb(), 1),
             input_shape=self._loop.input_shape,
             precision=self._detector.precision,
-            engine=engine.name if isinstance(engine, Engine) else None,
+            engine=self._detector.engine_name,
             sinks=self._loop.shared.lost(),
             missed_events=self._loop.shared.missed_events(),
             outputs=self._loop.shared.counts(),

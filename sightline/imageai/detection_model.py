@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pipeline.detection.factory import create_detector
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, read_files
-from pipeline.interfaces import Detector, ReducedDetector
+from pipeline.interfaces import Detector
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.registry import Model, find_model, local_weights
-from pipeline.types import Detections, Image
 from sightline.imageai.model_file import ModelFileUser
 from sightline.imageai.names import Generation, custom_objects, generation_of, spelled
 
@@ -31,53 +29,7 @@ INPUT_SIZES: Mapping[str, tuple[int, ...]] = {
 _LOWEST_SCORE = 0.07
 
 
-class SharedDetector:
-    """A detector that several threads may use, one after the other."""
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._turn = threading.Lock()
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Those of the detector."""
-        return self._detector.class_names
-
-    @property
-    def precision(self) -> str:
-        """That of the detector."""
-        return self._detector.precision
-
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """As the detector does."""
-        with self._turn:
-            return self._detector.detect(images)
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        """As the detector does."""
-        with self._turn:
-            return self._detector.warm_up(height, width)
-
-
-class SharedReducedDetector(SharedDetector):
-    """The same for a detector that can be spared the scaling of pictures."""
-
-    def __init__(self, detector: ReducedDetector) -> None:
-        super().__init__(detector)
-        self._reducing = detector
-
-    @property
-    def input_size(self) -> int:
-        """That of the detector."""
-        return self._reducing.input_size
-
-    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """As the detector does."""
-        with self._turn:
-            return self._reducing.detect_reduced(images, sizes)
-
-
-class DetectionModel(ModelFileUser[SharedDetector]):
+class DetectionModel(ModelFileUser[Detector]):
     """The base of ``VideoObjectDetection`` and ``ObjectDetection``.
 
     Args:
@@ -148,11 +100,7 @@ class DetectionModel(ModelFileUser[SharedDetector]):
         size = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
         described = self._described(self._model)
         options = {"weights": self._path, "input_size": size, "confidence": self._lowest, "iou": self._iou}
-        detector: Detector = create_detector(described, **options)
-        if isinstance(detector, ReducedDetector):
-            self._loaded = SharedReducedDetector(detector)
-        else:
-            self._loaded = SharedDetector(detector)
+        self._loaded = create_detector(described, **options)
 
     def _reads(self) -> tuple[InputFiles, ...]:
         """The files of the model: what no output may be."""
@@ -165,7 +113,7 @@ class DetectionModel(ModelFileUser[SharedDetector]):
         """What is to be loaded for a model type."""
         return model
 
-    def _detector(self, minimum_percentage: float) -> SharedDetector:
+    def _detector(self, minimum_percentage: float) -> Detector:
         """The loaded detector, which reports objects of that percentage and more.
 
         Raises:

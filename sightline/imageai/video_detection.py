@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError
-from pipeline.interfaces import ReducedDetector, Sink, Source
+from pipeline.interfaces import Sink, Source
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
 from pipeline.runtime.streams.stream import Stream
@@ -143,8 +143,7 @@ class VideoObjectDetection(DetectionModel):
             sinks.append(self._video(output, fps, display, input_file_path if camera_input is None else ""))
         for sink in sinks:
             sink.check()
-        reduce_to = detector.input_size if isinstance(detector, ReducedDetector) else None
-        source = self._open(input_file_path, camera_input, fps, reduce_to)
+        source = self._open(input_file_path, camera_input, fps, detector.reduced_side)
         stream = Stream(
             source=source,
             tracker=create_tracker(),

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.detection import evaluate
 from pipeline.errors import ConfigError, SourceNotFoundError
+from pipeline.interfaces import Detector
 from pipeline.types import Detections, Image
 from tests.support.fakes import picture
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOXES = [(20, 30, 60, 80), (100, 40, 150, 110)]
 
 
-class Told:
+class Told(Detector):
     """Reports, in every image, boxes that it was told, all of one class."""
 
     class_names = ("nothing", "blob")
@@ -36,9 +37,6 @@ class Told:
         xyxy = np.array(self._boxes, dtype=np.float32).reshape(count, 4)
         found = Detections(xyxy, np.full(count, 0.5, np.float32), np.full(count, self._class_id, np.int32))
         return [found for _ in images]
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        return height, width
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pipeline.analytics.lines import Line
 from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.zones import Zone
 from pipeline.detection.yolov3.detector import YoloDetector
+from pipeline.interfaces import Detector
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
@@ -18,7 +19,7 @@ from sinks.files.jsonl import JsonlSink
 from trackers.factory import create_tracker
 
 
-class Recorded:
+class Recorded(Detector):
     """Plays a detector's findings back, frame after frame."""
 
     precision = "recorded"
@@ -31,9 +32,6 @@ class Recorded:
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         first, self._next = self._next, self._next + len(images)
         return list(self._found[first : self._next])
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        return height, width
 
 
 def test_a_clip_run_twice_gives_the_same_events(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.events import Event
-from pipeline.interfaces import Sink
+from pipeline.interfaces import Detector, Sink
 from pipeline.types import Detections, Frame, Image, SourceInfo, TrackedFrame
 
 
@@ -82,7 +82,7 @@ class MemorySource:
         self.close()
 
 
-class BlobDetector:
+class BlobDetector(Detector):
     """Finds bright connected regions. Counts the pictures it looked at; raises at the ``fail_at``-th."""
 
     class_names = ("blob",)
@@ -109,9 +109,6 @@ class BlobDetector:
             np.full(count, 0.9, np.float32),
             np.zeros(count, np.int32),
         )
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        return height, width
 
 
 class MemorySink(Sink):

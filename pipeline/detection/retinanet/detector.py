@@ -27,7 +27,7 @@ _LONGER_PER_SHORTER = 1333 / 800  # torchvision's limits
 
 
 class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
-    """RetinaNet with a ResNet-50 and a feature pyramid. One thread at a time may use an instance.
+    """RetinaNet with a ResNet-50 and a feature pyramid. Any number of threads may use an instance; they take turns.
 
     Every default is torchvision's, so that a picture gives what ``retinanet_resnet50_fpn`` gives.
 

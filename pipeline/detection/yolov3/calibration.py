@@ -28,9 +28,10 @@ from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.letterbox import Letterbox
-from pipeline.models.engines.base import Engine, check_engine
+from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.int8_files import Int8Record, save_int8, weights_digest
 from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import NETWORK_STRIDE, DarknetNetwork
 from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.models.weights.formats import read_weights
@@ -177,7 +178,7 @@ def agreement(expected: Sequence[Detections], found: Sequence[Detections]) -> fl
     return 2 * both / total if total else 1.0
 
 
-def compare_speed(engines: Sequence[Engine], image: Image) -> dict[str, float]:
+def compare_speed(engines: Sequence[YoloEngine], image: Image) -> dict[str, float]:
     """Images per second of each, by its precision: one image at a time, in turn, the median."""
     batch = image[None]
     times: dict[str, list[float]] = {engine.precision: [] for engine in engines}
@@ -200,7 +201,7 @@ def _input(image: Image, size: int) -> Image:
 
 def _engines(
     network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], quantized: Any, threads: int | None
-) -> list[Engine]:
+) -> list[YoloEngine]:
     """In float32, in what ``auto`` is where that is not the same, and in int8."""
     from pipeline.models.engines.openvino_engine import OpenVinoEngine
 

@@ -44,7 +44,7 @@ class _Decoder:
         self._max_detections = max_detections
 
     def decode(self, heads: Sequence[Float32Array], letterboxes: Sequence[Letterbox]) -> list[Detections]:
-        """Detections of each image of a batch; shapes as `Engine.heads` returns them."""
+        """Detections of each image of a batch; shapes as `YoloEngine.heads` returns them."""
         parts = [self._candidates(head, output) for head, output in zip(self._heads, heads, strict=True)]
         image, xyxy, score, class_id = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         if not np.isfinite(xyxy).all():

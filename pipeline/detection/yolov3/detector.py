@@ -15,16 +15,17 @@ from pipeline.detection.yolov3.anchor_masks import choose_masks
 from pipeline.detection.yolov3.decoder import _Decoder
 from pipeline.errors import ConfigError
 from pipeline.images.letterbox import Letterbox
-from pipeline.models.engines.base import Engine, check_engine
+from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.factory import create_engine
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import NETWORK_STRIDE, DarknetNetwork
 from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.models.weights.formats import read_weights
 from pipeline.types import Detections, Image
 
 
-class YoloDetector(ImageDetector[Engine, Letterbox]):
-    """YOLOv3 or YOLOv3-tiny. As many threads as ``calls_at_once`` says may use an instance at a time.
+class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
+    """A network of the YOLOv3 family. Any number of threads may use an instance.
 
     Args:
         model: a name of the catalogue, or a `Model`.
@@ -37,7 +38,7 @@ class YoloDetector(ImageDetector[Engine, Letterbox]):
         square: letterbox into ``input_size`` x ``input_size``, which is what the weights were trained on. The default,
             the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.002 AP50.
         engine: what runs the network: ``tensorflow``, ``openvino``, ``auto`` for the fastest of those installed, or an
-            `Engine` made for it, which then has a precision and threads of its own and is closed with the detector.
+            `YoloEngine` made for it, which then has a precision and threads of its own and is closed with the detector.
         precision: ``auto`` (bfloat16 where the processor computes in it), ``float32``, ``bfloat16``, or another that
             the engine has; see `pipeline.models.engines.base.PRECISIONS`.
         confidence: smallest score (objectness times class) to report.
@@ -54,6 +55,8 @@ class YoloDetector(ImageDetector[Engine, Letterbox]):
         ModelError: weights that are missing, damaged, or belong to another network.
     """
 
+    takes_reduced = True
+
     def __init__(
         self,
         model: str | Model = DEFAULT_MODEL,
@@ -62,7 +65,7 @@ class YoloDetector(ImageDetector[Engine, Letterbox]):
         input_size: int | None = None,
         masks: Sequence[Sequence[int]] | None = None,
         square: bool = False,
-        engine: str | Engine = "tensorflow",
+        engine: str | YoloEngine = "tensorflow",
         precision: str = "auto",
         confidence: float = 0.25,
         iou: float = 0.45,
@@ -88,7 +91,7 @@ class YoloDetector(ImageDetector[Engine, Letterbox]):
         if isinstance(engine, str):
             engine = create_engine(engine, network, parameters, precision=precision, threads=threads, batch=batch_size)
         super().__init__(engine, model.class_names, batch_size)
-        self._input_size = input_size
+        self._input_size = self.reduced_side = input_size
         self._square = square
         self._decoder = _Decoder(network, path, confidence, iou, max_detections, multi_label)
         self._buffer = _Buffer(batch_size * input_size * input_size * 3)

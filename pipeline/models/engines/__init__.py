@@ -11,4 +11,5 @@ quiet_tensorflow    TensorFlow, imported once, without its chatter and without K
 retinanet_engine    RetinaNet on the CPU, in TensorFlow: pictures in, raw outputs of every level out
 tensorflow_engine   A network of the YOLOv3 family in TensorFlow, on the CPU or a GPU
 tensorflow_session  How TensorFlow is set up to run a network on a processor
+yolo                What runs a network of the YOLOv3 family: the protocol of its engines
 """

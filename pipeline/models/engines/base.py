@@ -15,7 +15,6 @@ from typing import Protocol, runtime_checkable
 
 from pipeline.errors import ConfigError
 from pipeline.hardware import cpu_has_bfloat16
-from pipeline.types import Float32Array, Image
 
 ENGINES = ("tensorflow", "openvino")
 """In the order in which they are preferred where nothing else decides."""
@@ -29,7 +28,10 @@ PRECISIONS = {
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs one network. As many threads as ``calls_at_once`` says may use an instance at a time."""
+    """Runs one network. How it is called, and what it gives, each family of networks says.
+
+    Any number of threads may use an instance; more than ``calls_at_once`` at a time gain nothing.
+    """
 
     @property
     def name(self) -> str:
@@ -45,18 +47,7 @@ class Engine(Protocol):
 
     @property
     def calls_at_once(self) -> int:
-        """How many calls of ``heads`` at a time make the most of them."""
-
-    def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, before any sigmoid or exponential.
-
-        Args:
-            images: uint8 ``(batch, height, width, 3)``, BGR, letterboxed; both sides multiples of 32. Only read.
-
-        Returns:
-            For each head, in the network's order, float32 ``(batch, rows, columns, anchors, 5 + classes)``: t_x, t_y,
-            t_w, t_h, objectness, then the classes. They are the caller's to keep.
-        """
+        """How many calls at a time make the most of them."""
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""

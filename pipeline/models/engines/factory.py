@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.hardware import available_threads
-from pipeline.models.engines.base import Engine, check_engine
+from pipeline.models.engines.base import check_engine
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 
@@ -18,7 +19,7 @@ def create_engine(
     precision: str = "auto",
     threads: int | None = None,
     batch: int = 1,
-) -> Engine:
+) -> YoloEngine:
     """The engine of that name for a network.
 
     Args:
@@ -38,7 +39,7 @@ def create_engine(
     if engine == "auto":
         from pipeline.models.engines.fastest import FastestEngine
 
-        def make(name: str) -> Engine:
+        def make(name: str) -> YoloEngine:
             return create_engine(name, network, parameters, precision=precision, threads=threads)
 
         return FastestEngine(network, precision=precision, threads=threads, batch=batch, make=make)

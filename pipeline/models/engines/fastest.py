@@ -21,7 +21,8 @@ import numpy as np
 from pipeline.errors import ModelError, SinkError
 from pipeline.hardware import cpu_has_bfloat16, cpu_name, has_gpu_device
 from pipeline.models.cache import cache_folder, read_limited, write_whole
-from pipeline.models.engines.base import ENGINES, Engine, can_compute, installed_engines
+from pipeline.models.engines.base import ENGINES, can_compute, installed_engines
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.types import Float32Array, Image
 
@@ -75,7 +76,7 @@ class FastestEngine:
         precision: str,
         threads: int,
         batch: int,
-        make: Callable[[str], Engine],
+        make: Callable[[str], YoloEngine],
     ) -> None:
         self.threads = threads
         self._network = network
@@ -83,7 +84,7 @@ class FastestEngine:
         self._batch = batch
         self._make = make
         self._candidates = [name for name in ENGINES if name in installed_engines() and can_compute(name, precision)]
-        self._engine: Engine | None = None
+        self._engine: YoloEngine | None = None
 
     @property
     def name(self) -> str:
@@ -105,7 +106,7 @@ class FastestEngine:
         return self._engine.calls_at_once if self._engine else 1
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, as `pipeline.models.engines.base.Engine` says."""
+        """The raw outputs, as `pipeline.models.engines.yolo.YoloEngine` says."""
         if self._engine is None:
             self._engine = self._choose(images.shape[1], images.shape[2])
         return self._engine.heads(images)
@@ -115,7 +116,7 @@ class FastestEngine:
         if self._engine is not None:
             self._engine.close()
 
-    def _choose(self, height: int, width: int) -> Engine:
+    def _choose(self, height: int, width: int) -> YoloEngine:
         if len(self._candidates) == 1:
             logger.info("engine auto: %s, the only one that is installed and has this precision", self._candidates[0])
             return self._make(self._candidates[0])
@@ -138,9 +139,9 @@ class FastestEngine:
                 engine.close()
         return next(engine for engine in engines if engine.name == choice.engine)
 
-    def _usable(self) -> list[Engine]:
+    def _usable(self) -> list[YoloEngine]:
         """The candidates that can be made, of one precision: that of the first."""
-        engines: list[Engine] = []
+        engines: list[YoloEngine] = []
         for name in self._candidates:
             try:
                 engine = self._make(name)
@@ -177,7 +178,7 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def _measure(engines: Sequence[Engine], situation: Situation) -> Choice:
+def _measure(engines: Sequence[YoloEngine], situation: Situation) -> Choice:
     """Time the engines in turn on one batch, for about two seconds, and at least twice each."""
     shape = (situation.batch, situation.height, situation.width, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

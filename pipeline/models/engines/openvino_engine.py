@@ -80,7 +80,7 @@ class OpenVinoEngine:
         self._requests: Any = _Requests(openvino_core().compile_model(model, "CPU", settings))
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, as `pipeline.models.engines.base.Engine` says."""
+        """The raw outputs, as `pipeline.models.engines.yolo.YoloEngine` says."""
         # The input is read in place. The outputs are copied out of the request's own memory, which the next call
         # overwrites: under a hundredth of the network's time.
         outputs = self._requests.own.infer({0: np.ascontiguousarray(images)}, share_inputs=True)

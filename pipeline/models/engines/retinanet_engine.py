@@ -9,6 +9,7 @@ Importing this module imports TensorFlow.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ from pipeline.types import Float32Array
 
 
 class RetinaNetEngine:
-    """Runs the network. Use one instance from one thread at a time: two batches at once would want much memory.
+    """Runs the network. Any number of threads may use an instance; they take turns, for two batches at once would
+    want much memory.
 
     Args:
         network: its description.
@@ -41,6 +43,7 @@ class RetinaNetEngine:
         threads: processor cores to use; None for all that the process may use.
     """
 
+    name = "tensorflow"
     calls_at_once = 1
 
     def __init__(
@@ -54,6 +57,7 @@ class RetinaNetEngine:
         if precision == "auto":
             precision = "bfloat16" if cpu_has_bfloat16() else "float32"
         self.precision = precision
+        self._turn = threading.Lock()
         self.threads = available_threads() if threads is None else threads
         graph = tf.Graph()
         with graph.as_default():
@@ -71,7 +75,8 @@ class RetinaNetEngine:
             images: float32 ``(batch, height, width, 3)``, BGR in [0, 255], both sides multiples of 32; what is not
                 picture is `PIXEL_MEAN_BGR`.
         """
-        arrays: list[Float32Array] = self._run(images)
+        with self._turn:
+            arrays: list[Float32Array] = self._run(images)
         levels = zip(arrays[::2], arrays[1::2], strict=True)
         return [LevelOutput(self._by_anchor(logits), self._by_anchor(offsets)) for logits, offsets in levels]
 

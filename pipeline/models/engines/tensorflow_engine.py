@@ -93,7 +93,7 @@ class TensorFlowEngine:
         self._run = self._session.make_callable([head.name for head in heads], feed_list=[images.name])
 
     def heads(self, images: Image) -> list[Float32Array]:
-        """The raw outputs, as `pipeline.models.engines.base.Engine` says."""
+        """The raw outputs, as `pipeline.models.engines.yolo.YoloEngine` says."""
         outputs: list[Float32Array] = self._run(images)
         return [output.reshape(*output.shape[:3], -1, self._outputs_per_anchor) for output in outputs]
 

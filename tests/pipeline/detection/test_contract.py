@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.detection.base import ImageDetector
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
-from pipeline.interfaces import Detector, ParallelDetector
-from pipeline.models.engines.base import installed_engines
+from pipeline.interfaces import Detector
+from pipeline.models.engines.base import ENGINES, installed_engines
 from pipeline.models.registry import Model
 from pipeline.types import Detections, Image
 from tests.support.darknet_files import miniature, random_parameters, write_weights
@@ -94,6 +95,11 @@ def test_it_is_a_detector(detector: Detector) -> None:
     assert isinstance(detector, Detector)
     assert len(detector.class_names) == len(set(detector.class_names)) > 0
     assert all(isinstance(name, str) for name in detector.class_names)
+    assert detector.calls_at_once >= 1
+    assert detector.precision
+    if isinstance(detector, ImageDetector):
+        assert detector.engine_name in ENGINES
+        assert detector.engine_name == detector.engine.name
 
 
 def test_nothing_gives_nothing(detector: Detector) -> None:
@@ -171,10 +177,16 @@ def test_warm_up_returns_the_input_shape(detector: Detector) -> None:
 
 
 def test_calls_at_once_do_not_touch_each_other(detector: Detector) -> None:
-    if not isinstance(detector, ParallelDetector):
-        return  # one call at a time is all that it promises
     images = [blocks(48 + 32 * (number % 3), 96, number) for number in range(24)]
     expected = [detector.detect([image])[0] for image in images]
     with ThreadPoolExecutor(detector.calls_at_once) as pool:
+        for (found,), alone in zip(pool.map(lambda image: detector.detect([image]), images), expected, strict=True):
+            assert same(found, alone)
+
+
+def test_any_number_of_threads_may_share_one(detector: Detector) -> None:
+    images = [blocks(96, 96, number) for number in range(12)]
+    expected = [detector.detect([image])[0] for image in images]
+    with ThreadPoolExecutor(detector.calls_at_once + 2) as pool:
         for (found,), alone in zip(pool.map(lambda image: detector.detect([image]), images), expected, strict=True):
             assert same(found, alone)

@@ -86,7 +86,7 @@ def test_any_detector_can_be_shown_a_part() -> None:
 class Mixed(BlobDetector):
     """Reduces, and remembers in which way it was asked."""
 
-    input_size = 80
+    reduced_side = 80
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.events import StreamEnded
-from pipeline.interfaces import ParallelDetector
 from pipeline.runtime.detect_stage import DetectStage, Look
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
@@ -79,7 +78,6 @@ def test_every_frame_comes_out_once_in_order_with_what_was_found_in_it(
     wanted: list[list[bool]], batch: int, calls: int, ahead: bool, leave: int
 ) -> None:
     detector = Parallel(calls)
-    assert isinstance(detector, ParallelDetector)
     looks = look_ahead(detector, batch=batch, ahead=ahead)
     out: list[tuple[Frame, Detections | None]] = []
     expected: list[tuple[int, int | None]] = []

@@ -20,6 +20,7 @@ import pytest
 
 from benchmarks.peers.imageai_analysis import FRAMES, frames_of, prescribed, record
 from pipeline.errors import CallbackError, ConfigError, PipelineError, SinkError, SourceError, SourceNotFoundError
+from pipeline.interfaces import Detector
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.sources.opening import open_source
 from pipeline.types import Detections, Image
@@ -33,7 +34,7 @@ RECORDED = json.loads(Path(__file__).with_name("analysis.json").read_text())
 FPS = 25
 
 
-class PrescribedDetector:
+class PrescribedDetector(Detector):
     """Finds in the picture numbered n what `prescribed` says of it; so what comes out can be known exactly."""
 
     class_names = COCO_CLASS_NAMES
@@ -50,9 +51,6 @@ class PrescribedDetector:
             np.full(len(names), 0.9, np.float32),
             np.array([COCO_CLASS_NAMES.index(name) for name in names], np.int32),
         )
-
-    def warm_up(self, height: int, width: int) -> tuple[int, int]:
-        return height, width
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,11 @@ What torchvision said is in ``tests/oracles/retinanet_reference.npz``; the scrip
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,7 +24,9 @@ from pipeline.detection.retinanet.placement import Placement
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.engines.base import Engine
 from pipeline.models.engines.retinanet_engine import RetinaNetEngine
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.retinanet import (
     PIXEL_DEVIATION_RGB,
     PIXEL_MEAN_RGB,
@@ -30,9 +36,13 @@ from pipeline.models.networks.retinanet import (
 )
 from pipeline.models.registry import Model, find_model
 from pipeline.models.weights.pytorch_retinanet import read_retinanet_weights
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Detections, Float32Array
 from tests.oracles.retinanet_weights import ANCHORS, SLOTS, USED_SLOTS, picture, samples
+from tests.support.fakes import MemorySource, moving_box
 from tests.support.retinanet_files import shallow, shallow_model, write_random_weights
+from trackers.sort import SortTracker
 
 REFERENCE = Path(__file__).parents[3] / "oracles" / "retinanet_reference.npz"
 
@@ -257,3 +267,34 @@ def test_what_it_does_not_have(tiny_weights: Path) -> None:
         YoloDetector("retinanet", weights=tiny_weights)
     with pytest.raises(ConfigError, match="odd: its class names are not those of its network"):
         RetinaNetDetector(Model("odd", shallow, COCO_CLASS_NAMES[::-1]), weights=tiny_weights)
+
+
+def test_the_report_names_the_engine(tmp_path: Path) -> None:
+    weights = write_random_weights(tmp_path / "shallow.pth", shallow())
+    with closing(RetinaNetDetector(shallow_model(), weights=weights, input_size=64, precision="float32")) as detector:
+        stream = Stream(source=MemorySource(moving_box(3)), tracker=SortTracker(), sinks=[])
+        report = Pipeline(stream, detector).run()
+    assert (report.engine, report.precision) == ("tensorflow", "float32")
+    assert isinstance(detector.engine, Engine)
+    assert not isinstance(detector.engine, YoloEngine)
+
+
+def test_threads_that_share_it_take_turns_in_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches at once would want twice the memory."""
+    weights = write_random_weights(tmp_path / "shallow.pth", shallow())
+    with closing(RetinaNetDetector(shallow_model(), weights=weights, input_size=64, precision="float32")) as detector:
+        turn, run, calls = threading.Lock(), detector.engine._run, []
+
+        def alone(images: Float32Array) -> object:
+            assert turn.acquire(blocking=False), "two threads are in it"
+            try:
+                time.sleep(0.01)
+                calls.append(len(images))
+                return run(images)
+            finally:
+                turn.release()
+
+        monkeypatch.setattr(detector.engine, "_run", alone)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: detector.detect([picture(64, 64 + number)]), range(8)))
+    assert calls == [1] * 8

@@ -18,8 +18,9 @@ from pipeline.errors import ConfigError
 from pipeline.hardware import available_threads, cpu_has_bfloat16, cpu_name
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.engines import base as engines
-from pipeline.models.engines.base import ENGINES, Engine, can_compute, check_engine, installed_engines
+from pipeline.models.engines.base import ENGINES, can_compute, check_engine, installed_engines
 from pipeline.models.engines.factory import create_engine
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.models.registry import Model
@@ -57,7 +58,7 @@ def needs(name: str) -> None:
         pytest.skip(f"{name} is not installed: pip install 'sightline[{name}]'")
 
 
-def make(kind: Kind, network: DarknetNetwork, parameters: list[ConvolutionParameters], **options: int) -> Engine:
+def make(kind: Kind, network: DarknetNetwork, parameters: list[ConvolutionParameters], **options: int) -> YoloEngine:
     needs(kind.engine)
     return create_engine(kind.engine, network, parameters, precision=kind.precision, **options)
 
@@ -93,7 +94,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def engine(kind: Kind, parameters: list[ConvolutionParameters]) -> Iterator[Engine]:
+def engine(kind: Kind, parameters: list[ConvolutionParameters]) -> Iterator[YoloEngine]:
     made = make(kind, miniature(), parameters)
     yield made
     made.close()
@@ -108,12 +109,12 @@ def test_a_precision_that_the_processor_lacks_is_refused_where_nothing_emulates_
     assert create_engine("auto", miniature(), parameters, precision="bfloat16").precision == "bfloat16"
 
 
-def test_it_is_an_engine(engine: Engine, kind: Kind) -> None:
-    assert isinstance(engine, Engine)
+def test_it_is_an_engine(engine: YoloEngine, kind: Kind) -> None:
+    assert isinstance(engine, YoloEngine)
     assert (engine.name, engine.precision, engine.threads) == (kind.engine, kind.precision, available_threads())
 
 
-def test_heads_are_float32_of_every_shape_and_batch(engine: Engine) -> None:
+def test_heads_are_float32_of_every_shape_and_batch(engine: YoloEngine) -> None:
     for count, height, width in [(1, 32, 64), (3, 96, 32), (2, 32, 64), (1, 32, 64)]:
         coarse, fine = engine.heads(random_images(count, height, width))
         assert coarse.dtype == fine.dtype == np.float32
@@ -121,7 +122,7 @@ def test_heads_are_float32_of_every_shape_and_batch(engine: Engine) -> None:
         assert fine.shape == (count, height // 16, width // 16, 2, 8)
 
 
-def test_images_of_a_batch_do_not_touch_each_other(engine: Engine, kind: Kind) -> None:
+def test_images_of_a_batch_do_not_touch_each_other(engine: YoloEngine, kind: Kind) -> None:
     images = random_images(3, 96, 64)
     together = engine.heads(images)
     for index in range(3):
@@ -131,7 +132,7 @@ def test_images_of_a_batch_do_not_touch_each_other(engine: Engine, kind: Kind) -
 
 
 def test_heads_are_near_the_exact_ones(
-    engine: Engine, kind: Kind, parameters: list[ConvolutionParameters], tmp_path: Path
+    engine: YoloEngine, kind: Kind, parameters: list[ConvolutionParameters], tmp_path: Path
 ) -> None:
     images = random_images(2, 64, 96)
     weights = write_weights(tmp_path / "miniature.weights", parameters)
@@ -141,14 +142,14 @@ def test_heads_are_near_the_exact_ones(
         assert max(differences) > 1e-5, "it computed in float32"
 
 
-def test_heads_outlive_the_next_call(engine: Engine) -> None:
+def test_heads_outlive_the_next_call(engine: YoloEngine) -> None:
     first = engine.heads(random_images(1, 64, 64))
     copies = [head.copy() for head in first]
     engine.heads(np.zeros((1, 64, 64, 3), np.uint8))
     assert largest_differences(first, copies) == [0, 0]
 
 
-def test_images_are_only_read_and_may_be_views(engine: Engine) -> None:
+def test_images_are_only_read_and_may_be_views(engine: YoloEngine) -> None:
     images = random_images(2, 64, 64)
     images.setflags(write=False)
     before = images.copy()
@@ -160,7 +161,7 @@ def test_images_are_only_read_and_may_be_views(engine: Engine) -> None:
     assert max(largest_differences(engine.heads(view), expected)) < 1e-5
 
 
-def test_calls_at_once_do_not_touch_each_other(engine: Engine) -> None:
+def test_calls_at_once_do_not_touch_each_other(engine: YoloEngine) -> None:
     batches = [random_images(1 + number % 3, 32 * (1 + number % 2), 64) for number in range(24)]
     expected = [engine.heads(images) for images in batches]
     with ThreadPoolExecutor(engine.calls_at_once) as pool:

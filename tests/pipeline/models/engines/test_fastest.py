@@ -15,9 +15,10 @@ from pipeline.errors import ModelError
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.engines import fastest as fastest_engine
-from pipeline.models.engines.base import Engine, installed_engines
+from pipeline.models.engines.base import installed_engines
 from pipeline.models.engines.factory import create_engine
 from pipeline.models.engines.fastest import FastestEngine, read_choices
+from pipeline.models.engines.yolo import YoloEngine
 from pipeline.types import Float32Array, Image
 from tests.support.darknet_files import miniature, random_parameters
 
@@ -51,7 +52,7 @@ class Workshop:
         self.precisions = {"tensorflow": "float32", "openvino": "float32"}
         self.made: dict[str, Sleeper] = {}
 
-    def __call__(self, name: str) -> Engine:
+    def __call__(self, name: str) -> YoloEngine:
         self.made[name] = Sleeper(name, self.seconds[name], self.precisions[name])
         return self.made[name]
 
@@ -77,7 +78,7 @@ def test_the_fastest_is_measured_at_the_real_shape_and_batch(
     caplog.set_level(logging.INFO)
     workshop = Workshop(**{"tensorflow": 0.02, "openvino": 0.02, fastest: 0.001})
     engine = FastestEngine(miniature(), precision="auto", threads=1, batch=4, make=workshop)
-    assert isinstance(engine, Engine)
+    assert isinstance(engine, YoloEngine)
     assert (engine.name, workshop.made) == ("auto", {})
     (head,) = engine.heads(IMAGES)
     assert engine.name == fastest
@@ -164,7 +165,7 @@ def test_one_candidate_is_not_measured(memory: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_broken_engine_is_left_out_and_told(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Workshop):
-        def __call__(self, name: str) -> Engine:
+        def __call__(self, name: str) -> YoloEngine:
             if name in self.broken:
                 raise ImportError("libfoo.so: cannot open shared object file")
             return super().__call__(name)
