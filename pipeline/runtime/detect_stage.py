@@ -107,10 +107,11 @@ class DetectStage:
     def _workers(self) -> ThreadPoolExecutor | None:
         """The threads beside the one that takes, which looks too where nothing goes ahead."""
         count = self._calls if self.ahead else self._calls - 1
-        if count > self._threads:
-            if self._pool is not None:  # whether to go ahead has changed; what it has begun it finishes
-                self._pool.shutdown(wait=False)
-            self._pool, self._threads = ThreadPoolExecutor(count, "detect"), count
+        if count != self._threads:
+            if self._pool is not None:  # whether to go ahead has changed; what was begun ends first, or they were more
+                self._pool.shutdown()
+            self._pool = ThreadPoolExecutor(count, "detect") if count else None
+            self._threads = count
         return self._pool
 
     def _in_batches(self, looks: Sequence[Look]) -> Iterator[Sequence[Look]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -96,7 +97,12 @@ def test_every_frame_comes_out_once_in_order_with_what_was_found_in_it(
 
 
 def test_it_may_begin_to_go_ahead() -> None:
-    detector = Parallel(2)
+    class Lingering(Parallel):
+        def _detect(self, image: Image) -> Detections:
+            time.sleep(0.002)  # with the lock held: who else comes is seen to be in it
+            return super()._detect(image)
+
+    detector = Lingering(2)
     looks = look_ahead(detector, batch=1, ahead=False)
     out: list[Frame] = []
     for ahead in (False, True, False):
