@@ -32,6 +32,13 @@ def test_what_a_constructor_takes_is_told_by_the_class() -> None:
     assert not wrong
 
 
+def test_a_docstring_has_its_noun() -> None:
+    """It is read in a tooltip, without what stands around it."""
+    pronouns = ("Its ", "Of ", "Those of ", "That of ")
+    wrong = [where for where, _, text in _docstrings() if len(text.split()) <= 4 and text.startswith(pronouns)]
+    assert not wrong
+
+
 def test_a_docstring_begins_with_a_line_that_says_what_it_is() -> None:
     wrong = [where for where, _, text in _docstrings() if not text.strip() or text.lstrip().startswith(SECTIONS)]
     assert not wrong

@@ -102,7 +102,7 @@ class FastestEngine:
 
     @property
     def calls_at_once(self) -> int:
-        """Those of the engine that was chosen; 1 before that."""
+        """Calls that may run at a time: as many as the chosen engine allows; 1 before that."""
         return self._engine.calls_at_once if self._engine else 1
 
     def heads(self, images: Image) -> list[Float32Array]:
