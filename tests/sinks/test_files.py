@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import sightline
 import sinks
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, refuse_conflicts
@@ -19,6 +20,7 @@ from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.streams.stream import Stream
+from sightline.imageai.analysis import AnalysisSink
 from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
 from sinks.feed.zeromq_sink import ZeroMqSink
@@ -44,17 +46,18 @@ WRITERS = [
     Case("parquet", lambda folder: ParquetStore(folder / "a", flush_s=0.01)),
     Case("webhook", lambda folder: WebhookSink("http://127.0.0.1:1/", spool=folder / "a", batch_s=0.01, linger_s=0)),
 ]
-OTHERS = {CallbacksSink, MqttSink, ProgressSink, ZeroMqSink}
+OTHERS = {AnalysisSink, CallbacksSink, MqttSink, ProgressSink, ZeroMqSink}
 every_writer = pytest.mark.parametrize("case", WRITERS, ids=lambda case: case.name)
 
 
 def test_every_sink_is_known_here(tmp_path: Path) -> None:
-    for module in pkgutil.iter_modules(sinks.__path__, "sinks."):
-        importlib.import_module(module.name)
+    for package in (sinks, sightline):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     known, found = {Sink}, set[type[Sink]]()
     while known:
         known = {kind for parent in known for kind in parent.__subclasses__()}
-        found |= {kind for kind in known if kind.__module__.startswith("sinks.")}
+        found |= {kind for kind in known if kind.__module__.startswith(("sinks.", "sightline."))}
     assert found == {type(case.make(tmp_path)) for case in WRITERS} | OTHERS
 
 

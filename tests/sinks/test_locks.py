@@ -301,7 +301,7 @@ class TestFolderLock:
 def test_a_report_is_claimed_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is written last, but a second run with the same one is refused while the first goes on."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("composition.create_detector", lambda *_, **__: BlobDetector())
+    monkeypatch.setattr("sightline.composition.pipeline.create_detector", lambda *_, **__: BlobDetector())
     write_clip(Path("clip.mp4"), count=3)
     Path("look.py").write_text(
         "from sinks.output_files import Claim\n"

@@ -102,7 +102,7 @@ def test_a_camera_that_does_not_keep_its_promise_is_told(caplog: pytest.LogCaptu
 
 def test_missing_weights_are_told_and_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setattr("pipeline.models.published.find_packaged", lambda _: None)
+    monkeypatch.setattr("pipeline.models.registry.find_packaged", lambda _: None)
     monkeypatch.setattr("pipeline.models.registry._download", lambda *_: pytest.fail("downloaded"))
     diagnosis = diagnose(detector=None)
     (problem,) = problems(diagnosis)
