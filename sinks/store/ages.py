@@ -84,7 +84,10 @@ class EventAges:
         """Note the last event before a pause, or the end."""
         last, self._last = self._last, None
         if last is not None:
-            self._note(*last)
+            row_id, time_s = last
+            newest = self._newest()
+            # Written after the newest noted one, it is no older, though its ``wall`` was told a moment before.
+            self._note(row_id, time_s if newest is None else max(time_s, newest[0]))
 
     def rolled_back(self) -> None:
         """The newest events were not written after all."""
