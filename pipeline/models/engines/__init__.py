@@ -4,6 +4,7 @@ base                What runs a network: the protocol of engines, and the choice
 factory             Makes the engine that is asked for
 fastest             The fastest of the installed engines, by measurement
 int8_files          Networks that were calibrated for int8, as the cache folder keeps them
+int8_models         The network for int8 of given weights: the one that was calibrated on this machine, before any other
 openvino_core       The one ``openvino.Core`` of the process
 openvino_engine     A network of the YOLOv3 family on the CPU, in OpenVINO: images in
 openvino_network    A network of the YOLOv3 family as an OpenVINO model

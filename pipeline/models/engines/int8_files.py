@@ -113,6 +113,25 @@ def save_int8(record: Int8Record, description: bytes, numbers: bytes) -> Path:
     return path
 
 
+def read_record(network: DarknetNetwork, digest: str) -> Int8Record | None:
+    """What is known of the network that was calibrated for weights of that digest; None where none was.
+
+    Raises:
+        ModelError: its record is damaged.
+    """
+    path = record_path(network, digest)
+    if not path.is_file():
+        return None
+    data = read_limited(path, _LARGEST_RECORD)
+    try:
+        record = msgspec.json.decode(data or b"", type=Int8Record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+    if record.weights != digest or record.files is None:
+        raise _damaged(path, "it belongs to other weights")
+    return record
+
+
 def load_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> tuple[Int8Record, Any]:
     """The record and the ``openvino.Model`` that was calibrated for a network with these parameters.
 
@@ -122,20 +141,15 @@ def load_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameter
     """
     digest = weights_digest(network, parameters)
     path = record_path(network, digest)
-    if not path.is_file():
+    record = read_record(network, digest)
+    if record is None:
         others = list(path.parent.glob(f"{path.stem[:-16]}{'[0-9a-f]' * 16}.json"))
         known = " (those that are here belong to other weights)" if others else ""
         raise ConfigError(
             f"precision: no network for int8 is calibrated for these weights of {network.name}{known}; {_HOW_TO}, with "
             "the same model and weights."
         )
-    data = read_limited(path, _LARGEST_RECORD)
-    try:
-        record = msgspec.json.decode(data or b"", type=Int8Record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _damaged(path, str(error)) from error
-    if record.weights != digest or record.files is None:
-        raise _damaged(path, "it belongs to other weights")
+    assert record.files is not None
     most = 4 * network.parameter_count() + 2**20
     (description, numbers) = (
         _read(path.parent / name, sha256, limit)

@@ -18,7 +18,7 @@ import openvino as ov
 
 from pipeline.hardware import available_threads, cpu_has_bfloat16
 from pipeline.models.engines.base import check_engine
-from pipeline.models.engines.int8_files import load_int8
+from pipeline.models.engines.int8_models import int8_model
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.engines.openvino_network import build_model
 from pipeline.models.networks.darknet import DarknetNetwork
@@ -65,10 +65,8 @@ class OpenVinoEngine:
         self._outputs_per_anchor = 5 + network.class_count
         if self.precision != "int8":
             model = build_model(network, parameters)
-        elif quantized is not None:
-            model = quantized
         else:
-            _, model = load_int8(network, parameters)
+            model = int8_model(network, parameters) if quantized is None else quantized
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS.get(self.precision, _HINTS[beside]),
             "INFERENCE_NUM_THREADS": self.threads,
