@@ -21,8 +21,6 @@ from pipeline.types import Frame, Image, SourceInfo
 
 logger = logging.getLogger(__name__)
 
-_MICROSECOND = Fraction(1, 1_000_000)
-
 
 class Webcam:
     """The frames of a camera attached to this machine; live, and timed by their arrival.
@@ -76,7 +74,7 @@ class Webcam:
             self._capture.release()
             raise
         frame_s = 1 / float(self._info.fps) if self._info.fps else None
-        self._timeline = Timeline(self._stream_name, _MICROSECOND, frame_s)
+        self._timeline = Timeline(self._stream_name, frame_s)
         self._index = 0
         self._frames = self._read(first)
 
@@ -170,7 +168,7 @@ class Webcam:
         image = first
         while True:
             now_s = time.monotonic()
-            pts_s = self._timeline.next(round(now_s / float(_MICROSECOND)))
+            pts_s = self._timeline.next(now_s)
             index, self._index = self._index, self._index + 1
             yield Frame(image, index, pts_s, now_s, self._stream_name)
             image = self._grab()

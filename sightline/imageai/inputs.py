@@ -18,7 +18,6 @@ from pipeline.interfaces import Source
 from pipeline.sources.timing.timeline import Timeline
 from pipeline.types import Frame, Image, SourceInfo
 
-_MICROSECOND = Fraction(1, 1_000_000)
 _URI = "camera_input"
 
 
@@ -91,13 +90,13 @@ class CaptureSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames from now on."""
-        timeline = Timeline(self._stream_name, _MICROSECOND, float(1 / self._info.fps) if self._info.fps else None)
+        timeline = Timeline(self._stream_name, float(1 / self._info.fps) if self._info.fps else None)
         image, index = self._first, 0
         self._first = None
         while image is not None:
             now_s = time.monotonic()
-            ticks = now_s * 1e6 if self._info.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e3
-            yield Frame(image, index, timeline.next(round(ticks)), now_s, self._stream_name)
+            stamp_s = now_s if self._info.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield Frame(image, index, timeline.next(stamp_s), now_s, self._stream_name)
             index += 1
             image = self._read()
 
