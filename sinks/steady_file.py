@@ -197,8 +197,8 @@ class SteadyFile:
         """See to it that the open file is the one that is there under its name."""
         if self._file is not None and (not self.patient or self._is_there(self._file)):
             return
-        if self.patient and not self._mount.is_mount():
-            raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
+        if self.patient:
+            require_mounted(self._mount)
         if self._file is None:
             if self._claim is not None and not self._claim.held:
                 self._claim.renew()
@@ -260,6 +260,12 @@ def mount_point(path: Path) -> Path:
     while not folder.is_mount() and folder != folder.parent:
         folder = folder.parent
     return folder
+
+
+def require_mounted(mount: Path) -> None:
+    """Raise ``FileNotFoundError`` where nothing is mounted at what was a mount point when the run began."""
+    if not mount.is_mount():
+        raise FileNotFoundError(errno.ENOENT, f"{mount} is not mounted")
 
 
 def _set_aside(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
@@ -16,7 +15,7 @@ from typing import BinaryIO
 
 from pipeline.errors import SinkError
 from sinks.output_files import write_error
-from sinks.steady_file import mount_point
+from sinks.steady_file import mount_point, require_mounted
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +130,7 @@ class Spool:
 
     def _take_again(self) -> None:
         try:
-            if not self._mount.is_mount():
-                raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
+            require_mounted(self._mount)
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise write_error(self.folder, error) from error

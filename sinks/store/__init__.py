@@ -2,6 +2,7 @@
 
 ages             How old the events of a store are, by a clock that nobody sets
 check            Whether a file is a store of events that this program can write to
+event_store      What every store of events does alike: a thread that writes in batches
 exports          Events of a store as files for other programs: CSV, Parquet, JSON Lines
 parquet_file     Events as Parquet files, for programs that read columns: pandas, Polars, DuckDB
 parquet_journal  The journal of a store of Parquet files

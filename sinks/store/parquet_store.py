@@ -7,7 +7,6 @@ start.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -16,14 +15,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.event_codec import encode_json, event_kinds
-from pipeline.events import Event, OutputCounts
+from pipeline.event_codec import encode_json
+from pipeline.events import Event
 from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
-from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo, TrackedFrame
-from sinks.batching import Batcher
 from sinks.output_files import write_error
-from sinks.steady_file import mount_point
+from sinks.store.event_store import EventStore
 from sinks.store.parquet_file import load_pyarrow
 from sinks.store.parquet_journal import JOURNAL_NAME, Journal, recover
 from sinks.written_files import WrittenFiles
@@ -35,7 +31,7 @@ _RECORD = ".events.written"
 _FILE = re.compile(r"events-\d{8}T\d{12}Z-\d+\.parquet")
 
 
-class ParquetStore(Sink):
+class ParquetStore(EventStore):
     """Keeps events as Parquet files in a folder; a new one is begun every ``rotate_s`` and every ``rotate_mb``.
 
     A process that is killed, or a machine that loses power, loses the events of the last ``flush_s`` at most. Several
@@ -54,8 +50,6 @@ class ParquetStore(Sink):
         ConfigError: an event type that does not exist.
     """
 
-    may_stall = False  # it has a thread of its own
-
     def __init__(
         self,
         folder: str | os.PathLike[str],
@@ -73,18 +67,14 @@ class ParquetStore(Sink):
                 f"{keep_days}, {max_mb}, {rotate_s}, {rotate_mb} and {flush_s}"
             )
         self.folder = Path(folder)
-        self._kinds = event_kinds(types)
+        super().__init__(self.folder, types=types, flush_s=flush_s)
         self._keep_s = None if keep_days is None else keep_days * _DAY_S
         self._max_bytes = None if max_mb is None else max_mb * BYTES_PER_MB
-        self._flush_s = flush_s
         self._rotate_s = rotate_s
         self._rotate_bytes = rotate_mb * BYTES_PER_MB
         self._journal: Journal | None = None
         self._left: list[Journal] = []  # that could not be completed yet
-        self._mount: Path | None = None
         self._record = WrittenFiles(self.folder / _RECORD)
-        self._counts = OutputCounts()
-        self._batcher: Batcher[Event] | None = None
 
     def check(self) -> None:
         """Raise ``SinkError`` if the folder can't be written to, or pyarrow is not installed."""
@@ -101,12 +91,8 @@ class ParquetStore(Sink):
         part = FolderFiles(self.folder, names, "events-20260101T000000000000Z-1.parquet")
         return [OutputFiles("the store of events", self.folder, (self.folder, self.folder / _RECORD), (part,))]
 
-    def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
+    def _begin(self, live: bool) -> None:
         """Make the folder, and complete what a killed run left."""
-        if self._batcher is not None:
-            self._be_patient(info.live)
-            return
-        self._mount = mount_point(self.folder)
         try:
             self.folder.mkdir(exist_ok=True)
             for path in sorted(self.folder.iterdir()):
@@ -114,77 +100,39 @@ class ParquetStore(Sink):
                     self._note(recovered)
         except OSError as error:
             failure = _explained(self.folder, error)
-            if not info.live:
+            if not live:
                 raise failure from error
             logger.warning("%s; trying again", failure)
-        self._batcher = Batcher(self._write, name="event store", period_s=self._flush_s, most=5000)
-        self._be_patient(info.live)
-
-    def _be_patient(self, live: bool) -> None:
-        if self._batcher is not None and live:
-            self._batcher.patient, self._batcher.when_full = True, "drop"
-
-    def takes(self, item: TrackedFrame | Event) -> bool:
-        """Events of the types to keep."""
-        return type(item) in self._kinds
-
-    def counts(self) -> OutputCounts:
-        """Events so far."""
-        return self._counts if self._batcher is None else self._batcher.counts
-
-    def on_event(self, event: Event) -> None:
-        """Hand an event to the writing thread. Waits only while 100,000 others do.
-
-        Raises:
-            SinkError: the files could not be written.
-        """
-        if self._batcher is None:
-            raise RuntimeError("ParquetStore: an event came before open")
-        if self.takes(event):
-            self._batcher.put(event)
-
-    def close(self, error: BaseException | None = None) -> None:
-        """Write what is left, and complete the last file. What was processed is kept, whatever ended the run."""
-        batcher = self._batcher
-        try:
-            if batcher is not None:
-                batcher.close()
-        finally:
-            if batcher is not None:
-                self._counts = batcher.counts
-            self._batcher = None
-            self._complete()
 
     def _write(self, batch: Sequence[Event]) -> None:
         try:
-            self._begin()
+            self._see_to_journal()
             assert self._journal is not None
             self._journal.write(b"".join(encode_json(event) + b"\n" for event in batch))
         except OSError as error:
             raise _explained(self.folder, error) from error
         if self._journal.size >= self._rotate_bytes or self._journal.age_s >= self._rotate_s:
             try:
-                self._complete()
+                self._finish()
             except SinkError as error:
-                if self._batcher is None or not self._batcher.patient:
+                if not self._patient:
                     raise
                 logger.warning("%s; the journal is completed later", error)
 
-    def _begin(self) -> None:
+    def _see_to_journal(self) -> None:
         """See to it that there is a journal; in a run with a camera, a new one where the old one is gone."""
-        patient = self._batcher is not None and self._batcher.patient
-        if self._journal is not None and patient and not self._journal.present:
+        if self._journal is not None and self._patient and not self._journal.present:
             logger.warning("%s is gone; a new one is begun", self._journal.path)
             self._journal.abandon()
             self._journal = None
         if self._journal is None:
-            if self._mount is not None and not self._mount.is_mount():
-                raise FileNotFoundError(errno.ENOENT, f"{self._mount} is not mounted")
-            if patient:
+            self._require_mounted()
+            if self._patient:
                 self.folder.mkdir(exist_ok=True)
             self._journal = Journal(self.folder)
 
-    def _complete(self) -> None:
+    def _finish(self) -> None:
+        """Complete the journal, and those that could not be completed before."""
         journal, self._journal = self._journal, None
         if journal is not None:
             self._left.append(journal)

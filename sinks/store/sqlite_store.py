@@ -9,15 +9,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.event_codec import event_kinds
-from pipeline.events import Event, OutputCounts
+from pipeline.events import Event
 from pipeline.files import BYTES_PER_MB, OutputFiles
-from pipeline.interfaces import Sink
 from pipeline.types import Frame, SourceInfo, TrackedFrame
-from sinks.batching import Batcher
-from sinks.output_files import check_output
-from sinks.steady_file import mount_point
+from sinks.output_files import check_output, write_error
 from sinks.store.check import check_store
+from sinks.store.event_store import EventStore
 from sinks.store.schema import store_files
 from sinks.store.sqlite_writer import StoreWriter
 
@@ -27,7 +24,7 @@ logger = logging.getLogger(__name__)
 _LIVE_BUSY_S = 1.0
 
 
-class SqliteStore(Sink):
+class SqliteStore(EventStore):
     """Keeps events in an SQLite file. A later run adds to it; each event has the ``run`` it belongs to.
 
     A thread writes, in one transaction every ``flush_s``. A process that is killed loses the events of that time at
@@ -53,8 +50,6 @@ class SqliteStore(Sink):
         ConfigError: an event type that does not exist.
     """
 
-    may_stall = False  # it has a thread of its own
-
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -72,16 +67,12 @@ class SqliteStore(Sink):
         if not 0 < flush_s <= 1:
             raise ValueError(f"flush_s: expected more than 0 and at most 1, got {flush_s}")
         self.path = Path(path)
-        self._kinds = event_kinds(types)
+        super().__init__(self.path, types=types, flush_s=flush_s)
         self._keep_days = keep_days
         self._max_bytes = None if max_mb is None else int(max_mb * BYTES_PER_MB)
-        self._flush_s = flush_s
         self._pictures = pictures
         self._pictured: set[str] = set()
-        self._batcher: Batcher[Event | Frame] | None = None
         self._writer: StoreWriter | None = None
-        self._mount: Path | None = None
-        self._counts = OutputCounts()
 
     def check(self) -> None:
         """Raise ``SinkError`` if the file can't be written, or is something else than a store of events."""
@@ -96,26 +87,10 @@ class SqliteStore(Sink):
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Open the file with the first stream."""
         self._pictured.discard(stream)
-        if self._batcher is None:
-            self._mount = mount_point(self.path)
-            self._writer = self._first_connection(info.live)
-            self._batcher = Batcher(
-                self._write,
-                name="event store",
-                period_s=self._flush_s,
-                most=5000,
-                counted=lambda item: isinstance(item, Event),
-            )
-        if info.live:
-            self._batcher.patient, self._batcher.when_full = True, "drop"
+        super().open(stream, info, class_names)
 
-    def takes(self, item: TrackedFrame | Event) -> bool:
-        """Events of the types to keep."""
-        return type(item) in self._kinds
-
-    def counts(self) -> OutputCounts:
-        """Events so far."""
-        return self._counts if self._batcher is None else self._batcher.counts
+    def _begin(self, live: bool) -> None:
+        self._writer = self._first_connection(live)
 
     def _first_connection(self, live: bool) -> StoreWriter | None:
         """A connection; None where a run with a camera has to wait for it."""
@@ -132,11 +107,12 @@ class SqliteStore(Sink):
 
     def _write(self, batch: Sequence[Event | Frame]) -> None:
         """Write a batch. In a run with a camera a new connection is made where the old one is of no use any more."""
-        patient = self._batcher is not None and self._batcher.patient
         writer = self._writer
-        if patient and (writer is None or writer.broken or not writer.present):
-            if self._mount is not None and not self._mount.is_mount():
-                raise SinkError(f"cannot keep events in {self.path}: {self._mount} is not mounted")
+        if self._patient and (writer is None or writer.broken or not writer.present):
+            try:
+                self._require_mounted()
+            except FileNotFoundError as error:
+                raise write_error(self.path, error) from error
             self._writer = None
             if writer is not None:
                 writer.abandon()
@@ -146,7 +122,7 @@ class SqliteStore(Sink):
         try:
             writer.tidy()
         except SinkError as error:
-            if not patient:
+            if not self._patient:
                 raise
             logger.debug("%s; it is tidied later", error)
 
@@ -157,27 +133,7 @@ class SqliteStore(Sink):
             self._pictured.add(frame.stream)
             self._batcher.put(frame)
 
-    def on_event(self, event: Event) -> None:
-        """Hand an event to the writing thread. Waits only while 100,000 others do.
-
-        Raises:
-            SinkError: the file could not be written.
-        """
-        if self._batcher is None:
-            raise RuntimeError("SqliteStore: an event came before open")
-        if self.takes(event):
-            self._batcher.put(event)
-
-    def close(self, error: BaseException | None = None) -> None:
-        """Write what is left, and close the file. What was processed is kept, whatever ended the run."""
-        batcher = self._batcher
-        try:
-            if batcher is not None:
-                batcher.close()
-        finally:
-            if batcher is not None:
-                self._counts = batcher.counts
-            self._batcher = None
-            writer, self._writer = self._writer, None
-            if writer is not None:
-                writer.close()
+    def _finish(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
