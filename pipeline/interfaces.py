@@ -19,7 +19,8 @@ class Source(Protocol):
 
     Iterating yields each frame exactly once, in display order, with strictly increasing ``pts_s``, and ends at the end
     of the stream. ``SourceError`` is raised for a source that can't be opened or holds no frame that can be decoded.
-    Damage after the first frame is logged and counted in ``failed`` and does not raise.
+    Damage after the first frame is logged and counted in ``failed`` and does not raise. What derives from this class is
+    a context manager; any object that has its methods will do.
     """
 
     @property
@@ -43,9 +44,11 @@ class Source(Protocol):
         """Give back the decoder. May be called more than once."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exc_info: object) -> None: ...
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 @runtime_checkable

@@ -15,11 +15,11 @@ from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
 
 from pipeline.errors import SourceError, SourceNotFoundError
 from pipeline.images.header import looks_like_picture
 from pipeline.images.reading import RAW_SUFFIXES, read_image
+from pipeline.interfaces import Source
 from pipeline.printable import readable
 from pipeline.redaction import redact_missing_path
 from pipeline.sources.uri import clean_name
@@ -46,7 +46,7 @@ _FOLDER_SUFFIXES = frozenset(
 _BEGINNING = 32
 
 
-class ImageFolder:
+class ImageFolder(Source):
     """Images as the frames of a stream, in the order that a person would number them (``2.jpg`` before ``10.jpg``).
 
     The k-th file is shown at ``k / fps`` seconds. EXIF orientation is honoured. A file that is no image is counted in
@@ -117,12 +117,6 @@ class ImageFolder:
         """Stop reading."""
         self._closed = True
         self._frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _read(self, first: Frame, others: Iterator[Frame]) -> Generator[Frame, None, None]:
         yield first

@@ -16,10 +16,10 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Literal
 
 from pipeline.errors import SourceError, SourceRefusedError
-from pipeline.interfaces import Source
+from pipeline.interfaces import RecoveringSource, Source
 from pipeline.redaction import redact, redact_address
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.timing.played import Played, Resumable
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _MOST_FRUITLESS = 5
 
 
-class ReconnectingSource:
+class ReconnectingSource(RecoveringSource):
     """The frames of a camera over any number of connections: one ``Source`` that goes on until it is told to end.
 
         source = ReconnectingSource(lambda: open_source(uri), stream="door", uri=uri)
@@ -84,8 +84,8 @@ class ReconnectingSource:
         self._settled_s = settled_s
         self._generator = generator or random.Random()
         self._info = SourceInfo(width=0, height=0, live=True, uri=self._uri)
-        self._on_offline: Callable[[str], None] | None = None
-        self._on_online: Callable[[float], None] | None = None
+        self._on_offline: Callable[[str], object] | None = None
+        self._on_online: Callable[[float], object] | None = None
         self._on_known: Callable[[SourceInfo], object] | None = None
         self._known = live is not None
         self._told = False
@@ -137,8 +137,8 @@ class ReconnectingSource:
 
     def listen(
         self,
-        on_offline: Callable[[str], None],
-        on_online: Callable[[float], None],
+        on_offline: Callable[[str], object],
+        on_online: Callable[[float], object],
         on_known: Callable[[SourceInfo], object] | None = None,
     ) -> None:
         """Have each outage told of, once at its beginning and once at its end; to be called before iterating.
@@ -177,12 +177,6 @@ class ReconnectingSource:
         if self._opened is not None:
             self._opened.close()
         self._disconnect()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _read(self) -> Generator[Frame, None, None]:
         waits = self._waits()

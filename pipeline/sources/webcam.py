@@ -10,19 +10,19 @@ from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
 
 import cv2
 import numpy as np
 
 from pipeline.errors import SourceError, SourceNotFoundError
+from pipeline.interfaces import Source
 from pipeline.sources.timing.timeline import Timeline
 from pipeline.types import Frame, Image, SourceInfo
 
 logger = logging.getLogger(__name__)
 
 
-class Webcam:
+class Webcam(Source):
     """The frames of a camera attached to this machine; live, and timed by their arrival.
 
     A camera grants the size and rate nearest to what was asked; ``info`` says what it granted, and a difference is
@@ -109,12 +109,6 @@ class Webcam:
             self._closed = True
             self._frames.close()
             self._capture.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _open(self, device: int | str, backend: int | None) -> cv2.VideoCapture:
         path = Path(f"/dev/video{device}") if isinstance(device, int) else Path(device)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-class CaptureSource:
+class CaptureSource(Source):
     """The pictures of an open capture, which is released at the end.
 
     One that knows how many frames it has is a recording: no frame is lost and times are those of the file. Any other is
@@ -117,14 +117,8 @@ class CaptureSource:
             self._closed = True
             self._capture.release()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
-class FramesAtRate:
+class FramesAtRate(Source):
     """A source whose k-th frame comes at ``k / fps`` seconds whatever its real time, and of which none may be lost.
 
     That is what time is to ImageAI, so it is what strict mode gives to the pipeline.
@@ -162,9 +156,3 @@ class FramesAtRate:
     def close(self) -> None:
         """Close the source."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()

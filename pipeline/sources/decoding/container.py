@@ -8,12 +8,13 @@ from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import av
 
 from pipeline.errors import SourceError
 from pipeline.images.limits import MAX_PIXELS, too_large
+from pipeline.interfaces import Source
 from pipeline.sources.decoding.conversion import PictureConverter
 from pipeline.sources.decoding.crop import crop_of
 from pipeline.sources.decoding.decoder import PacketDecoder, is_broadcast
@@ -55,7 +56,7 @@ OPEN_OPTIONS = {
 }
 
 
-class ContainerSource:
+class ContainerSource(Source):
     """A ``Source`` over an open PyAV container. Subclasses open it and say what its errors mean.
 
     The constructor decodes the first frame, so that a source that opened is known to have pictures; it closes the
@@ -197,12 +198,6 @@ class ContainerSource:
             self._first = None
             self._container.close()
             del self._video
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _following(self) -> av.container.InputContainer | None:
         """Open the part of the source that begins where the one before it ended; None where there is none."""
