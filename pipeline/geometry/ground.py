@@ -29,8 +29,8 @@ class Homography:
 
     >>> corners = [(100, 400), (500, 400), (400, 200), (200, 200)]
     >>> road = Homography(corners, metres=[(0, 0), (8, 0), (8, 30), (0, 30)])
-    >>> road.fit(640, 480).to_metres(np.array([[300.0, 400.0]])).round(2).tolist()
-    [[4.0, 0.0]]
+    >>> road.fit(640, 480).to_metres(np.array([[300.0, 300.0]])).round(2).tolist()
+    [[4.0, 10.0]]
     """
 
     image: Sequence[Point]

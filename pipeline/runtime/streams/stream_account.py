@@ -66,14 +66,15 @@ class StreamAccount:
         self._sink_latency: dict[str, Durations] = {}
 
     def placer(self, source: Source, *, frame_s: float) -> FramePlacer:
-        """What places the frames of a further source behind those of the one before, whose late frames go nowhere.
+        """What places the frames of a further source behind those of the one before.
+
+        Frames that the one before still gives once the new one has begun go nowhere.
 
         Args:
             source: the new one.
             frame_s: seconds between two frames of the source before; 0 where that is not known.
         """
-        self._placing = FramePlacer(self, self._newest, source, frame_s=frame_s or _FRAME_S)
-        return self._placing
+        return FramePlacer(self, source, frame_s=frame_s or _FRAME_S)
 
     def note(self, tracks: Tracks) -> None:
         """Take in tracks that are shown now, so that their ids are not used again."""
@@ -145,22 +146,22 @@ class FramePlacer:
 
     Args:
         account: whose frames they become.
-        before: where the newest frame so far is; None where there is none: then frames stay as they are.
         source: gives the frames. Of a live one media time goes on by the real time that passed in between.
-        frame_s: how long ``before`` lasts where the source is a file.
+        frame_s: how long the last frame before lasts where the source is a file.
     """
 
-    def __init__(self, account: StreamAccount, before: _Place | None, source: Source, *, frame_s: float) -> None:
+    def __init__(self, account: StreamAccount, source: Source, *, frame_s: float) -> None:
         self._account = account
-        self._before = before
         self._source = source
         self._frame_s = frame_s
-        self._shift: tuple[int, float] | None = None if before is not None else (0, 0.0)
+        self._begun = False
+        self._before: _Place | None = None  # the newest frame when this source gives its first; frames may stay without
+        self._shift = (0, 0.0)
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame in its place."""
-        if self._shift is None:
-            self._shift = self._find_shift(frame)
+        if not self._begun:
+            self._begin(frame)
         if self._before is not None:
             index, seconds = self._shift
             pts_s = max(frame.pts_s + seconds, math.nextafter(self._before.pts_s, math.inf))
@@ -169,10 +170,13 @@ class FramePlacer:
             self._account._newest = _Place(frame.index, frame.pts_s, frame.captured_s)
         return frame
 
-    def _find_shift(self, frame: Frame) -> tuple[int, float]:
-        assert self._before is not None
-        passed_s = frame.captured_s - self._before.captured_s if self._source.info.live else self._frame_s
-        return self._before.number + 1 - frame.index, self._before.pts_s + passed_s - frame.pts_s
+    def _begin(self, first: Frame) -> None:
+        # Not earlier: until it is stopped the source before gives frames, which are numbered and counted too.
+        self._begun, self._account._placing = True, self
+        self._before = before = self._account._newest
+        if before is not None:
+            passed_s = first.captured_s - before.captured_s if self._source.info.live else self._frame_s
+            self._shift = before.number + 1 - first.index, before.pts_s + passed_s - first.pts_s
 
 
 def numbered_on(track_ids: Int64Array, after: int) -> Int64Array:

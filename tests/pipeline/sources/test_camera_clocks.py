@@ -48,7 +48,11 @@ def watched() -> dict[str, tuple[list[Frame], int]]:
 def test_media_time_is_real_time_whatever_the_clock(watched: dict[str, tuple[list[Frame], int]], name: str) -> None:
     frames, steps = watched[name]
     assert [read_number(frame.image) for frame in frames] == list(range(COUNT))
-    for frame in frames:
-        late_s = frame.captured_s - frames[0].captured_s - frame.index / FPS  # a busy machine is late itself
-        assert abs(frame.pts_s - frame.index / FPS) < 1.0 + max(0.0, late_s)
-    assert (steps > 0) == (name not in ("right", "at the end of its range"))
+    # A busy machine is late itself.
+    late_s = [max(0.0, frame.captured_s - frames[0].captured_s - frame.index / FPS) for frame in frames]
+    for frame, own_s in zip(frames, late_s, strict=True):
+        assert abs(frame.pts_s - frame.index / FPS) < 1.0 + own_s
+    if name not in ("right", "at the end of its range"):
+        assert steps > 0
+    elif max(late_s) < 0.4:
+        assert steps == 0

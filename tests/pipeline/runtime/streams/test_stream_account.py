@@ -18,6 +18,7 @@ from pipeline.events import StreamEnded, StreamOffline, StreamOnline, StreamStar
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
 from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.streams.stream_account import StreamAccount
 from pipeline.types import Frame, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker
@@ -85,6 +86,20 @@ def check_one_stream(report: Report, seen: MemorySink) -> None:
     last = [event for event in seen.events if isinstance(event, StreamEnded)][-1]
     assert (last.ledger.decoded, last.ledger.processed) == (account.decoded, account.processed)
     assert account.media_s == pytest.approx(times[-1] + 0.05, abs=2e-3)
+
+
+def test_what_a_source_gives_until_the_next_begins_is_numbered_too() -> None:
+    source = MemorySource(moving_box(4), fps=20)
+    account, frames = StreamAccount(), list(source)
+    old = account.placer(source, frame_s=0.05)
+    assert [old(frame).index for frame in frames[:2]] == [0, 1]
+    new = account.placer(source, frame_s=0.05)
+    assert old(frames[2]).index == 2, "it has not been stopped yet"
+    first = new(frames[0])
+    assert (first.index, first.pts_s) == (3, pytest.approx(0.15))
+    old(frames[3])  # nobody sees it any more
+    second = new(frames[1])
+    assert (second.index, second.pts_s) == (4, pytest.approx(0.2))
 
 
 @pytest.mark.parametrize("tracker", [SortTracker, lambda: SortTracker(min_hits=1)])
