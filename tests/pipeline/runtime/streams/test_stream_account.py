@@ -96,10 +96,12 @@ def test_what_a_source_gives_until_the_next_begins_is_numbered_too() -> None:
     new = account.placer(source, frame_s=0.05)
     assert old(frames[2]).index == 2, "it has not been stopped yet"
     first = new(frames[0])
-    assert (first.index, first.pts_s) == (3, pytest.approx(0.15))
+    assert first.index == 3
+    assert first.pts_s == pytest.approx(0.15)
     old(frames[3])  # nobody sees it any more
     second = new(frames[1])
-    assert (second.index, second.pts_s) == (4, pytest.approx(0.2))
+    assert second.index == 4
+    assert second.pts_s == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("tracker", [SortTracker, lambda: SortTracker(min_hits=1)])
