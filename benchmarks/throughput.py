@@ -112,6 +112,8 @@ def goals(runs: Runs) -> dict[str, float | None]:
     return {
         "with MP4 out, by the hand-written script (fps)": ratio(runs, "sightline", "opencv"),
         "with MP4 out, by ImageAI (fps)": ratio(runs, "sightline", "imageai"),
+        "with MP4 out, by Ultralytics (fps)": ratio(runs, "sightline", "ultralytics"),
+        "with MP4 out, by supervision and trackers (fps)": ratio(runs, "sightline", "supervision"),
         "events only, by the engine alone (fps)": ratio(runs, "sightline-events", "engine"),
         "events only, by the engine alone, batches at once (fps)": ratio(runs, "sightline-events", "engine-at-once"),
         "events only, by the engine alone (CPU per frame)": ratio(runs, "sightline-events", "engine", "cpu_ms"),

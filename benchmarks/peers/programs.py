@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.peers.environments import environment
+from benchmarks.peers.environments import PeerUnavailableError, environment
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.registry import find_weights
 
@@ -174,5 +175,56 @@ class ImageAi(Program):
         return [python, "-m", "benchmarks.peers.imageai_video", mode, "--weights", str(place.weights)]
 
 
+class UltralyticsTrack(Program):
+    """The library most would pick today, by its own export for processors."""
+
+    name, what = "ultralytics", "Ultralytics 8.4 track(save=True), YOLO11n at 416 in OpenVINO, random weights"
+    _installs: ClassVar[Sequence[Sequence[str]]] = (
+        ("torch==2.13.0", "torchvision", "ultralytics==8.4.190", "openvino>=2025.4", "opencv-python<5", "lap", "nncf"),
+    )
+
+    def prepare(self) -> None:
+        """Install PyTorch, Ultralytics and OpenVINO."""
+        environment(self.name, *self._installs)
+
+    def on_video(self, clip: Path, place: Workplace) -> list[str]:
+        """With an annotated video."""
+        python = str(environment(self.name, *self._installs))
+        folder = place.folder / self.name
+        folder.mkdir(exist_ok=True)
+        return [python, "-m", "benchmarks.peers.ultralytics_track", str(clip), "--folder", str(folder)]
+
+
+class SupervisionScript(Program):
+    """What one writes today around an ONNX detector."""
+
+    name, what = "supervision", "roboflow supervision and trackers (ByteTrack), YOLOX-nano in onnxruntime, mp4v"
+    _installs: ClassVar[Sequence[Sequence[str]]] = (
+        ("supervision==0.31.2", "trackers==2.6.1", "onnxruntime>=1.23", "opencv-python<5"),
+    )
+
+    def prepare(self) -> None:
+        """Install the libraries, and find the detector in the evaluation data."""
+        environment(self.name, *self._installs)
+        self._model()
+
+    def on_video(self, clip: Path, place: Workplace) -> list[str]:
+        """With an annotated video."""
+        python = str(environment(self.name, *self._installs))
+        given = ["--model", str(self._model()), "--names", str(place.names)]
+        output = str(place.folder / "supervision.mp4")
+        return [python, "-m", "benchmarks.peers.supervision_script", str(clip), *given, "--output", output]
+
+    def _model(self) -> Path:
+        data = os.environ.get("SIGHTLINE_EVAL")
+        model = Path(data or ".").resolve() / "models" / "yolox_nano.onnx"
+        if not data or not model.is_file():
+            raise PeerUnavailableError(f"{self.name}: its detector is {model.name} of the evaluation data")
+        return model
+
+
 OURS: tuple[Program, ...] = (SightlineMp4(), SightlineEvents())
-PEERS: dict[str, Program] = {program.name: program for program in (Engine(), EngineAtOnce(), OpenCvScript(), ImageAi())}
+PEERS: dict[str, Program] = {
+    program.name: program
+    for program in (Engine(), EngineAtOnce(), OpenCvScript(), ImageAi(), UltralyticsTrack(), SupervisionScript())
+}
