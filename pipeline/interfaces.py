@@ -212,6 +212,15 @@ class Sink:
     def on_event(self, event: Event) -> None:
         """Something happened."""
 
+    def on_result(self, tracked: TrackedFrame, events: Sequence[Event]) -> None:
+        """A frame was processed, and gave rise to these events: ``on_frame``, then ``on_event`` of each.
+
+        For a sink without a thread of its own that wants them at once; one that has a thread gets them one by one.
+        """
+        self.on_frame(tracked)
+        for event in events:
+            self.on_event(event)
+
     def takes(self, item: TrackedFrame | Event) -> bool:
         """Whether it has a use for this frame or event, which then counts as given; for any thread."""
         return _overrides(self, "on_frame" if isinstance(item, TrackedFrame) else "on_event")

@@ -9,16 +9,16 @@ Media time (``pts_s``) is in seconds from the start of the stream. All types pic
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, cast, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    pass
+from pipeline.objects import DetectedObject, TrackedObject, class_name_of
 
 Float32Array = NDArray[np.float32]
 Int32Array = NDArray[np.int32]
@@ -53,7 +53,7 @@ def _check_rows(name: str, array: NDArray[Any], dtype: type[np.generic], shape: 
         raise ValueError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Detections:
     """The objects found in one image, as a structure of arrays.
 
@@ -61,14 +61,27 @@ class Detections:
         xyxy: float32 ``(N, 4)``, pixels of the source image; right >= left and bottom >= top.
         score: float32 ``(N,)`` in [0, 1].
         class_id: int32 ``(N,)``, index into the model's class names.
+        class_names: the model's class names, where whoever made this knew them.
 
     Raises:
         ValueError: wrong shape or dtype, or a box that is not finite or inverted; the message names the row.
+
+    Iterating gives one `DetectedObject` after the other; a number chooses one of them, a slice or a mask some rows:
+
+    >>> boxes = np.array([[0, 0, 10, 10], [5, 5, 20, 20]], np.float32)
+    >>> found = Detections(
+    ...     boxes, np.array([0.9, 0.4], np.float32), np.array([0, 2], np.int32), class_names=("person", "cat", "car")
+    ... )
+    >>> found
+    Detections(2: 1 person, 1 car)
+    >>> [thing.class_name for thing in found], found[found.score > 0.5], found[-1].xywh
+    (['person', 'car'], Detections(1: 1 person), (5.0, 5.0, 15.0, 15.0))
     """
 
     xyxy: Float32Array
     score: Float32Array
     class_id: Int32Array
+    class_names: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         count = len(self.xyxy)
@@ -100,17 +113,54 @@ class Detections:
         [[0.0, 0.0, 10.0, 10.0]]
         """
         arrays = {name: getattr(self, name)[rows] for name in _array_names(type(self))}
-        return type(self)(**arrays)
+        return type(self)(**arrays, class_names=self.class_names)
+
+    def named(self, class_names: Sequence[str]) -> Self:
+        """The same rows, which know the names of their classes."""
+        if self.class_names is class_names:
+            return self
+        arrays = {name: getattr(self, name) for name in _array_names(type(self))}
+        return type(self)(**arrays, class_names=class_names)
+
+    @overload
+    def __getitem__(self, rows: int) -> DetectedObject: ...
+
+    @overload
+    def __getitem__(self, rows: slice | BoolArray | NDArray[np.integer] | Sequence[int]) -> Self: ...
+
+    def __getitem__(self, rows: int | slice | BoolArray | NDArray[np.integer] | Sequence[int]) -> DetectedObject | Self:
+        if isinstance(rows, int | np.integer):
+            return self.objects()[rows]
+        return self.select(np.arange(len(self))[rows])
+
+    def __iter__(self) -> Iterator[DetectedObject]:
+        return iter(self.objects())
+
+    def objects(self, image_size: tuple[int, int] | None = None) -> Sequence[DetectedObject]:
+        """The rows one by one; ``image_size`` is the width and height of the image in pixels, where it is known."""
+        return [DetectedObject(**row) for row in self._rows(image_size)]
+
+    def _rows(self, image_size: tuple[int, int] | None) -> Iterator[dict[str, Any]]:
+        names = tuple(self.class_names)
+        columns = (self.xyxy.tolist(), self.score.tolist(), self.class_id.tolist())
+        for xyxy, score, class_id in zip(*columns, strict=True):
+            named = {"class_id": class_id, "class_name": class_name_of(names, class_id)}
+            yield {"xyxy": tuple(xyxy), "score": score, "image_size": image_size, **named}
+
+    def __repr__(self) -> str:
+        names = tuple(self.class_names)
+        counts = Counter(class_name_of(names, class_id) for class_id in self.class_id.tolist())
+        told = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        return f"{type(self).__name__}({len(self)}{f': {told}' if told else ''})"
 
     @classmethod
     def empty(cls) -> Self:
         """Detections of no object."""
-        return cls(
-            **{name: np.zeros(shape, dtype) for name, (dtype, shape) in _EMPTY.items() if name in _array_names(cls)}
-        )
+        arrays: dict[str, Any] = {name: np.zeros(shape, dtype) for name, (dtype, shape) in _EMPTY.items()}
+        return cls(**{name: arrays[name] for name in _array_names(cls)})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Tracks(Detections):
     """The tracked objects shown at one frame: ``Detections`` plus identity.
 
@@ -131,6 +181,26 @@ class Tracks(Detections):
         _check_rows("age_s", self.age_s, np.float32, (count,))
         _check_rows("unseen_s", self.unseen_s, np.float32, (count,))
 
+    @overload
+    def __getitem__(self, rows: int) -> TrackedObject: ...
+
+    @overload
+    def __getitem__(self, rows: slice | BoolArray | NDArray[np.integer] | Sequence[int]) -> Self: ...
+
+    def __getitem__(self, rows: int | slice | BoolArray | NDArray[np.integer] | Sequence[int]) -> TrackedObject | Self:
+        return cast("TrackedObject | Self", Detections.__getitem__(self, rows))
+
+    def __iter__(self) -> Iterator[TrackedObject]:
+        return iter(self.objects())
+
+    def objects(self, image_size: tuple[int, int] | None = None) -> Sequence[TrackedObject]:
+        """The tracks one by one; ``image_size`` is the width and height of the image in pixels, where it is known."""
+        columns = (self.track_id.tolist(), self.age_s.tolist(), self.unseen_s.tolist())
+        return [
+            TrackedObject(track_id=track_id, age_s=age_s, unseen_s=unseen_s, **row)
+            for row, track_id, age_s, unseen_s in zip(self._rows(image_size), *columns, strict=True)
+        ]
+
 
 _EMPTY: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "xyxy": (np.float32, (0, 4)),
@@ -143,7 +213,20 @@ _EMPTY: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
 
 
 def _array_names(cls: type[Detections]) -> tuple[str, ...]:
-    return tuple(cls.__dataclass_fields__)
+    return tuple(name for name in cls.__dataclass_fields__ if name in _EMPTY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackFacts:
+    """What analytics knows of the tracks of one frame, in their order.
+
+    Attributes:
+        zones: for each track the names of the zones that it is in.
+        speed_mps: its speed over the ground in m/s; None where that is not known.
+    """
+
+    zones: Sequence[tuple[str, ...]]
+    speed_mps: Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,12 +238,14 @@ class TrackedFrame:
         detections: what the detector found and the filters kept, or None where the detector did not look at this frame.
         tracks: the confirmed tracks at this frame's time.
         ended: int64 ``(M,)``, ids shown earlier that the tracker has now let go.
+        facts: where the tracks are and how fast; None before analytics saw them, and without zones and ``homography``.
     """
 
     frame: Frame
     detections: Detections | None
     tracks: Tracks
     ended: Int64Array
+    facts: TrackFacts | None = None
 
 
 @runtime_checkable

@@ -2,112 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
+from pipeline.objects import TrackedObject
 from pipeline.types import Detections, Image, TrackedFrame, Tracks
+
+__all__ = ["FrameAnnotator", "FrameResult", "TrackedObject"]
 
 
 class FrameAnnotator(Protocol):
-    """Draws one stream; ``observe`` is told of every frame, so that trails have no holes."""
+    """Draws one stream. It is asked at every frame, in their order, so that trails have no holes."""
 
-    def observe(self, tracked: TrackedFrame) -> None:
-        """Take in a frame that may not be drawn."""
-        ...
-
-    def draw(self, tracked: TrackedFrame) -> Image:
-        """A copy of the frame's image, uint8 ``(height, width, 3)`` in BGR order, with its tracks drawn."""
+    def later(self, tracked: TrackedFrame) -> Callable[[], Image]:
+        """What draws this frame as it would be drawn now, whenever it is called: a copy of its image with its tracks,
+        uint8 ``(height, width, 3)`` in BGR order."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedObject:
-    """One track at one frame.
-
-    Attributes:
-        track_id: from 1 within a run and stream, never reused.
-        class_name: such as ``"person"``.
-        score: of its last detection, 0 to 1.
-        xyxy: left, top, right, bottom in pixels of the image, x to the right and y down.
-        age_s: seconds of media time since its first detection.
-        unseen_s: seconds since its last detection; 0 where it was detected in this very frame.
-    """
-
-    track_id: int
-    class_name: str
-    score: float
-    xyxy: tuple[float, float, float, float]
-    age_s: float
-    unseen_s: float
-
-
-class Drawing:
-    """The annotated picture of one frame, drawn when first asked for, while the frame is the current one."""
-
-    def __init__(self, annotator: FrameAnnotator, tracked: TrackedFrame) -> None:
-        self._source: tuple[FrameAnnotator, TrackedFrame] | None = (annotator, tracked)
-        self._picture: Image | None = None
-
-    def picture(self) -> Image:
-        if self._picture is None:
-            if self._source is None:
-                raise RuntimeError("annotated() can only be called while on_frame runs; keep the picture it returns")
-            annotator, tracked = self._source
-            self._picture = annotator.draw(tracked)
-        return self._picture
-
-    def end(self) -> None:
-        self._source = None
-
-
-@dataclass(frozen=True, eq=False)
 class FrameResult:
-    """What ``on_frame`` is given.
+    """One frame with all that was found in it. It may be kept; it then holds on to its picture.
+
+    Args:
+        tracked: the frame.
+        class_names: of the model.
+        annotator: of the stream; asked at every frame before this one.
 
     Attributes:
-        stream: name of the stream.
-        index: position of the frame in the stream, from 0.
-        pts_s: media time in seconds from the stream's start.
-        image: uint8 ``(height, width, 3)``, BGR, read-only; ``frame.image.copy()`` is yours to change.
-        tracks: the confirmed tracks as arrays.
-        detections: what the detector found and the filters kept; None where it did not look at this frame.
-        ended: ids of tracks shown earlier that ended with this frame.
         class_names: ``tracks.class_id`` and ``detections.class_id`` index it.
     """
 
-    stream: str
-    index: int
-    pts_s: float
-    image: Image
-    tracks: Tracks
-    detections: Detections | None
-    ended: tuple[int, ...]
-    class_names: Sequence[str]
-    _drawing: Drawing = field(repr=False)
+    def __init__(self, tracked: TrackedFrame, class_names: Sequence[str], annotator: FrameAnnotator) -> None:
+        self._tracked = tracked
+        self.class_names = class_names
+        self._draw = annotator.later(tracked)
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream."""
+        return self._tracked.frame.stream
+
+    @property
+    def index(self) -> int:
+        """Position of the frame in the stream, from 0."""
+        return self._tracked.frame.index
+
+    @property
+    def pts_s(self) -> float:
+        """Media time in seconds from the stream's start."""
+        return self._tracked.frame.pts_s
+
+    @property
+    def width(self) -> int:
+        """Of the picture in pixels."""
+        return self._tracked.frame.width
+
+    @property
+    def height(self) -> int:
+        """Of the picture in pixels."""
+        return self._tracked.frame.height
+
+    @cached_property
+    def image(self) -> Image:
+        """uint8 ``(height, width, 3)``, BGR, read-only; ``result.image.copy()`` is yours to change."""
+        image = self._tracked.frame.image.view()
+        image.flags.writeable = False
+        return image
+
+    @cached_property
+    def tracks(self) -> Tracks:
+        """The confirmed tracks as arrays."""
+        return self._tracked.tracks.named(self.class_names)
+
+    @cached_property
+    def detections(self) -> Detections | None:
+        """What the detector found and the filters kept; None where it did not look at this frame."""
+        found = self._tracked.detections
+        return None if found is None else found.named(self.class_names)
+
+    @property
+    def ended(self) -> tuple[int, ...]:
+        """Ids of tracks shown earlier that ended with this frame."""
+        return tuple(self._tracked.ended.tolist())
 
     @cached_property
     def objects(self) -> tuple[TrackedObject, ...]:
-        """The tracks one by one."""
-        tracks = self.tracks
-        rows = zip(
-            tracks.track_id.tolist(),
-            tracks.class_id.tolist(),
-            tracks.score.tolist(),
-            tracks.xyxy.tolist(),
-            tracks.age_s.tolist(),
-            tracks.unseen_s.tolist(),
-            strict=True,
-        )
-        return tuple(
-            TrackedObject(track_id, self.class_names[class_id], score, tuple(xyxy), age_s, unseen_s)
-            for track_id, class_id, score, xyxy, age_s, unseen_s in rows
-        )
+        """The tracks one by one, with the zones that they are in and their speed."""
+        facts = self._tracked.facts
+        objects = tuple(self.tracks.objects((self.width, self.height)))
+        if facts is None:
+            return objects
+        known = zip(objects, facts.zones, facts.speed_mps, strict=True)
+        return tuple(replace(thing, zones=zones, speed_mps=speed_mps) for thing, zones, speed_mps in known)
 
     def annotated(self) -> Image:
         """The frame with boxes, names, ids and trails: uint8 ``(height, width, 3)``, BGR, yours to change.
 
-        Drawn once, at the first call, which must be made inside ``on_frame``.
+        Drawn once, at the first call.
         """
-        return self._drawing.picture()
+        return self._annotated
+
+    @cached_property
+    def _annotated(self) -> Image:
+        return self._draw()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.stream}, frame {self.index}, {self.pts_s:.2f} s, {self.tracks!r})"

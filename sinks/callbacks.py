@@ -24,7 +24,7 @@ from pipeline.events import Event, OutputCounts, StreamEnded, WindowMinute, Wind
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
-from sinks.callback_results import Drawing, FrameAnnotator, FrameResult, TrackedObject
+from sinks.callback_results import FrameAnnotator, FrameResult, TrackedObject
 from sinks.drawing.annotator import Annotator
 
 __all__ = ["CALLBACKS", "CallbacksSink", "FrameAnnotator", "FrameResult", "TrackedObject"]
@@ -132,25 +132,8 @@ class CallbacksSink(Sink):
 
     def _show(self, tracked: TrackedFrame, state: _Stream) -> None:
         frame = tracked.frame
-        state.annotator.observe(tracked)
-        image = frame.image.view()
-        image.flags.writeable = False
-        drawing = Drawing(state.annotator, tracked)
-        result = FrameResult(
-            stream=frame.stream,
-            index=frame.index,
-            pts_s=frame.pts_s,
-            image=image,
-            tracks=tracked.tracks,
-            detections=tracked.detections,
-            ended=tuple(tracked.ended.tolist()),
-            class_names=state.class_names,
-            _drawing=drawing,
-        )
-        try:
-            self._call("on_frame", result, frame.stream, frame.pts_s)
-        finally:
-            drawing.end()
+        result = FrameResult(tracked, state.class_names, state.annotator)
+        self._call("on_frame", result, frame.stream, frame.pts_s)
 
     def on_event(self, event: Event) -> None:
         """Call the user's ``on_event``, and the function made for this type of event, if there is one."""

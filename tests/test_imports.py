@@ -12,6 +12,8 @@ import pytest
     ("module", "absent"),
     [
         ("pipeline", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
+        ("sightline", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic", "rich"]),
+        ("sightline.library.analysis", ["tensorflow", "openvino", "pandas", "polars", "supervision"]),
         ("sinks", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
         ("sinks.feed.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
@@ -24,7 +26,7 @@ def test_importing_does_not_load_what_is_not_needed(module: str, absent: list[st
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("package", ["pipeline", "sinks", "trackers", "sightline.imageai"])
+@pytest.mark.parametrize("package", ["pipeline", "sightline", "sinks", "trackers", "sightline.imageai"])
 def test_the_library_is_found_under_its_short_names(package: str) -> None:
     code = f"import {package} as package; print(*(type(getattr(package, name)) for name in package.__all__))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -32,7 +32,7 @@ from pipeline.errors import ConfigError
 from pipeline.events import Event, TrackEnded, TrackStarted, TrackUpdated
 from pipeline.geometry.anchors import anchor_index, anchor_points
 from pipeline.geometry.ground import Homography
-from pipeline.types import Float32Array, Frame, IndexArray, Int64Array, SourceInfo, TrackedFrame
+from pipeline.types import Float32Array, Frame, IndexArray, Int64Array, SourceInfo, TrackedFrame, TrackFacts, Tracks
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 
@@ -116,6 +116,7 @@ class StreamAnalytics:
         self._places = Places(
             zones, lines, self._names, table=self._table, counters=self._counters, stamp=self._stamp_look
         )
+        self._zone_names = tuple(zone.name for zone in zones)
         self._class = self._table.column(np.int32)
         self._box = self._table.column(np.float32, (4,))
         self._score = self._table.column(np.float32)
@@ -163,6 +164,17 @@ class StreamAnalytics:
         events += self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
         self._counters.totals.remember(frame.index)
         return events
+
+    def facts(self, tracks: Tracks) -> TrackFacts | None:
+        """In which zones the tracks of the newest frame are, and how fast they move; None without either."""
+        if self._speed is None and not self._zone_names:
+            return None
+        rows, _ = self._table.rows(tracks.track_id)
+        zones = [
+            tuple(name for name, inside in zip(self._zone_names, row, strict=True) if inside)
+            for row in self._places.inside(rows).tolist()
+        ]
+        return TrackFacts(zones, self._speeds(rows))
 
     def gap(self) -> list[Event]:
         """The stream broke off after the newest frame: its tracks end, and nothing is observed until the next.

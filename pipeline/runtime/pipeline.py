@@ -61,6 +61,8 @@ class Pipeline:
         if batch < 1 or queue < 1:
             raise ValueError(f"batch and queue: expected 1 or more, got {batch} and {queue}")
         self.report: Report | None = None
+        self._begun = False
+        self._given_detector = detector
         self._detector = as_detector(detector)
         self._started_s = started_s
         self._files = RunFiles(sinks, reads=reads, writes=writes)
@@ -75,6 +77,16 @@ class Pipeline:
             queue=queue,
             sink_queue=sink_queue,
         )
+
+    @property
+    def detector(self) -> DetectorLike:
+        """What was given to find objects."""
+        return self._given_detector
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """What the detector tells apart."""
+        return self._detector.class_names
 
     @property
     def live(self) -> bool:
@@ -131,7 +143,11 @@ class Pipeline:
             PipelineError: what went wrong, if no stream came through; otherwise failures are in the report. What was
                 processed until then is kept as the sinks describe.
             KeyboardInterrupt: after the outputs were finished, where the caller has not arranged for ``stop``.
+            RuntimeError: it has run already.
         """
+        if self._begun:
+            raise RuntimeError("this pipeline has run already; make a new one, whose sources are open, for another run")
+        self._begun = True
         begun_s = time.monotonic()
         error: BaseException | None = None
         try:

@@ -88,9 +88,9 @@ class SinkGroup:
         self._opened = True
         self._each(lambda sink: sink.open(stream, info, class_names), self._begun())
 
-    def on_frame(self, tracked: TrackedFrame) -> None:
-        """``Sink.on_frame`` of each."""
-        self._each(lambda sink: sink.on_frame(tracked))
+    def on_result(self, tracked: TrackedFrame, events: Sequence[Event]) -> None:
+        """``Sink.on_result`` of each."""
+        self._each(lambda sink: sink.on_result(tracked, events))
 
     def on_event(self, event: Event) -> None:
         """``Sink.on_event`` of each."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -141,5 +142,5 @@ def _joined(one: Tracks, other: Tracks) -> Tracks:
     """Both, ordered by id."""
     names = ("xyxy", "score", "class_id", "track_id", "age_s", "unseen_s")
     order = np.argsort(np.concatenate([one.track_id, other.track_id]))
-    arrays = {name: np.concatenate([getattr(one, name), getattr(other, name)])[order] for name in names}
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name), getattr(other, name)])[order] for name in names}
     return Tracks(**arrays)

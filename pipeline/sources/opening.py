@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from os import PathLike, fspath
 from urllib.parse import unquote
 
 from pipeline.errors import ConfigError
@@ -48,7 +49,7 @@ def is_network(uri: str) -> bool:
 
 
 def open_source(
-    uri: str,
+    uri: str | PathLike[str],
     *,
     stream: str | None = None,
     threads: int = 0,
@@ -66,8 +67,8 @@ def open_source(
     """Open the source at ``uri``. Settings that do not concern its kind are ignored.
 
     Args:
-        uri: a video file; a folder of images, an image, or a pattern such as ``shots/*.jpg``; ``-`` for standard
-            input, or a named pipe; ``webcam:0`` or ``/dev/video0``; ``rtsp://``, ``rtsps://``, ``http://``,
+        uri: the path of a video file; a folder of images, an image, or a pattern such as ``shots/*.jpg``; ``-`` for
+            standard input, or a named pipe; ``webcam:0`` or ``/dev/video0``; ``rtsp://``, ``rtsps://``, ``http://``,
             ``https://``.
         stream: name of the stream; default: made from the address. White space and "/" in it become "-".
         threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
@@ -86,6 +87,7 @@ def open_source(
         SourceError: it can't be opened or holds no picture that can be decoded.
         ConfigError: an address of a kind that is not known, a stream name that is empty, a variable that is not set.
     """
+    uri = fspath(uri)
     name = clean_name(stream) if stream is not None else None
     if name == "":
         raise ConfigError(f"stream name {stream!r}: expected at least one character besides spaces and '/'")

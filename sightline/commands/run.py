@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from pipeline.runtime.report import process_started_s
 from pipeline.sources.uri import stream_name
 from sightline.commands.options import (
     EXIT_INTERRUPTED,
@@ -25,15 +26,14 @@ from sightline.commands.options import (
     split_names,
 )
 from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
-from sightline.composition.control import build_control
 from sightline.composition.outputs import written_files
 from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
+from sightline.composition.running import run_configured
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
 from sightline.terminal.status import showing_status
 from sightline.terminal.summary import print_summary
-from sinks.output_files import Claim, OutputFile
 
 
 def _streams(sources: Sequence[str]) -> dict[str, Any]:
@@ -153,24 +153,13 @@ def run(
 def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read()
-    pipeline = build_pipeline(config, progress=not quiet, path=path)
+    pipeline = build_pipeline(config, progress=not quiet, path=path, started_s=process_started_s())
     reloader = build_reloader(pipeline, config, read)
-    # The report comes last; that no other run writes the same one must be known now.
-    claim = Claim(config.output.report) if config.output.report is not None else None
-    try:
-        with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
-            stack.enter_context(reloading_on_hangup(reloader.reload))
-            if control := build_control(config, pipeline, reloader):
-                stack.enter_context(control)
-            if pipeline.live and not quiet:
-                stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
-            report = pipeline.run()
-    finally:
-        if config.output.report is not None and claim is not None:
-            if pipeline.report is not None:
-                with OutputFile(config.output.report, claim=claim) as file:
-                    file.write(pipeline.report.to_json())
-            claim.release()
+    with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
+        stack.enter_context(reloading_on_hangup(reloader.reload))
+        if pipeline.live and not quiet:
+            stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
+        report = run_configured(config, pipeline, reloader)
     if not quiet:
         print_summary(Console(), report, written_files(config))
     if stopped():

@@ -5,5 +5,6 @@ outputs   The outputs that a configuration asks for
 pipeline  The composition root: builds the parts that a configuration asks for
 reload    Taking over a changed configuration while the run goes on
 reloader  What takes over a changed configuration while the pipeline runs
+running   A configured run with its control socket and its report
 streams   A stream with its source, tracker, filters and outputs
 """

@@ -1,48 +1,66 @@
 """The composition root: builds the parts that a configuration asks for, and joins them.
 
-The only module that knows every other; nothing but the command line imports it.
+The only module that knows every other; the command line and the library stand on it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pipeline.detection.factory import create_detector
 from pipeline.errors import ConfigError
+from pipeline.interfaces import DetectorLike, Sink, Source
 from pipeline.models.custom import choose_model
 from pipeline.runtime.pipeline import Pipeline
-from pipeline.runtime.report import process_started_s
 from pipeline.runtime.run_files import RunFiles
 from sightline.composition.outputs import build_shared_sinks
-from sightline.composition.streams import build_stream
+from sightline.composition.streams import Sight, build_stream
 from sightline.config.files import configured_files
 from sightline.config.schema import Config
 from sightline.server.control_socket import parse_endpoint
 from sinks.output_files import check_output, written_file
 
 
-def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) -> Pipeline:
+def build_pipeline(
+    config: Config,
+    *,
+    progress: bool = False,
+    path: Path | None = None,
+    sources: Mapping[str, Source] | None = None,
+    sinks: Sequence[Sink] = (),
+    detector: DetectorLike | None = None,
+    started_s: float | None = None,
+) -> Pipeline:
     """The pipeline that a configuration describes. Mistakes that show without the model are found before it loads.
 
     Args:
         config: what to build.
         progress: show a progress bar.
         path: of the configuration, which is not to be written over.
+        sources: by the names of their streams, in place of the addresses in the configuration; closed with the run.
+        sinks: outputs that all streams share, besides those of the configuration.
+        detector: in place of that of the configuration.
+        started_s: as ``Pipeline`` has it.
 
     Raises:
         PipelineError: of the kind that describes what can't be used.
     """
+    sources = sources or {}
     described = config.resolved_streams()
     if not described:
         raise ConfigError("nothing to process: name a video file, or set source in the configuration")
     model = config.model
     with ExitStack() as stack:
+        for source in sources.values():
+            stack.callback(source.close)
         chosen = choose_model(config.model.name, config.custom_models())
-        streams = [build_stream(config, stream, chosen, stack) for stream in described]
+        sight = Sight.of(chosen, model.input_size) if detector is None else Sight(tuple(detector.class_names))
+        streams = [build_stream(config, stream, sight, stack, source=sources.get(stream.name)) for stream in described]
         progress = progress and not any(stream.source.info.live for stream in streams)
-        shared = build_shared_sinks(config, progress=progress)
+        shared = [*build_shared_sinks(config, progress=progress), *sinks]
         report = [written_file("the report", config.output.report)] if config.output.report is not None else []
         reads = configured_files(config, chosen, path)
         RunFiles(shared, streams=streams, reads=reads, writes=report).check()
@@ -52,14 +70,14 @@ def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) 
             parse_endpoint(config.control)
         for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
             sink.check()
-        detector = create_detector(
-            chosen,
-            confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
-            **detector_options(config),
-        )
         pipeline = Pipeline(
             streams,
-            detector,
+            detector
+            or create_detector(
+                chosen,
+                confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
+                **detector_options(config),
+            ),
             sinks=shared,
             reads=reads,
             writes=report,
@@ -67,7 +85,7 @@ def build_pipeline(config: Config, *, progress: bool, path: Path | None = None) 
             max_wait_s=model.max_wait_ms / 1000,
             queue=max(config.queues.frames, model.batch),
             sink_queue=config.queues.sink,
-            started_s=process_started_s(),
+            started_s=started_s,
         )
         stack.pop_all()
     return pipeline

@@ -11,7 +11,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from sightline.composition.outputs import recorded_files
 from sightline.composition.reload import Before, Reloader, differing
-from sightline.composition.streams import build_stream
+from sightline.composition.streams import Sight, build_stream
 from sightline.config.schema import Config, ResolvedStream
 from sinks.files.mot import MotSink
 from sinks.video.mp4 import Mp4Sink
@@ -22,7 +22,7 @@ FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "
 
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
     """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
-    model = choose_model(config.model.name, config.custom_models())
+    sight = Sight.of(choose_model(config.model.name, config.custom_models()), config.model.input_size)
 
     def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
         new = read()
@@ -33,7 +33,7 @@ def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config
 
     def build(description: ResolvedStream, before: Before[ResolvedStream] | None) -> Stream:
         with ExitStack() as stack:
-            stream = build_stream(config, description, model, stack, before=before, recorded=recorded)
+            stream = build_stream(config, description, sight, stack, before=before, recorded=recorded)
             stack.pop_all()
         return stream
 

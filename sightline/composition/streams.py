@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Self
 
 from pipeline.analytics.options import AnalyticsOptions
 from pipeline.classification.classifier import Classifier
@@ -35,12 +37,31 @@ from sinks.drawing.count_overlay import CountOverlay
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What streams must know of the detector that looks at them, before there is one.
+
+    Attributes:
+        class_names: what it tells apart.
+        reduce_to: the longer side to which sources may reduce pictures for it; None where it wants them whole.
+    """
+
+    class_names: Sequence[str]
+    reduce_to: int | None = None
+
+    @classmethod
+    def of(cls, model: Model, input_size: int | None) -> Self:
+        """That of a model's detector."""
+        return cls(model.class_names, reduced_side(model, input_size))
+
+
 def build_stream(
     config: Config,
     stream: ResolvedStream,
-    model: Model,
+    sight: Sight,
     stack: ExitStack,
     *,
+    source: Source | None = None,
     before: Before[ResolvedStream] | None = None,
     recorded: Collection[Path] = (),
 ) -> Stream:
@@ -49,15 +70,16 @@ def build_stream(
     Args:
         config: for what all streams have in common.
         stream: the description.
-        model: of the run's detector.
+        sight: of the run's detector.
         stack: closes the source if the pipeline never comes to be.
+        source: where its frames come from, in place of the address in the description.
         before: the running stream whose place it takes; of that it has the source, the counting and the outputs, each
             unless it was changed.
         recorded: files that were written in this run. None of them is written again.
     """
-    source = running_source(stream, before)
+    source = source or running_source(stream, before)
     if source is None:
-        source = build_source(config, stream, reduced_side(model, config.model.input_size), at_once=before is not None)
+        source = build_source(config, stream, sight.reduce_to, at_once=before is not None)
         stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     tracker = create_tracker(
@@ -70,10 +92,10 @@ def build_stream(
         sinks=build_sinks(
             config, stream, build_annotator(stream, analytics), before=before, drawn_on=drawn_on, recorded=recorded
         ),
-        filters=build_filters(stream, model.class_names),
+        filters=build_filters(stream, sight.class_names),
         detect_every=SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
-        classify=build_track_classifier(config, model.class_names),
+        classify=build_track_classifier(config, sight.class_names),
         duration_s=stream.duration_s,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,

@@ -14,13 +14,20 @@ from sightline.config.schema import Config, _refuse_undecodable
 from sightline.config.yaml_reader import Document, apply_override, plain, read_yaml_file
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: Path | None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    *,
+    label: str = "command line",
+) -> Config:
     """The configuration from a YAML file, overrides and command-line options, the later over the earlier.
 
     Args:
         path: the YAML file, or None for the defaults.
         overrides: ``key.path=value`` each, the value as YAML: ``filters.classes=[person, car]``.
         options: nested like the file; ``None`` values were not given and change nothing. Paths and tuples may be used.
+        label: where the options come from, for messages.
 
     Raises:
         ConfigError: with one line per problem: file and line, key path, what was given, what is allowed.
@@ -28,7 +35,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), options: Mappi
     document = read_yaml_file(path) if path is not None else Document()
     for override in overrides:
         apply_override(document, override)
-    document.merge(plain(options or {}), "command line")
+    document.merge(plain(options or {}), label)
     _refuse_undecodable(document)
     config: Config | None = None
     try:

@@ -100,10 +100,10 @@ class ObjectDetection(DetectionModel):
         objects = object_list(found, display.class_names, strict=self._strict)
         cut_out = [cut(image, item["box_points"]).copy() for item in objects] if extract_detected_objects else []
         if output_type == "array":
-            annotated = display.annotator().draw_detections(image, found)
+            annotated = display.annotator().draw_objects(image, found)
             return (annotated, objects, cut_out) if extract_detected_objects else (annotated, objects)
         if output is not None:
-            write_picture(output, display.annotator().draw_detections(image, found))
+            write_picture(output, display.annotator().draw_objects(image, found))
         if not extract_detected_objects:
             return objects
         assert output is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rich.console import Console
 from rich.progress import (
@@ -68,6 +68,11 @@ class ProgressSink(Sink):
         task = next(task for task in self._progress.tasks if task.id == task_id)
         self._tasks[stream] = (task, float("-inf"))
         self._progress.start()
+
+    @property
+    def streams(self) -> Collection[str]:
+        """The streams that have a line."""
+        return self._tasks.keys()
 
     def counts(self) -> OutputCounts:
         """Frames so far."""

@@ -9,9 +9,12 @@ looked for and did not see in this very frame (its motion model carries it) is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.types import Detections, Float32Array, Image, TrackedFrame, Tracks
 from sinks.drawing.colors import Color, track_color
@@ -20,7 +23,18 @@ from sinks.drawing.shapes import _draw_box, _draw_dashed_box, _draw_label
 from sinks.drawing.trails import _SHIFT, _TRAIL_POINTS, _draw_trail, _Trail
 
 Overlay = Callable[[Image, TrackedFrame], None]
+ColorBy = Literal["track", "class"]
 AnnotatorFactory = Callable[[Sequence[str]], "Annotator"]
+
+
+@runtime_checkable
+class LaterOverlay(Protocol):
+    """An overlay that shows what changes from frame to frame."""
+
+    def later(self, tracked: TrackedFrame) -> Overlay:
+        """The overlay as it is at this frame, for a picture that is drawn when it has changed."""
+        ...
+
 
 # Coordinates further outside the picture than this change nothing that can be seen, and could overflow OpenCV's.
 _MARGIN = 64
@@ -36,12 +50,14 @@ class Annotator:
         show_names, show_scores, show_ids: what labels say; with none of them there are no labels. An id below 1
             stands for a box that has none, and is never shown.
         show_boxes: False leaves the labels alone.
+        color_by: what has a colour of its own, ``track`` or ``class``; None for tracks by their ids, and detections,
+            which have none, by their classes.
         scale: size of lines and text; 1 is made for reading the whole picture on one screen.
         overlays: called in order, after the trails and before the boxes, with the picture to draw on and the
             tracked frame; for zones, lines and counters.
 
     Raises:
-        ValueError: ``trail_s`` is negative or ``scale`` is not positive.
+        ValueError: ``trail_s`` is negative, ``scale`` is not positive, or there is no such ``color_by``.
     """
 
     def __init__(
@@ -53,17 +69,21 @@ class Annotator:
         show_scores: bool = True,
         show_ids: bool = True,
         show_boxes: bool = True,
+        color_by: ColorBy | None = None,
         scale: float = 1.0,
         overlays: Sequence[Overlay] = (),
     ) -> None:
         if trail_s < 0 or scale <= 0:
             raise ValueError(f"expected trail_s >= 0 and scale > 0, got {trail_s} and {scale}")
+        if color_by not in (None, "track", "class"):
+            raise ValueError(f"color_by: expected track or class, got {color_by!r}")
         self._class_names = tuple(class_names)
         self._trail_s = trail_s
         self._show_names = show_names
         self._show_scores = show_scores
         self._show_ids = show_ids
         self._show_boxes = show_boxes
+        self._color_by = color_by
         self._scale = scale
         self._overlays = tuple(overlays)
         self._trails: dict[int, _Trail] = {}
@@ -92,6 +112,26 @@ class Annotator:
             out: a picture of the same shape to draw into instead of a new one; it is returned.
         """
         self.observe(tracked)
+        trails = {track_id: trail.points for track_id, trail in self._trails.items()}
+        return self._draw(tracked, trails, self._overlays, out)
+
+    def later(self, tracked: TrackedFrame) -> Callable[[], Image]:
+        """What draws this frame as ``draw`` would now, whenever it is called, and by whatever thread."""
+        self.observe(tracked)
+        shown = tracked.tracks.track_id.tolist() if self._trail_s else ()
+        trails = {track_id: self._trails[track_id].points.copy() for track_id in shown}
+        overlays = [
+            overlay.later(tracked) if isinstance(overlay, LaterOverlay) else overlay for overlay in self._overlays
+        ]
+        return partial(self._draw, tracked, trails, overlays)
+
+    def _draw(
+        self,
+        tracked: TrackedFrame,
+        trails: Mapping[int, NDArray[np.int32]],
+        overlays: Sequence[Overlay],
+        out: Image | None = None,
+    ) -> Image:
         source = tracked.frame.image
         if out is None:
             picture = np.array(source, order="C")
@@ -104,22 +144,23 @@ class Annotator:
         order = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
         ids = tracks.track_id.tolist()
         if self._trail_s:
+            colors = self._colors(tracks)
             for row in order:
-                _draw_trail(picture, self._trails[ids[row]].points, track_color(ids[row]), unit)
-        for overlay in self._overlays:
+                _draw_trail(picture, trails[ids[row]], colors[row], unit)
+        for overlay in overlays:
             overlay(picture, tracked)
         if order:
             self._draw_tracks(picture, tracks, order, unit, looked=tracked.detections is not None)
         return picture
 
-    def draw_detections(self, image: Image, detections: Detections) -> Image:
-        """A copy of a picture with what was found in it, a colour for each class; without ids, trails and overlays."""
+    def draw_objects(self, image: Image, objects: Detections) -> Image:
+        """A copy of a picture with detections, or tracks with their ids, drawn on it; without trails and overlays."""
         picture = np.array(image, order="C")
-        colors = [track_color(class_id + 1) for class_id in detections.class_id.tolist()]
-        labels = [self._label(detections, row) for row in range(len(detections))]
-        order = np.argsort(detections.xyxy[:, 3], kind="stable").tolist()
+        order = np.argsort(objects.xyxy[:, 3], kind="stable").tolist()
+        ids = objects.track_id.tolist() if isinstance(objects, Tracks) else [0] * len(objects)
         if order:
-            self._draw_boxes(picture, detections.xyxy, order, self._unit(image), colors, labels)
+            labels = [self._label(objects, row, track_id) for row, track_id in enumerate(ids)]
+            self._draw_boxes(picture, objects.xyxy, order, self._unit(image), self._colors(objects), labels)
         return picture
 
     def _unit(self, image: Image) -> float:
@@ -142,9 +183,14 @@ class Annotator:
         # Where nobody looked, not to have been seen says nothing.
         coasting = (tracks.unseen_s > 0).tolist() if looked else [False] * len(tracks)
         ids = tracks.track_id.tolist()
-        colors = [track_color(track_id) for track_id in ids]
         labels = [self._label(tracks, row, ids[row], coasting[row]) for row in range(len(ids))]
-        self._draw_boxes(picture, tracks.xyxy, order, unit, colors, labels, dashed=coasting)
+        self._draw_boxes(picture, tracks.xyxy, order, unit, self._colors(tracks), labels, dashed=coasting)
+
+    def _colors(self, objects: Detections) -> list[Color]:
+        by_track = isinstance(objects, Tracks) if self._color_by is None else self._color_by == "track"
+        if by_track and isinstance(objects, Tracks):
+            return [track_color(track_id) for track_id in objects.track_id.tolist()]
+        return [track_color(class_id + 1) for class_id in objects.class_id.tolist()]
 
     def _draw_boxes(
         self,

@@ -69,10 +69,17 @@ class CountOverlay:
         self._unit = 1.0
 
     def __call__(self, picture: Image, tracked: TrackedFrame) -> None:
+        self._draw(self._counts(tracked.frame), picture)
+
+    def later(self, tracked: TrackedFrame) -> Callable[[Image, TrackedFrame], None]:
+        """The overlay with the counts as of this frame, whenever it is drawn."""
+        counts = self._counts(tracked.frame)
+        return lambda picture, _: self._draw(counts, picture)
+
+    def _draw(self, counts: LiveCounts, picture: Image) -> None:
         height, width = picture.shape[:2]
         if (width, height) != self._size:
             self._fit(width, height)
-        counts = self._counts(tracked.frame)
         for zone, area in zip(self._zones, self._areas, strict=True):
             area.draw(picture, occupied=bool(counts.zones.get(zone.name)))
         for arrow in self._arrows:

@@ -94,7 +94,7 @@ class ImageCopies:
             for row, cut_out in enumerate(self._cut_out_names(Path(name).stem, detections)):
                 self._write(cut_out, cut(image, detections.xyxy[row].tolist()))
                 objects[row] = cut_out
-        self._write(name, self._annotator.draw_detections(image, detections))
+        self._write(name, self._annotator.draw_objects(image, detections))
         return encodable(name), [None if each is None else encodable(each) for each in objects]
 
     def _cut_out_names(self, stem: str, detections: Detections) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.errors import SinkError
 from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
-from pipeline.types import SourceInfo, TrackedFrame
+from pipeline.types import SourceInfo, TrackedFrame, Tracks
 from sinks.output_files import OutputFile, check_output, is_stream, written_file
 
 
@@ -71,16 +71,18 @@ class MotSink(Sink):
         """Write the rows of a frame."""
         if self._file is None or not self.takes(tracked):
             return
-        tracks, number = tracked.tracks, tracked.frame.index + 1
-        rows = zip(tracks.track_id.tolist(), tracks.xyxy.tolist(), tracks.score.tolist(), strict=True)
-        self._file.write(
-            "".join(
-                f"{number},{track},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f},-1,-1,-1\n"
-                for track, (left, top, right, bottom), score in rows
-            ).encode()
-        )
+        self._file.write(mot_rows(tracked.frame.index, tracked.tracks).encode())
 
     def close(self, error: BaseException | None = None) -> None:
         """Complete the file, or keep what there is of it under its partial name if the run failed."""
         if self._file is not None:
             self._file.finish(error)
+
+
+def mot_rows(index: int, tracks: Tracks) -> str:
+    """The rows of a frame, whose index counts from 0."""
+    rows = zip(tracks.track_id.tolist(), tracks.xyxy.tolist(), tracks.score.tolist(), strict=True)
+    return "".join(
+        f"{index + 1},{track},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f},-1,-1,-1\n"
+        for track, (left, top, right, bottom), score in rows
+    )

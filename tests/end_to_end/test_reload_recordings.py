@@ -18,7 +18,7 @@ from pipeline.runtime.report import Report
 from pipeline.types import TrackedFrame
 from sightline.composition.reload import Before
 from sightline.composition.reloader import build_reloader
-from sightline.composition.streams import build_stream
+from sightline.composition.streams import Sight, build_stream
 from sightline.config.schema import Config
 from tests.support.clips import write_clip
 from tests.support.fakes import BlobDetector, MemorySink, picture
@@ -68,10 +68,10 @@ class Site:
         self.now = self.config()
         watching = Watching({})
         with ExitStack() as stack:
-            model = choose_model("tiny-yolov3", {})
+            sight = Sight.of(choose_model("tiny-yolov3", {}), None)
             (described,) = self.now.resolved_streams()
             pipeline = Pipeline(
-                build_stream(self.now, described, model, stack), BlobDetector(), sinks=[watching], queue=1, batch=1
+                build_stream(self.now, described, sight, stack), BlobDetector(), sinks=[watching], queue=1, batch=1
             )
             reloader = build_reloader(pipeline, self.now, lambda: self.now)
 
@@ -142,12 +142,12 @@ def test_a_camera_that_can_not_be_opened_takes_nobody_s_place(clip: Path, tmp_pa
 
 def test_a_camera_of_ones_own_may_be_off_when_it_is_added(clip: Path, tmp_path: Path) -> None:
     site = Site(clip, tmp_path / "out")
-    model = choose_model("tiny-yolov3", {})
+    sight = Sight.of(choose_model("tiny-yolov3", {}), None)
     config = site.config(source=_CLOSED_PORT)
     (described,) = config.resolved_streams()
     with ExitStack() as stack:
-        added = build_stream(config, described, model, stack)
+        added = build_stream(config, described, sight, stack)
         assert added.source.info.live
         (old,) = site.config().resolved_streams()
         with pytest.raises(SourceError, match="127"):
-            build_stream(config, described, model, stack, before=Before(old, added))
+            build_stream(config, described, sight, stack, before=Before(old, added))

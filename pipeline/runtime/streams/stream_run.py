@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pipeline.analytics.event_stamper import EventStamper
@@ -170,10 +171,11 @@ class StreamRun:
         named = self._tracking.classify(tracked)
         with self._timings.stage("analytics"):
             found = [*named, *self._manner.analytics.update(tracked)]
+            if (facts := self._manner.analytics.facts(tracked.tracks)) is not None:
+                tracked = replace(tracked, facts=facts)
         with self._timings.stage("sinks"):
             for group in self._groups:
-                group.on_frame(tracked)
-            self._send(*found)
+                group.on_result(tracked, found)
         self.account.last_pts_s = frame.pts_s
         self._state, self._offline_s = "online", None
         self._ledger.processed()

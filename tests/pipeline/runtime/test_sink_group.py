@@ -64,7 +64,7 @@ def test_what_two_sinks_of_one_class_missed_and_how_late_they_were_is_told_apart
     for sink in sinks:
         assert sink.entered.wait(WAIT_S)
     for number in range(3):
-        both.on_frame(make_tracked(number))
+        both.on_result(make_tracked(number), [])
     for sink in sinks:
         sink.gate.set()
     assert both.close(None) is None
@@ -108,7 +108,7 @@ def test_frames_are_not_lost_to_a_sink_that_has_no_use_for_them() -> None:
     slow.open("camera", INFO, [])
     assert sink.entered.wait(WAIT_S)
     for number in range(9):
-        slow.on_frame(make_tracked(number))
+        slow.on_result(make_tracked(number), [])
     sink.gate.set()
     slow.close(None)
     assert slow.lost() == {"Slow": {"slow": 7}}
