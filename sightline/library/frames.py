@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.images.reading import ImageLike, read_image
+from pipeline.interfaces import Source
 from pipeline.types import Frame, Image, SourceInfo
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FrameLike: TypeAlias = "ImageLike | av.VideoFrame | Frame | tuple[float, ImageLi
 of PyAV, a `Frame`, or a pair of a time in seconds and a picture."""
 
 
-class FrameSource:
+class FrameSource(Source):
     """Pictures from memory as the frames of a stream. Nothing is read ahead but by the pipeline's queue.
 
     A frame's time is its own, where it has one (a pair, a frame of PyAV, a `Frame`), counted from the first frame's;
@@ -98,12 +99,6 @@ class FrameSource:
         close = getattr(self._given, "close", None)
         if close is not None:
             close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _frame(self, item: FrameLike, index: int) -> Frame:
         own_s = _time_of(item)
