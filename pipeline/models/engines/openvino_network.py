@@ -99,6 +99,8 @@ def _convolution(planned: PlannedLayer, layer: Convolution, source: Any, paramet
     if planned.position == 0:
         weights = weights[:, ::-1] / np.float32(255)
     padding = [layer.size // 2] * 2
-    output = operations.convolution(source, np.ascontiguousarray(weights), [layer.stride] * 2, padding, padding, [1, 1])
+    # Given an array, the operation would make a list of Python's numbers of it: half a second, and much memory.
+    kernel = operations.constant(np.ascontiguousarray(weights))
+    output = operations.convolution(source, kernel, [layer.stride] * 2, padding, padding, [1, 1])
     output = operations.add(output, bias.reshape(1, -1, 1, 1))
     return operations.prelu(output, np.float32(_LEAKY_SLOPE).reshape(1)) if layer.leaky else output
