@@ -139,7 +139,7 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="in place of the model's published file")
     parser.add_argument("--input-size", type=int, default=416, help="longer side of the network's input")
     parser.add_argument("--square", action="store_true", help="letterbox into a square input")
-    parser.add_argument("--engine", default="tensorflow", help="tensorflow or openvino")
+    parser.add_argument("--engine", help="openvino, tensorflow or auto (the machine's own)")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or another of the engine's")
     parser.add_argument("--confidence", type=float, default=0.001, help="smallest score reported (%(default)s)")
     parser.add_argument("--iou", type=float, default=0.45, help="overlap that suppresses (%(default)s)")

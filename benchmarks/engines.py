@@ -27,7 +27,7 @@ if __name__ == "__main__":  # run as a file, from wherever
 from benchmarks.machine import describe, machine
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.hardware import cpu_has_bfloat16
-from pipeline.models.engines.base import PRECISIONS, installed_engines
+from pipeline.models.engines.base import ENGINES, PRECISIONS
 from pipeline.models.engines.factory import create_engine
 from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import DarknetNetwork
@@ -49,14 +49,14 @@ class Timing:
 
 
 def make_engines(model: str, weights: Path | None, precisions: Sequence[str], threads: int | None) -> list[YoloEngine]:
-    """Every installed engine in each of the precisions that it has; what can't be made is told on standard error."""
+    """Every engine in each of the precisions that it has; what can't be made is told on standard error."""
     described = find_model(model)
     network = described.network()
     if not isinstance(network, DarknetNetwork):
         raise ConfigError(f"{model}: is no network of the YOLO family, which these engines run.")
     parameters = read_weights(find_weights(described, weights), network)
     engines = []
-    for name, precision in product(installed_engines(), precisions):
+    for name, precision in product(ENGINES, precisions):
         if precision not in PRECISIONS[name]:
             continue
         try:

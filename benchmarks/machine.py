@@ -12,7 +12,7 @@ import psutil
 
 # Instructions that decide how fast a network runs, by what Linux calls them.
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-_LIBRARIES = ("av", "numpy", "opencv-python", "tensorflow")
+_LIBRARIES = ("av", "numpy", "opencv-python", "openvino", "tensorflow")
 
 
 def machine() -> dict[str, Any]:

@@ -99,7 +99,9 @@ class Detector(ABC):
     Attributes:
         class_names: the model's classes; ``Detections.class_id`` indexes it.
         precision: the numeric type the network computes in, such as ``float32``.
-        engine_name: what runs the network, such as ``tensorflow``; None where that has no name.
+        engine_name: what runs the network, such as ``openvino``; None where that has no name.
+        engine_reason: why it is that engine and precision, in words; None where nothing was chosen.
+        network_threads: processor cores that the network uses; None where that is not known.
         calls_at_once: how many threads may be in ``detect``, ``detect_reduced`` and ``warm_up`` at a time to make the
             most of it; 1 or more. With 1 they are one at a time, though not always the same.
         reduced_side: the longer side, in pixels, at which it sees a whole picture, which it can then be given at that
@@ -109,6 +111,8 @@ class Detector(ABC):
     class_names: Sequence[str]
     precision: str = "unknown"
     engine_name: str | None = None
+    engine_reason: str | None = None
+    network_threads: int | None = None
     calls_at_once: int = 1
     reduced_side: int | None = None
 

@@ -48,6 +48,14 @@ class _Adapted(Detector):
         return self._own("engine_name", name)
 
     @property
+    def engine_reason(self) -> str | None:  # type: ignore[override]
+        return self._own("engine_reason", Detector.engine_reason)
+
+    @property
+    def network_threads(self) -> int | None:  # type: ignore[override]
+        return self._own("network_threads", Detector.network_threads)
+
+    @property
     def calls_at_once(self) -> int:  # type: ignore[override]
         return self._own("calls_at_once", Detector.calls_at_once)
 

@@ -62,8 +62,18 @@ class ImageDetector(Detector, Generic[EngineT, PlaceT]):
         return self._engine.name
 
     @property
+    def engine_reason(self) -> str:  # type: ignore[override]
+        """Why it is that engine and precision: what was asked for, by which rule, or what was measured."""
+        return self._engine.reason
+
+    @property
     def threads(self) -> int:
         """Processor cores that the network uses."""
+        return self._engine.threads
+
+    @property
+    def network_threads(self) -> int:  # type: ignore[override]
+        """The same, as `Detector` has it."""
         return self._engine.threads
 
     @property

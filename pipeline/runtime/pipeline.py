@@ -177,6 +177,8 @@ class Pipeline:
             input_shape=self._loop.input_shape,
             precision=self._detector.precision,
             engine=self._detector.engine_name,
+            engine_reason=self._detector.engine_reason,
+            network_threads=self._detector.network_threads,
             sinks=self._loop.shared.lost(),
             missed_events=self._loop.shared.missed_events(),
             outputs=self._loop.shared.counts(),

@@ -65,6 +65,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         input_shape: height and width of the network's input in pixels, or None when no frame came.
         precision: numeric type the detector computed in.
         engine: what ran the detector's network, or None where the detector doesn't tell.
+        engine_reason: why that engine and precision, or None where the detector doesn't tell.
+        network_threads: processor cores that the network used last, or None where the detector doesn't tell.
         sinks: per shared output that did not see every frame, how many it missed by reason.
         missed_events: per shared output that did not see every event, how many it missed by reason.
         outputs: per shared output that keeps count, what became of what it was given.
@@ -80,6 +82,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     input_shape: tuple[int, int] | None
     precision: str
     engine: str | None = None
+    engine_reason: str | None = None
+    network_threads: int | None = None
     sinks: dict[str, dict[str, int]] = {}
     missed_events: dict[str, dict[str, int]] = {}
     outputs: dict[str, OutputCounts] = {}

@@ -18,7 +18,8 @@ InputSizeOption = Annotated[
     typer.Option(help="Long side (retinanet: short side) of the input, a multiple of 32. [default: the model's]"),
 ]
 EngineOption = Annotated[
-    str | None, typer.Option(help="tensorflow, openvino or auto; see docs/engines.md. [default: tensorflow]")
+    str | None,
+    typer.Option(help="openvino, tensorflow or auto. [default: tensorflow where there is a GPU, openvino elsewhere]"),
 ]
 PrecisionOption = Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")]
 ClassesOption = Annotated[str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")]

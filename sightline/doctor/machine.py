@@ -13,7 +13,7 @@ import psutil
 
 from sightline.doctor.diagnosis import Check
 
-_LIBRARIES = ("av", "numpy", "scipy", "tensorflow", "pyzmq")
+_LIBRARIES = ("av", "numpy", "scipy", "openvino", "tensorflow", "pyzmq")
 # Other programs that use more than this much of the processor make the figures too low.
 _BUSY = 0.25
 _LEAST_FREE_BYTES = 2_000_000_000

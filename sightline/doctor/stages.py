@@ -42,6 +42,10 @@ def _examine_detector(
             detector = own = create_detector(chosen, **options)
         height, width = images[0].shape[:2]
         shape = detector.warm_up(height, width)
+        if detector.engine_name is not None:
+            threads = f", threads: {detector.network_threads}" if detector.network_threads else ""
+            reason = f" ({detector.engine_reason})" if detector.engine_reason else ""
+            checks.append(Check("ok", f"network: {detector.engine_name}, {detector.precision}{threads}{reason}"))
         rates = {}
         for batch in (1, 4):
             pictures = list(islice(cycle(images), batch))

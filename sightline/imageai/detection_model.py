@@ -8,6 +8,7 @@ from typing import ClassVar
 from pipeline.detection.factory import create_detector
 from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, read_files
+from pipeline.hardware import has_gpu_device
 from pipeline.interfaces import Detector
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.registry import Model, find_model, local_weights
@@ -48,6 +49,7 @@ class DetectionModel(ModelFileUser[Detector]):
         self._model: str | None = None
         self._speed = "normal"
         self._lowest = _LOWEST_SCORE
+        self._engine: str | None = None  # the default
         self._iou: float | None = None  # the detector's own
 
     def setModelTypeAsYOLOv3(self) -> None:
@@ -61,6 +63,12 @@ class DetectionModel(ModelFileUser[Detector]):
     def setModelTypeAsRetinaNet(self) -> None:
         """Use RetinaNet."""
         self._choose("retinanet")
+
+    def useCPU(self) -> None:
+        """Compute on the processor, also where there is a GPU."""
+        self._engine = "openvino"
+        if self._loaded is not None and has_gpu_device() and self._model != "retinanet":  # which never uses one
+            self._load()
 
     def loadModel(self, detection_speed: str = "normal") -> None:
         """Load the network. A second call does nothing unless something was changed.
@@ -99,8 +107,9 @@ class DetectionModel(ModelFileUser[Detector]):
             raise ConfigError(f"no model type is set: call {self._TYPES} before loadModel()")
         size = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
         described = self._described(self._model)
+        engine = None if self._model == "retinanet" else self._engine
         options = {"weights": self._path, "input_size": size, "confidence": self._lowest, "iou": self._iou}
-        self._loaded = create_detector(described, **options)
+        self._loaded = create_detector(described, engine=engine, **options)
 
     def _reads(self) -> tuple[InputFiles, ...]:
         """The files of the model: what no output may be."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pipeline.errors import ConfigError
+from pipeline.hardware import has_gpu_device
 
 PathLike = str | os.PathLike[str]
 
@@ -43,6 +44,8 @@ class ModelFileUser(Generic[T]):
         Raises:
             ConfigError: the GPU is in use already.
         """
+        if not has_gpu_device():
+            return
         from pipeline.models.engines.quiet_tensorflow import tf
 
         try:

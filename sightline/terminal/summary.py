@@ -42,8 +42,16 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
         _print_losses(console, stream.outputs)
     _print_losses(console, report.outputs)
     console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
+    console.print(_network_line(report), soft_wrap=True, markup=False, highlight=False)
     for word, path in written.items():
         console.print(f"{word}: {readable(path)}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _network_line(report: Report) -> str:
+    """What computed the network, and why that."""
+    told = [report.engine, report.precision, f"threads: {report.network_threads}" if report.network_threads else None]
+    reason = f" ({report.engine_reason})" if report.engine_reason else ""
+    return f"network: {', '.join(word for word in told if word)}{reason}"
 
 
 def _print_losses(console: Console, outputs: Mapping[str, OutputCounts]) -> None:

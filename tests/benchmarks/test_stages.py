@@ -26,7 +26,7 @@ def test_every_stage_has_its_figures(
 
 
 def test_playback_gives_what_the_network_gave(short_clip: Path, tiny_weights: Path) -> None:
-    detector = YoloDetector(batch_size=4)
+    detector = YoloDetector(batch_size=4, precision="float32")
     recorded = stages.Recorded(short_clip, 10, detector, 4, 0.25)
     with recorded.playback():
         images = [frame.image for frame in recorded.frames]

@@ -35,7 +35,7 @@ class Recorded(Detector):
 
 
 def test_a_clip_run_twice_gives_the_same_events(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    detector = YoloDetector(weights=tiny_weights, confidence=create_tracker().lowest_score)
+    detector = YoloDetector(weights=tiny_weights, confidence=create_tracker().lowest_score, precision="float32")
     with open_source(str(demo_clip)) as source:
         found = [detections for frame in source for detections in detector.detect([frame.image])]
     assert len(found) == 250

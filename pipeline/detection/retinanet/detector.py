@@ -38,7 +38,7 @@ class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
             catalogue's. The work grows with its square.
         longest_side: longer side that they may have then; a longer image gets a shorter side of less. None for 1.666
             times the input size, which is 1333 for 800.
-        engine: ``tensorflow``, or ``auto``, which is the same here: no other runs this network.
+        engine: ``tensorflow``; ``auto`` and None are the same here: no other runs this network.
         precision: ``auto`` (bfloat16 where the processor computes in it), ``float32`` or ``bfloat16``.
         confidence: smallest score to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
@@ -59,7 +59,7 @@ class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
         weights: str | Path | None = None,
         input_size: int | None = None,
         longest_side: int | None = None,
-        engine: str = "tensorflow",
+        engine: str | None = None,
         precision: str = "auto",
         confidence: float = 0.05,
         iou: float = 0.5,
@@ -108,8 +108,8 @@ class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
         return max(1, min(self._batch_size, _MOST_PIXELS // math.prod(shape)))
 
 
-def _check_engine(engine: str, precision: str, threads: int | None) -> None:
-    if engine not in ("tensorflow", "auto"):
+def _check_engine(engine: str | None, precision: str, threads: int | None) -> None:
+    if engine not in ("tensorflow", "auto", None):
         raise ConfigError(f"engine: got {engine!r}; RetinaNet runs on tensorflow alone.")
     if precision not in _PRECISIONS:
         raise ConfigError(f"precision: got {precision!r}; RetinaNet computes in {', '.join(_PRECISIONS)}.")

@@ -27,6 +27,7 @@ import numpy as np
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import iou_matrix
+from pipeline.hardware import cpu_has_bfloat16
 from pipeline.images.letterbox import Letterbox
 from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.int8_files import Int8Record, save_int8, weights_digest
@@ -88,7 +89,7 @@ def calibrate(
         say: is told in a line what goes on.
 
     Raises:
-        ConfigError: OpenVINO or NNCF is not installed, an option can't be used, or the video is too short.
+        ConfigError: NNCF is not installed, an option can't be used, or the video is too short.
         ModelError: weights that can't be used.
         SinkError: the cache folder can't be written.
     """
@@ -202,11 +203,12 @@ def _input(image: Image, size: int) -> Image:
 def _engines(
     network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], quantized: Any, threads: int | None
 ) -> list[YoloEngine]:
-    """In float32, in what ``auto`` is where that is not the same, and in int8."""
+    """In float32, in bfloat16 where the processor has it, and in int8."""
     from pipeline.models.engines.openvino_engine import OpenVinoEngine
 
     exact = OpenVinoEngine(network, parameters, precision="float32", threads=threads)
-    other = OpenVinoEngine(network, parameters, threads=threads)
+    precision = "bfloat16" if cpu_has_bfloat16() else "float32"
+    other = OpenVinoEngine(network, parameters, precision=precision, threads=threads)
     small = OpenVinoEngine(network, parameters, precision="int8", threads=threads, quantized=quantized)
     return [exact, other, small]
 
@@ -220,7 +222,7 @@ def _quantizer() -> Callable[[DarknetNetwork, Sequence[ConvolutionParameters], S
         import nncf
     except ImportError as error:
         raise ConfigError(
-            "calibrate: nncf is not installed; install it with: pip install 'sightline[openvino]'."
+            "calibrate: nncf is not installed; install it with: pip install 'sightline[calibrate]'."
         ) from error
     finally:
         logging.setLoggerClass(loggers)  # it makes all later loggers of the process its own kind

@@ -37,8 +37,9 @@ class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
             with. See `pipeline.detection.yolov3.anchor_masks`.
         square: letterbox into ``input_size`` x ``input_size``, which is what the weights were trained on. The default,
             the smallest input that holds the scaled image, saves 38% of the work on 16:9 video and costs 0.002 AP50.
-        engine: what runs the network: ``tensorflow``, ``openvino``, ``auto`` for the fastest of those installed, or an
-            `YoloEngine` made for it, which then has a precision and threads of its own and is closed with the detector.
+        engine: what runs the network: ``openvino``, ``tensorflow``, ``auto`` for the faster of both, or a `YoloEngine`
+            made for it, which then has a precision and threads of its own and is closed with the detector. None for
+            TensorFlow where there is a GPU, and OpenVINO elsewhere.
         precision: ``auto`` (bfloat16 where the processor computes in it), ``float32``, ``bfloat16``, or another that
             the engine has; see `pipeline.models.engines.base.PRECISIONS`.
         confidence: smallest score (objectness times class) to report.
@@ -65,7 +66,7 @@ class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
         input_size: int | None = None,
         masks: Sequence[Sequence[int]] | None = None,
         square: bool = False,
-        engine: str | YoloEngine = "tensorflow",
+        engine: str | YoloEngine | None = None,
         precision: str = "auto",
         confidence: float = 0.25,
         iou: float = 0.45,
@@ -78,7 +79,7 @@ class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
         input_size = model.input_size if input_size is None else input_size
         _check_input_size(input_size)
         check_detection_options(confidence, iou, max_detections, batch_size)
-        if isinstance(engine, str):
+        if engine is None or isinstance(engine, str):
             check_engine(engine, precision, threads)
         network = model.network()
         if not isinstance(network, DarknetNetwork):
@@ -88,7 +89,7 @@ class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
         path = find_weights(model, weights)
         parameters = read_weights(path, network)
         network = choose_masks(network, parameters, masks)
-        if isinstance(engine, str):
+        if engine is None or isinstance(engine, str):
             engine = create_engine(engine, network, parameters, precision=precision, threads=threads, batch=batch_size)
         super().__init__(engine, model.class_names, batch_size)
         self._input_size = self.reduced_side = input_size

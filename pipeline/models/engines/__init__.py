@@ -1,10 +1,12 @@
-"""What runs a network: TensorFlow or OpenVINO, in a precision that the processor likes.
+"""What runs a network: OpenVINO or TensorFlow, in a precision that the processor likes.
 
 base                What runs a network: the protocol of engines, and the choice of one by name
-factory             Makes the engine that is asked for
-fastest             The fastest of the installed engines, by measurement
+choices             What was measured on this machine before: the fastest engine and precision in a situation
+factory             Makes the engine that is asked for, or the best one where none is
+fastest             The fastest engine and precision for a network on this machine
 int8_files          Networks that were calibrated for int8, as the cache folder keeps them
 int8_models         The network for int8 of given weights: the one that was calibrated on this machine, before any other
+measuring           Finds the fastest of several ways to compute, by timing them in turn for a little while
 openvino_core       The one ``openvino.Core`` of the process
 openvino_engine     A network of the YOLOv3 family on the CPU, in OpenVINO: images in
 openvino_network    A network of the YOLOv3 family as an OpenVINO model

@@ -1,8 +1,8 @@
 """What runs a network: the protocol of engines, and the choice of one by name.
 
-    tensorflow   always there     float32, bfloat16; float16 where there is a GPU
-    openvino     an extra         float32, bfloat16, and int8 for a calibrated network
-    auto         the fastest of those installed, by measurement (`pipeline.models.engines.fastest`)
+    openvino     the default      float32, bfloat16, and int8 for a network whose ranges are known
+    tensorflow   with a GPU       float32, bfloat16; float16 where there is a GPU
+    auto         the faster of both, by measurement (`pipeline.models.engines.fastest`)
 
 Each gives the same outputs for the same images, within what its precision costs; docs/engines.md says how much that is.
 An engine's library is imported when that engine is made, never before.
@@ -10,18 +10,17 @@ An engine's library is imported when that engine is made, never before.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Protocol, runtime_checkable
 
 from pipeline.errors import ConfigError
 from pipeline.hardware import cpu_has_bfloat16
 
-ENGINES = ("tensorflow", "openvino")
+ENGINES = ("openvino", "tensorflow")
 """In the order in which they are preferred where nothing else decides."""
 
 PRECISIONS = {
-    "tensorflow": ("auto", "float32", "bfloat16", "float16"),
     "openvino": ("auto", "float32", "bfloat16", "int8"),
+    "tensorflow": ("auto", "float32", "bfloat16", "float16"),
 }
 """What each engine can be asked to compute in."""
 
@@ -41,6 +40,9 @@ class Engine(Protocol):
     def precision(self) -> str:
         """What it computes in: ``float32``, ``bfloat16``, ``float16`` or ``int8``."""
 
+    reason: str
+    """Why it is this engine and this precision, for whoever reads a report."""
+
     @property
     def threads(self) -> int:
         """Processor cores that it uses."""
@@ -53,13 +55,8 @@ class Engine(Protocol):
         """Give back the memory and the threads. May be called more than once."""
 
 
-def installed_engines() -> tuple[str, ...]:
-    """Names of the engines whose library is installed; imports none."""
-    return tuple(name for name in ENGINES if importlib.util.find_spec(name) is not None)
-
-
 def can_compute(engine: str, precision: str) -> bool:
-    """Whether an engine computes in a precision on this machine; none is asked whether it is installed.
+    """Whether an engine computes in a precision on this machine.
 
     On a processor without bfloat16 TensorFlow emulates it, slowly. OpenVINO would compute in float32 and not say so.
     """
@@ -70,36 +67,34 @@ def can_compute(engine: str, precision: str) -> bool:
     )
 
 
-def check_engine(engine: str, precision: str, threads: int | None = None) -> None:
+def check_engine(engine: str | None, precision: str, threads: int | None = None) -> None:
     """Find the mistakes in what is asked of an engine that show without making it.
 
+    Args:
+        engine: its name; ``auto`` or None where that is still to be chosen.
+        precision: one of `PRECISIONS`.
+        threads: processor cores to use.
+
     Raises:
-        ConfigError: no such engine, one that is not installed, or a precision it does not compute in.
+        ConfigError: no such engine, a precision it does not compute in, or no threads.
     """
-    if engine not in (*ENGINES, "auto"):
+    if engine not in (*ENGINES, "auto", None):
         raise ConfigError(f"engine: got {engine!r}, expected one of auto, {', '.join(ENGINES)}.")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads: got {threads}, expected at least 1.")
     known = list(dict.fromkeys(name for names in PRECISIONS.values() for name in names))
     if precision not in known:
         raise ConfigError(f"precision: got {precision!r}, expected one of {', '.join(known)}.")
-    able = [name for name in ENGINES if precision in PRECISIONS[name]]
-    if engine != "auto" and engine not in able:
+    if engine is None or engine == "auto":
+        return
+    if precision not in PRECISIONS[engine]:
+        able = [name for name in ENGINES if precision in PRECISIONS[name]]
         raise ConfigError(
             f"precision: the engine {engine} does not compute in {precision}, {' and '.join(able)} does; "
             f"expected one of {', '.join(PRECISIONS[engine])}, or engine: {able[0]}."
         )
-    if engine != "auto" and not can_compute(engine, precision):
+    if not can_compute(engine, precision):
         raise ConfigError(
             f"precision: this processor does not compute in {precision}, and {engine} would take float32 instead; "
             f"expected float32 or auto, or engine: tensorflow, which emulates it slowly."
         )
-    wanted = [engine] if engine != "auto" else able
-    if not set(wanted) & set(installed_engines()):
-        raise ConfigError(
-            f"engine: {wanted[0]} is not installed; install it with: pip install '{_distribution(wanted[0])}'."
-        )
-
-
-def _distribution(engine: str) -> str:
-    return "tensorflow" if engine == "tensorflow" else f"sightline[{engine}]"

@@ -9,8 +9,11 @@ Importing this module imports OpenVINO.
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,9 @@ from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
 
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 5.0
 _HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
 
 
@@ -34,11 +40,13 @@ class OpenVinoEngine:
     Args:
         network: its description.
         parameters: one entry per convolution, in the network's order.
-        precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor computes in it. ``int8`` runs
-            the network that was calibrated for these weights, see `pipeline.detection.yolov3.calibration`; what of it
-            stays outside int8 is computed in what ``auto`` says. The heads come out as float32 in each.
-        threads: processor cores to use; None for all that the process may use.
+        precision: ``float32``, ``bfloat16``, or ``int8``, which runs the network that was calibrated for these weights,
+            see `pipeline.detection.yolov3.calibration`; what of it stays outside int8 is computed in bfloat16 where the
+            processor has that. The heads come out as float32 in each.
+        threads: processor cores to use; None for all that the process may use, also when that changes: a container's
+            limit is looked up every few seconds, and the network compiled anew in the background.
         quantized: the ``openvino.Model`` for int8, where it is not the one that the cache folder has.
+        cores: tells how many processor cores there are to use, where ``threads`` doesn't.
 
     Raises:
         ConfigError: an option that can't be used; int8, and no network is calibrated for these weights.
@@ -46,6 +54,7 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    reason = "asked for"
     # One is computed at a time, with every core; the other's inputs and outputs are seen to meanwhile.
     calls_at_once = 2
 
@@ -54,34 +63,45 @@ class OpenVinoEngine:
         network: DarknetNetwork,
         parameters: Sequence[ConvolutionParameters],
         *,
-        precision: str = "auto",
+        precision: str = "float32",
         threads: int | None = None,
         quantized: Any = None,
+        cores: Callable[[], int] = available_threads,
     ) -> None:
         check_engine("openvino", precision, threads)
         beside = "bfloat16" if cpu_has_bfloat16() else "float32"
-        self.precision = beside if precision == "auto" else precision
-        self.threads = available_threads() if threads is None else threads
+        self.precision = precision
+        self.threads = cores() if threads is None else threads
+        self._cores = cores if threads is None else None
+        self._turn = threading.Lock()
+        self._next_look_s = time.monotonic() + _LOOK_EVERY_S
+        # The network as OpenVINO writes it, once it had to be compiled anew: what is made of it can't be written again.
+        self._exported: Any = None
         self._outputs_per_anchor = 5 + network.class_count
         if self.precision != "int8":
             model = build_model(network, parameters)
         else:
             model = int8_model(network, parameters) if quantized is None else quantized
-        settings = {
+        self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS.get(self.precision, _HINTS[beside]),
-            "INFERENCE_NUM_THREADS": self.threads,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             # Decoding, tracking and encoding want the same cores: let the system move the threads about.
             "ENABLE_CPU_PINNING": False,
         }
-        self._requests: Any = _Requests(openvino_core().compile_model(model, "CPU", settings))
+        settings = {**self._settings, "INFERENCE_NUM_THREADS": self.threads}
+        self._requests: _Requests | None = _Requests(openvino_core().compile_model(model, "CPU", settings))
 
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.models.engines.yolo.YoloEngine` says."""
+        if self._cores is not None and time.monotonic() >= self._next_look_s:
+            self._look_at_cores()
+        requests = self._requests
+        if requests is None:
+            raise RuntimeError("the engine is closed")
         # The input is read in place. The outputs are copied out of the request's own memory, which the next call
         # overwrites: under a hundredth of the network's time.
-        outputs = self._requests.own.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
+        outputs = requests.own.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
         return [
             outputs[index].reshape(*outputs[index].shape[:3], -1, self._outputs_per_anchor)
             for index in range(len(outputs))
@@ -89,11 +109,40 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
-        self._requests = None
+        with self._turn:
+            self._requests = self._cores = self._exported = None
+
+    def _look_at_cores(self) -> None:
+        """Have the network compiled anew where the cores to use have become more or fewer; by one thread at a time."""
+        with self._turn:
+            if self._cores is None or time.monotonic() < self._next_look_s:
+                return
+            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
+            cores = self._cores()
+            if cores != self.threads:
+                self._next_look_s = math.inf
+                threading.Thread(target=self._compile_anew, args=(cores,), name="compile", daemon=True).start()
+
+    def _compile_anew(self, threads: int) -> None:
+        """Take the network's place with one that uses so many threads; calls go on with the old one meanwhile."""
+        old = self._requests
+        if old is None:
+            return
+        settings = {**self._settings, "INFERENCE_NUM_THREADS": threads}
+        if self._exported is None:
+            self._exported = old.compiled.export_model()
+        self._exported.seek(0)
+        new = _Requests(openvino_core().import_model(self._exported, "CPU", settings))
+        with self._turn:
+            if self._requests is not None:
+                logger.info("there are %d processor cores to use now, and the network uses as many", threads)
+                self._requests, self.threads = new, threads
+                self._next_look_s = time.monotonic() + _LOOK_EVERY_S
 
 
 class _Requests(threading.local):
     """What holds the outputs of a call; each thread has its own."""
 
     def __init__(self, compiled: Any) -> None:
+        self.compiled = compiled
         self.own: Any = compiled.create_infer_request()

@@ -44,6 +44,7 @@ class RetinaNetEngine:
     """
 
     name = "tensorflow"
+    reason = "the only engine for this network"
     calls_at_once = 1
 
     def __init__(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.hardware import available_threads, cpu_has_bfloat16
+from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.quiet_tensorflow import gpu_count, tf
 from pipeline.models.engines.tensorflow_session import session_config
@@ -39,15 +39,6 @@ _LEAKY_SLOPE = 0.1
 _MOST_CALLS = 4
 
 
-def choose_precision(precision: str, gpus: int) -> str:
-    """``auto`` is float16 where there is a GPU, bfloat16 where the processor computes in it, and float32 elsewhere."""
-    if precision != "auto":
-        return precision
-    if gpus:
-        return "float16"
-    return "bfloat16" if cpu_has_bfloat16() else "float32"
-
-
 def choose_device(precision: str, gpus: int) -> str:
     """``gpu`` or ``cpu``: a GPU is there for float16, and the processor for the types that were checked on it."""
     if precision != "float16":
@@ -64,23 +55,23 @@ class TensorFlowEngine:
     Args:
         network: its description.
         parameters: one entry per convolution, in the network's order.
-        precision: ``float32``, ``bfloat16``, ``float16``, or ``auto``, see `choose_precision`. The heads come out as
-            float32 in each.
+        precision: ``float32``, ``bfloat16`` or ``float16``. The heads come out as float32 in each.
         threads: processor cores to use; None for all that the process may use.
     """
 
     name = "tensorflow"
+    reason = "asked for"
 
     def __init__(
         self,
         network: DarknetNetwork,
         parameters: Sequence[ConvolutionParameters],
         *,
-        precision: str = "auto",
+        precision: str = "float32",
         threads: int | None = None,
     ) -> None:
         check_engine("tensorflow", precision, threads)
-        self.precision = choose_precision(precision, gpu_count)
+        self.precision = precision
         self.device = choose_device(self.precision, gpu_count)
         self.threads = available_threads() if threads is None else threads
         self.calls_at_once = 1 if self.device == "gpu" else min(self.threads, _MOST_CALLS)

@@ -33,6 +33,8 @@ class Most(Least):
 
     precision = "int4"
     engine_name = "abacus"
+    engine_reason = "it was at hand"
+    network_threads = 3
     calls_at_once = 1
     reduced_side = 80
 
@@ -67,6 +69,7 @@ def test_the_least_that_it_must_have_is_enough_for_a_run() -> None:
     for report, boxes in (run(Least()), expected):
         assert boxes == expected[1]
         assert (report.engine, report.precision, report.input_shape) == (None, "unknown", (120, 160))
+        assert (report.engine_reason, report.network_threads) == (None, None)
 
 
 def test_what_it_has_besides_is_made_use_of() -> None:
@@ -74,6 +77,7 @@ def test_what_it_has_besides_is_made_use_of() -> None:
     detector = as_detector(own)
     report, _ = run(own)
     assert (report.engine, report.precision, report.input_shape) == ("abacus", "int4", (30, 40))
+    assert (report.engine_reason, report.network_threads) == ("it was at hand", 3)
     assert (detector.reduced_side, detector.input_shape(100, 200)) == (80, (50, 100))
     assert len(detector.detect_reduced([picture([])], [(240, 320)])) == 1
     own.calls_at_once = 3

@@ -13,7 +13,7 @@ from pipeline.detection.base import ImageDetector
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.interfaces import Detector
-from pipeline.models.engines.base import ENGINES, installed_engines
+from pipeline.models.engines.base import ENGINES
 from pipeline.models.registry import Model
 from pipeline.types import Detections, Image
 from tests.support.darknet_files import miniature, random_parameters, write_weights
@@ -41,10 +41,8 @@ def _bfloat16(request: pytest.FixtureRequest) -> Detector:
     return _random_weights(request, precision="bfloat16")
 
 
-def _openvino(request: pytest.FixtureRequest) -> Detector:
-    if "openvino" not in installed_engines():
-        pytest.skip("openvino is not installed: pip install 'sightline[openvino]'")
-    return _random_weights(request, engine="openvino")
+def _tensorflow(request: pytest.FixtureRequest) -> Detector:
+    return _random_weights(request, engine="tensorflow")
 
 
 def _tiny(request: pytest.FixtureRequest) -> Detector:
@@ -62,7 +60,7 @@ DETECTORS: dict[str, Callable[[pytest.FixtureRequest], Detector]] = {
     "miniature": _random_weights,
     "miniature-square": _square,
     "miniature-bfloat16": _bfloat16,
-    "miniature-openvino": _openvino,
+    "miniature-tensorflow": _tensorflow,
     "tiny-yolov3": _tiny,
     "retinanet": _retinanet,
 }

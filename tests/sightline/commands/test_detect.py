@@ -18,7 +18,6 @@ from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.geometry.boxes import iou_matrix
 from pipeline.images.reading import read_image
 from pipeline.models.class_names import COCO_CLASS_NAMES
-from pipeline.models.engines.base import installed_engines
 from sightline.commands.main import main
 from sinks.files.coco_results import category_ids, image_ids
 from sinks.files.image_copies import copy_names, cut, safe_name
@@ -233,8 +232,6 @@ def test_pycocotools_reads_the_results(eval_dir: Path, tiny_weights: Path, tmp_p
 
 
 def test_another_engine_finds_the_same(folder: Path, tmp_path: Path) -> None:
-    if "openvino" not in installed_engines():
-        pytest.skip("openvino is not installed: pip install 'sightline[openvino]'")
     found = []
     for engine in ("tensorflow", "openvino"):
         path = tmp_path / f"{engine}.json"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.detection.factory import create_detector
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from sightline.imageai import VideoObjectDetection
@@ -59,6 +61,8 @@ def test_batches_go_through_yolo_at_once_and_find_the_same(
     eval_dir: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = eval_dir / "videos" / "traffic-mini.mp4"
+    # Numbers are compared: both must be computed in the same precision.
+    monkeypatch.setattr(model, "create_detector", partial(create_detector, precision="float32"))
     script = VideoObjectDetection()
     script.setModelTypeAsTinyYOLOv3()
     script.setModelPath(str(tiny_weights))
@@ -75,7 +79,7 @@ def test_batches_go_through_yolo_at_once_and_find_the_same(
     assert meeting.met
     assert len(alone) == len(together) > 8
     assert script.report is not None
-    assert (script.report.engine, script.report.precision) == ("tensorflow", detector.precision)
+    assert (script.report.engine, script.report.precision) == ("openvino", "float32")
     sure = 0
     for one, other in zip(alone, together, strict=True):
         for found, others in ((one, other), (other, one)):
@@ -100,3 +104,24 @@ def test_the_report_of_a_script_with_retinanet_names_its_engine(
     assert len(analysed(script, write_clip(tmp_path / "clip.mp4", count=6, fps=25), 5)) == 6
     assert script.report is not None
     assert (script.report.engine, script.report.precision) == ("tensorflow", "float32")
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_on_the_processor_a_script_runs_openvino(
+    gpu: bool, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str | None] = []
+
+    def create(*arguments: Any, engine: str | None, **options: Any) -> YoloDetector | RetinaNetDetector:
+        made.append(engine)
+        return create_detector(*arguments, engine=engine, precision="float32", **options)
+
+    monkeypatch.setattr(model, "create_detector", create)
+    monkeypatch.setattr(model, "has_gpu_device", lambda: gpu)
+    script = VideoObjectDetection()
+    script.setModelTypeAsTinyYOLOv3()
+    script.setModelPath(str(tiny_weights))
+    script.loadModel()
+    script.useCPU()
+    script.loadModel("fast")
+    assert made == [None, *(["openvino"] if gpu else []), "openvino"]

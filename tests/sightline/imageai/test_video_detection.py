@@ -411,7 +411,7 @@ def test_speeds_and_weights_reach_the_detector(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(PrescribedDetector, "detect", lambda self, images: [Detections.empty()])
     detector.detectObjectsFromImage(picture, output_type="array", minimum_percentage_probability=1)
     detector.detectObjectsFromImage(picture, output_type="array", minimum_percentage_probability=50)
-    common = {"weights": path, "iou": None}
+    common = {"weights": path, "iou": None, "engine": None}
     assert made == [
         ("yolov3", {**common, "input_size": 224, "confidence": 0.07}),
         ("yolov3", {**common, "input_size": 96, "confidence": 0.07}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 from rich.console import Console
 
 from pipeline.events import OutputCounts
@@ -30,6 +31,9 @@ def test_what_outputs_lost_is_told() -> None:
         peak_rss_mb=9.0,
         input_shape=None,
         precision="float32",
+        engine="openvino",
+        engine_reason="there is no GPU; precision asked for",
+        network_threads=2,
         outputs={"WebhookSink": OutputCounts(given=90, written=80, lost=10, unseen=2, refused=8)},
         versions={},
     )
@@ -39,3 +43,8 @@ def test_what_outputs_lost_is_told() -> None:
     lines = console.file.getvalue().splitlines()
     assert lines[2:4] == ["Mp4Sink lost 1 of 5", "WebhookSink lost 10 of 90 (2 not kept up with, 8 refused)"]
     assert not any(line.startswith("Mp4Sink-2") for line in lines)
+    assert lines[-1] == "network: openvino, float32, threads: 2 (there is no GPU; precision asked for)"
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(console, msgspec.structs.replace(report, engine=None, engine_reason=None, network_threads=None), {})
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-1] == "network: float32"

@@ -1,207 +1,204 @@
-"""Choosing the fastest engine: measured once, remembered for the same situation, and sound with a damaged memory."""
+"""The fastest engine and precision: measured once, remembered for the same situation, sound with a damaged memory."""
 
 from __future__ import annotations
 
-import json
 import logging
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models.cache import CACHE_VARIABLE
-from pipeline.models.engines import fastest as fastest_engine
-from pipeline.models.engines.base import installed_engines
-from pipeline.models.engines.factory import create_engine
-from pipeline.models.engines.fastest import FastestEngine, read_choices
+from pipeline.models.engines import choices, fastest
+from pipeline.models.engines.choices import Choice
+from pipeline.models.engines.fastest import Candidate, FastestYoloEngine
+from pipeline.models.engines.measuring import Rounds
 from pipeline.models.engines.yolo import YoloEngine
 from pipeline.types import Float32Array, Image
-from tests.support.darknet_files import miniature, random_parameters
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), dtype=np.uint8)
+BFLOAT16, FLOAT32, INT8 = (Candidate("openvino", name) for name in ("bfloat16", "float32", "int8"))
+TENSORFLOW = Candidate("tensorflow", "float32")
 
 
-class Sleeper:
-    """An engine that takes as long as it is told."""
+class Fake:
+    """An engine that only says who it is."""
 
-    threads = calls_at_once = 1
+    threads = 1
+    calls_at_once = 2
+    reason = "asked for"
 
-    def __init__(self, name: str, seconds: float, precision: str = "float32") -> None:
-        self.name, self.precision, self._seconds = name, precision, seconds
-        self.shapes: list[tuple[int, ...]] = []
-        self.closed = False
+    def __init__(self, candidate: Candidate) -> None:
+        self.name, self.precision = candidate
+        self.closed = 0
 
     def heads(self, images: Image) -> list[Float32Array]:
-        self.shapes.append(images.shape)
-        time.sleep(self._seconds)
-        return [np.full((len(images), 1, 1, 1, 8), self._seconds, np.float32)]
+        return [np.full((len(images), 1, 1, 1, 8), len(self.precision), np.float32)]
 
     def close(self) -> None:
-        self.closed = True
+        self.closed += 1
 
 
 class Workshop:
-    """Makes sleepers; says which were made."""
+    """Makes engines that take so many milliseconds an image; says which were made, and for which shapes timed."""
 
-    def __init__(self, **seconds: float) -> None:
-        self.seconds = seconds
-        self.precisions = {"tensorflow": "float32", "openvino": "float32"}
-        self.made: dict[str, Sleeper] = {}
+    def __init__(self, ms: Mapping[Candidate, float]) -> None:
+        self.ms = ms
+        self.made: list[Fake] = []
+        self.shapes: list[tuple[int, int, int]] = []
+        self.broken: dict[Candidate, Exception] = {}
 
-    def __call__(self, name: str) -> YoloEngine:
-        self.made[name] = Sleeper(name, self.seconds[name], self.precisions[name])
-        return self.made[name]
+    def make(self, candidate: Candidate) -> YoloEngine:
+        if candidate in self.broken:
+            raise self.broken[candidate]
+        self.made.append(Fake(candidate))
+        return self.made[-1]
+
+    def rounds(self, shape: tuple[int, int, int]) -> Rounds[YoloEngine]:
+        self.shapes.append(shape)
+
+        def timed(engine: YoloEngine) -> Generator[float, None, None]:
+            while True:
+                yield self.ms[Candidate(engine.name, engine.precision)] / 1000
+
+        return timed
+
+    def engine(self, *, batch: int = 4, threads: int = 1, network: str = "net-1") -> FastestYoloEngine:
+        return FastestYoloEngine(
+            network, list(self.ms), self.make, threads=threads, batch=batch, reason="no GPU", rounds=self.rounds
+        )
+
+    def chosen(self, **options: int | str) -> FastestYoloEngine:
+        engine = self.engine(**options)  # type: ignore[arg-type]
+        engine.heads(IMAGES)
+        return engine
 
 
 @pytest.fixture(autouse=True)
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(fastest_engine, "installed_engines", lambda: ("tensorflow", "openvino"))
-    monkeypatch.setattr(fastest_engine, "_BUDGET_S", 0.05)
-    yield tmp_path / "engines.json"
+    return tmp_path / "engines"
 
 
-def choose(workshop: Workshop, precision: str = "auto", batch: int = 4) -> FastestEngine:
-    engine = FastestEngine(miniature(), precision=precision, threads=1, batch=batch, make=workshop)
-    engine.heads(IMAGES)
-    return engine
+def remembered(memory: Path) -> list[Choice]:
+    return [msgspec.json.decode(path.read_bytes(), type=Choice) for path in sorted(memory.iterdir())]
 
 
-@pytest.mark.parametrize("fastest", ["tensorflow", "openvino"])
-def test_the_fastest_is_measured_at_the_real_shape_and_batch(
-    fastest: str, memory: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_it_is_chosen_for_the_first_images(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    workshop = Workshop(**{"tensorflow": 0.02, "openvino": 0.02, fastest: 0.001})
-    engine = FastestEngine(miniature(), precision="auto", threads=1, batch=4, make=workshop)
+    workshop = Workshop({BFLOAT16: 20.4, FLOAT32: 12.5})
+    engine = workshop.engine()
     assert isinstance(engine, YoloEngine)
-    assert (engine.name, workshop.made) == ("auto", {})
+    assert (engine.name, engine.precision, engine.calls_at_once, engine.threads) == ("openvino", "auto", 1, 1)
+    assert not workshop.made
     (head,) = engine.heads(IMAGES)
-    assert engine.name == fastest
-    assert head.flat[0] == np.float32(0.001), "the images went to the chosen one"
-    for sleeper in workshop.made.values():
-        assert set(sleeper.shapes) <= {(4, 32, 64, 3), (1, 32, 64, 3)}
-        assert (4, 32, 64, 3) in sleeper.shapes
-        assert sleeper.closed == (sleeper.name != fastest)
-    assert f"engine auto: {fastest}, measured now (tensorflow " in caplog.text
+    assert head.flat[0] == len("float32"), "the images went to the chosen one"
+    assert (engine.name, engine.precision, engine.calls_at_once) == ("openvino", "float32", 2)
+    assert workshop.shapes == [(4, 32, 64)], "measured with the batch to come, in the shape that came"
+    assert engine.reason == "no GPU, measured just now: openvino float32 80, openvino bfloat16 49 images/s"
+    assert engine.reason in caplog.text
+    engine.heads(np.zeros((1, 64, 64, 3), np.uint8))
+    assert len(workshop.shapes) == 1, "another shape is not measured"
     engine.close()
+    assert [fake.closed for fake in workshop.made if fake.precision == "float32"] == [1]
+
+
+def test_before_that_it_says_what_is_sure() -> None:
+    assert Workshop({BFLOAT16: 1, TENSORFLOW: 1}).engine().name == "auto"
+    engine = Workshop({FLOAT32: 1, TENSORFLOW: 1}).engine()
+    assert (engine.name, engine.precision) == ("auto", "float32")
     engine.close()
-    assert workshop.made[fastest].closed
 
 
-def test_it_is_remembered_for_the_same_situation_only(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    choose(Workshop(tensorflow=0.02, openvino=0.001))
-    again = Workshop(tensorflow=0.001, openvino=0.02)
-    assert choose(again).name == "openvino"
-    assert list(again.made) == ["openvino"], "the other library is not even loaded"
-    assert "openvino, as measured before" in caplog.text
-    assert choose(again, batch=2).name == "tensorflow", "another batch is measured"
-    assert choose(again, precision="float32").name == "tensorflow", "another precision is measured"
-    assert [choice.engine for choice in read_choices()] == ["openvino", "tensorflow", "tensorflow"]
-
-
-def test_an_update_of_a_library_is_measured_again(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    choose(Workshop(tensorflow=0.02, openvino=0.001))
-    monkeypatch.setattr(fastest_engine, "_version", lambda name: "99")
-    assert choose(Workshop(tensorflow=0.001, openvino=0.02)).name == "tensorflow"
+def test_it_is_remembered_for_the_same_situation_only(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Workshop({BFLOAT16: 20, FLOAT32: 12.5}).chosen()
+    again = Workshop({BFLOAT16: 1, FLOAT32: 12.5})
+    engine = again.chosen()
+    assert engine.precision == "float32"
+    assert engine.reason == "no GPU, measured before: openvino float32 80, openvino bfloat16 50 images/s"
+    assert len(again.made) == 1, "only what is used is made"
+    assert not again.shapes
+    assert again.chosen(batch=64).precision == "float32", "larger batches compare the same"
+    assert again.chosen(batch=2).precision == "bfloat16"
+    assert again.chosen(threads=2).precision == "bfloat16"
+    assert again.chosen(network="net-2").precision == "bfloat16"
+    assert Workshop({INT8: 20, BFLOAT16: 1, FLOAT32: 12.5}).chosen().precision == "bfloat16"
+    assert len(remembered(memory)) == 5
+    monkeypatch.setattr(fastest, "_version", lambda name: "99")
+    assert again.chosen().precision == "bfloat16"
+    monkeypatch.undo()
+    monkeypatch.setenv(CACHE_VARIABLE, str(memory.parent))
+    monkeypatch.setattr(fastest, "cpu_name", lambda: "another")
+    assert again.chosen().precision == "bfloat16"
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"[1]", b'[{"engine": "openvino"}]', b"\xff\xfe", b"[" * 100_000, b" " * 300_000 + b"[]"],
-    ids=["empty", "cut", "number", "incomplete", "not text", "deep", "large"],
+    [b"", b"{", b"[1]", b'{"fastest": "openvino"}', b"\xff\xfe", b"[" * 60_000, b" " * 300_000 + b"{}"],
+    ids=["empty", "cut", "array", "incomplete", "not text", "deep", "large"],
 )
 def test_a_damaged_memory_is_measured_anew(data: bytes, memory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    memory.write_bytes(data)
-    assert choose(Workshop(tensorflow=0.02, openvino=0.001)).name == "openvino"
-    assert f"{memory} is damaged" in caplog.text
-    assert [choice.engine for choice in read_choices()] == ["openvino"], "and it is whole again"
+    Workshop({BFLOAT16: 20, FLOAT32: 12.5}).chosen()
+    (path,) = memory.iterdir()
+    path.write_bytes(data)
+    assert Workshop({BFLOAT16: 1, FLOAT32: 12.5}).chosen().precision == "bfloat16"
+    assert f"{path} is damaged" in caplog.text
+    assert [choice.fastest for choice in remembered(memory)] == ["openvino bfloat16"], "and it is whole again"
 
 
-def test_a_remembered_engine_that_there_is_not_is_measured_anew(memory: Path) -> None:
-    choose(Workshop(tensorflow=0.02, openvino=0.001))
-    memory.write_bytes(memory.read_bytes().replace(b'"engine": "openvino"', b'"engine": "os.system"'))
-    assert choose(Workshop(tensorflow=0.001, openvino=0.02)).name == "tensorflow"
+@pytest.mark.parametrize(("old", "new"), [(b'"openvino float32",', b'"os.system",'), (b'"net-1"', b'"net-2"')])
+def test_a_memory_of_something_else_is_measured_anew(old: bytes, new: bytes, memory: Path) -> None:
+    Workshop({BFLOAT16: 20, FLOAT32: 12.5}).chosen()
+    (path,) = memory.iterdir()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    assert Workshop({BFLOAT16: 1, FLOAT32: 12.5}).chosen().precision == "bfloat16"
 
 
 def test_the_memory_does_not_grow_for_ever(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastest_engine, "_MOST_REMEMBERED", 3)
-    for batch in range(1, 6):
-        choose(Workshop(tensorflow=0.001, openvino=0.0), batch=batch)
-    assert [choice.situation.batch for choice in read_choices()] == [3, 4, 5]
+    monkeypatch.setattr(choices, "_MOST_REMEMBERED", 3)
+    for number in range(5):
+        Workshop({BFLOAT16: 20, FLOAT32: 12.5}).chosen(network=f"net-{number}")
+    assert len(remembered(memory)) == 3
 
 
-def test_a_memory_that_can_not_be_written_is_no_failure(
-    memory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_programs_that_measure_at_once_take_nothing_from_each_other(memory: Path) -> None:
+    def measure(number: int) -> None:
+        Workshop({BFLOAT16: 20, FLOAT32: 12.5}).chosen(network=f"net-{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(measure, range(40)))
+    assert {choice.situation.network for choice in remembered(memory)} == {f"net-{number}" for number in range(40)}
+
+
+def test_threads_that_come_at_once_measure_once(memory: Path) -> None:
+    workshop = Workshop({BFLOAT16: 20, FLOAT32: 12.5})
+    engine = workshop.engine()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(engine.heads, [IMAGES] * 16))
+    assert len(workshop.shapes) == 1
+
+
+def test_a_memory_that_can_not_be_written_is_no_failure(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
     memory.write_text("a file")
-    monkeypatch.setenv(CACHE_VARIABLE, str(memory))
-    assert choose(Workshop(tensorflow=0.02, openvino=0.001)).name == "openvino"
+    assert Workshop({BFLOAT16: 20, FLOAT32: 12.5}).chosen().precision == "float32"
     assert "measured again next time" in caplog.text
 
 
-def test_another_precision_is_not_compared(memory: Path) -> None:
-    """As where TensorFlow has a GPU, and computes in float16 on it."""
-    workshop = Workshop(tensorflow=0.02, openvino=0.001)
-    workshop.precisions["tensorflow"] = "float16"
-    engine = choose(workshop)
-    assert (engine.name, engine.precision) == ("tensorflow", "float16")
-    assert workshop.made["openvino"].closed
-
-
-def test_one_candidate_is_not_measured(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workshop = Workshop(tensorflow=0.001, openvino=0.001)
-    assert choose(workshop, precision="int8").name == "openvino"
-    assert choose(workshop, precision="float16").name == "tensorflow"
-    monkeypatch.setattr(fastest_engine, "installed_engines", lambda: ("tensorflow",))
-    assert choose(workshop).name == "tensorflow"
-    assert not memory.exists()
-
-
-def test_a_broken_engine_is_left_out_and_told(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(Workshop):
-        def __call__(self, name: str) -> YoloEngine:
-            if name in self.broken:
-                raise ImportError("libfoo.so: cannot open shared object file")
-            return super().__call__(name)
-
-        broken: tuple[str, ...] = ("openvino",)
-
-    workshop = Broken(tensorflow=0.001, openvino=0.001)
-    assert choose(workshop).name == "tensorflow"
-    assert "openvino is left out, it can't be used: libfoo.so" in caplog.text
-    memory.unlink()
-    workshop.broken = ("tensorflow", "openvino")
-    with pytest.raises(ModelError, match="none of tensorflow, openvino can be used"):
-        choose(workshop)
-
-
-def test_an_error_while_measuring_closes_all(memory: Path) -> None:
-    workshop = Workshop(tensorflow=0.001, openvino=-1.0)  # which time.sleep refuses
-    with pytest.raises(ValueError):  # in Python's words
-        choose(workshop)
-    assert all(sleeper.closed for sleeper in workshop.made.values())
-    assert not memory.exists()
-
-
-def test_with_the_real_engines(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setenv(CACHE_VARIABLE, str(memory.parent))
-    if "openvino" not in installed_engines():
-        pytest.skip("openvino is not installed: pip install 'sightline[openvino]'")
-    engine = create_engine("auto", miniature(), random_parameters(miniature()), batch=2, threads=1)
-    precision = "bfloat16" if cpu_has_bfloat16() else "float32"
-    assert (engine.name, engine.precision, engine.threads) == ("auto", precision, 1)
-    coarse, fine = engine.heads(IMAGES)
-    assert (coarse.shape, fine.shape) == ((1, 1, 2, 2, 8), (1, 2, 4, 2, 8))
-    assert engine.name in installed_engines()
-    assert engine.precision == precision
-    engine.close()
-    (kept,) = json.loads(memory.read_bytes())
-    assert set(kept["images_per_s"]) == {"tensorflow", "openvino"}
-    assert kept["engine"] == max(kept["images_per_s"], key=kept["images_per_s"].get)
+@pytest.mark.parametrize("error", [ImportError("libfoo.so: no such file"), ModelError("it is damaged")])
+def test_a_broken_candidate_is_left_out_and_told(
+    error: Exception, memory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workshop = Workshop({INT8: 1, FLOAT32: 12.5})
+    workshop.chosen()
+    workshop.broken = {INT8: error}
+    assert workshop.chosen().precision == "float32", "also where it is remembered as the fastest"
+    assert f"openvino int8 is left out of the choice, it can't be used: {error}" in caplog.text
+    workshop.broken = {}
+    assert workshop.chosen().precision == "int8", "nothing was remembered that may be mended"
+    workshop.broken = {INT8: error, FLOAT32: error}
+    with pytest.raises(ModelError, match="none of openvino int8, openvino float32 can be used"):
+        workshop.chosen(network="net-2")

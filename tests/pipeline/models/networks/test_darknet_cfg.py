@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models.engines.base import installed_engines
 from pipeline.models.engines.factory import create_engine
 from pipeline.models.networks.darknet import Convolution, DarknetNetwork, MaxPool, Route, Upsample, Yolo
 from pipeline.models.networks.darknet_cfg import MOST_LAYERS, read_cfg
@@ -121,8 +120,6 @@ def test_a_file_as_people_have_it(tmp_path: Path) -> None:
     ids=["odd pools", "spp", "yolov3"],
 )
 def test_heads_equal_opencv(network: DarknetNetwork, height: int, width: int, engine: str, tmp_path: Path) -> None:
-    if engine not in installed_engines():
-        pytest.skip(f"{engine} is not installed: pip install 'sightline[{engine}]'")
     weights = write_weights(tmp_path / "random.weights", random_parameters(network))
     described = read_cfg(write_configuration(tmp_path / "a.cfg", network, height=height, width=width)).network
     made = create_engine(engine, described, read_weights(weights, described), precision="float32")
