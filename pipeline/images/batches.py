@@ -10,7 +10,6 @@ Memory holds a few batches, however many files there are.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceError
+from pipeline.hardware import available_threads
 from pipeline.images.reading import picture_size, read_image
 from pipeline.types import Image
 
@@ -70,7 +70,7 @@ def _read(
         raise ValueError(f"expected batch and window of at least 1, got {batch} and {window}")
     batches = _batches(shape_of, enumerate(map(Path, files)), batch, window)
     waiting: deque[tuple[list[_Planned], list[Future[Image]]]] = deque()
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, "pictures")
+    pool = ThreadPoolExecutor(available_threads(), "pictures")
     try:
         planned = next(batches, None)
         while planned is not None or waiting:

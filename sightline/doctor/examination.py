@@ -8,6 +8,7 @@ Nothing is left behind, and nothing is downloaded.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from pipeline.cpu_quota import cpu_quota
+from pipeline.hardware import processor_cores
 from pipeline.interfaces import Detector, Source
 from pipeline.models.registry import Model
 from pipeline.sources.opening import open_source
@@ -52,7 +55,9 @@ def examine(
         folder: where outputs are to go.
         connect: opens the source.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # What a core can do is timed; a container that may use one and a half has so much more than one.
+    quota = cpu_quota()
+    cores = min(processor_cores(), math.inf if quota is None else quota)
     checks = [*_libraries(), _disk(Path(folder)), *_busy()]
     reading = _examine_source(source, connect, seconds, checks) if source is not None else None
     images = list(reading.images) if reading else _drawn(_TYPICAL)
@@ -68,7 +73,10 @@ def examine(
     )
     decode_fps = None if reading is None else cores / reading.cpu_s if live and reading.cpu_s else reading.fps
     memory_gb = psutil.virtual_memory().total / 1e9
-    machine = f"{platform.system()} {platform.machine()}, {cores} processor cores, {memory_gb:.1f} GB of memory"
+    limited = "" if cores == processor_cores() else f" of {processor_cores()}, as the container's quota allows"
+    machine = (
+        f"{platform.system()} {platform.machine()}, {cores:g} processor cores{limited}, {memory_gb:.1f} GB of memory"
+    )
     encode_fps = encode[0] if encode else None
     return Diagnosis(machine, tuple(checks), reading, decode_fps, detect_fps, encode_fps, shape, load, fps)
 
