@@ -36,10 +36,11 @@ $(INSTALLED): $(VENV)/.locked pyproject.toml
 	$(PIP) --no-build-isolation --editable .
 	touch $@
 
+# Another model than the demo's own: make demo MODEL=yolox-nano
 demo: $(INSTALLED)
 	$(BIN)/python -m sample_videos.fetch
 	mkdir -p out
-	$(BIN)/python run_pipeline.py run --config configs/demo.yaml
+	$(BIN)/python run_pipeline.py run --config configs/demo.yaml $(if $(MODEL),--model $(MODEL))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check $(SOURCES)

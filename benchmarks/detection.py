@@ -25,9 +25,10 @@ import numpy as np
 if __name__ == "__main__":  # run as a file, from wherever
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.detection.yolov3.detector import YoloDetector
+from pipeline.detection.factory import create_detector
 from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
 from pipeline.interfaces import Detector
+from pipeline.models.custom import choose_model
 from pipeline.types import Detections, Image
 
 MOST_PER_IMAGE = 1000
@@ -136,8 +137,8 @@ def main() -> int:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="COCO format")
     parser.add_argument("--model", default="tiny-yolov3")
-    parser.add_argument("--weights", type=Path, help="in place of the model's published file")
-    parser.add_argument("--input-size", type=int, default=416, help="longer side of the network's input")
+    parser.add_argument("--weights", type=Path, help="in place of the model's published file, or an ONNX network")
+    parser.add_argument("--input-size", type=int, help="longer side of the network's input (the model's own)")
     parser.add_argument("--square", action="store_true", help="letterbox into a square input")
     parser.add_argument("--engine", help="openvino, tensorflow or auto (the machine's own)")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16 or another of the engine's")
@@ -149,16 +150,16 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     try:
-        detector = YoloDetector(
-            options.model,
+        detector = create_detector(
+            choose_model(options.model, weights=options.weights),
             weights=options.weights,
             input_size=options.input_size,
-            square=options.square,
+            square=options.square or None,
             engine=options.engine,
             precision=options.precision,
             confidence=options.confidence,
             iou=options.iou,
-            multi_label=options.multi_label,
+            multi_label=options.multi_label or None,
             max_detections=MOST_PER_IMAGE,
             threads=options.threads,
         )
@@ -169,8 +170,9 @@ def main() -> int:
     if options.json:
         print(json.dumps({**asdict(accuracy), "engine": detector.engine.name, "precision": detector.precision}))
         return 0
-    shape = f"{options.input_size} {'square' if options.square else 'rectangular'}"
-    print(f"{options.model}, {shape}, {detector.engine.name}, {detector.precision}, {accuracy.images} images")
+    shape = f"{detector.input_size} {'square' if options.square else 'rectangular'}"
+    named = options.weights or options.model
+    print(f"{named}, {shape}, {detector.engine.name}, {detector.precision}, {accuracy.images} images")
     print(f"AP50 {accuracy.ap50:.4f}   AP {accuracy.ap:.4f}   AP75 {accuracy.ap75:.4f}")
     print(f"small {accuracy.ap_small:.4f}   medium {accuracy.ap_medium:.4f}   large {accuracy.ap_large:.4f}")
     print(f"{accuracy.images_per_s:.1f} images/s on {detector.threads} threads, {accuracy.detections} detections")

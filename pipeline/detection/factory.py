@@ -6,16 +6,19 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.detection.onnx.detector import OnnxDetector
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.models.networks.darknet import DarknetNetwork
+from pipeline.models.networks.onnx_network import OnnxNetwork
 from pipeline.models.networks.retinanet import RetinaNet
 from pipeline.models.registry import Model, find_model
 
 # By kind of network.
-DETECTORS: Mapping[type, type[YoloDetector] | type[RetinaNetDetector]] = {
+DETECTORS: Mapping[type, type[YoloDetector] | type[OnnxDetector] | type[RetinaNetDetector]] = {
     DarknetNetwork: YoloDetector,
+    OnnxNetwork: OnnxDetector,
     RetinaNet: RetinaNetDetector,
 }
 
@@ -23,7 +26,7 @@ DETECTORS: Mapping[type, type[YoloDetector] | type[RetinaNetDetector]] = {
 _CONFIGURED = {"masks": "anchors.mask"}
 
 
-def create_detector(model: str | Model, **options: Any) -> YoloDetector | RetinaNetDetector:
+def create_detector(model: str | Model, **options: Any) -> YoloDetector | OnnxDetector | RetinaNetDetector:
     """The detector that runs a model.
 
     Args:
@@ -61,7 +64,7 @@ def reduced_side(model: Model, input_size: int | None = None) -> int | None:
     return model.input_size if input_size is None else input_size
 
 
-def _detector_class(model: Model) -> type[YoloDetector] | type[RetinaNetDetector]:
+def _detector_class(model: Model) -> type[YoloDetector] | type[OnnxDetector] | type[RetinaNetDetector]:
     network = type(model.network())
     if network not in DETECTORS:
         raise ConfigError(f"{model.name}: no detector runs a network of the kind {network.__name__}.")

@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.darknet_cfg import read_cfg
+from pipeline.models.networks.onnx_network import OnnxNetwork, OnnxOptions
 from pipeline.models.networks.yolov3_family import (
     imageai_3_tiny_yolov3,
     imageai_3_yolov3,
@@ -20,7 +21,9 @@ from pipeline.models.networks.yolov3_family import (
     yolov3_spp,
     yolov3_tiny,
 )
-from pipeline.models.registry import DEFAULT_INPUT_SIZE, Model, find_model, model_names
+from pipeline.models.onnx.description import describe, is_onnx
+from pipeline.models.onnx.metadata import written_names, written_size
+from pipeline.models.registry import DEFAULT_INPUT_SIZE, DEFAULT_MODEL, Model, find_model, model_names
 
 logger = logging.getLogger(__name__)
 
@@ -40,24 +43,34 @@ NETWORKS = {
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """Where a detector of one's own comes from.
+    """Where a detector of one's own comes from: ``onnx``, or ``weights`` with what describes their network.
 
     Attributes:
         weights: a file of any kind that `pipeline.models.weights.formats.read_weights` knows.
         cfg: its Darknet description, or None where ``network`` says which it is.
         network: a name of `NETWORKS`, for weights that come without a description, such as ImageAI's.
         names: class names: a text file with one a line, or the JSON that ImageAI's training writes, which holds the
-            anchors too. None for COCO's 80.
+            anchors too. None for those in an ONNX file, or COCO's 80.
+        onnx: a network and its weights in one file.
+        options: how that network reads pictures and writes boxes, as far as it is not to be recognised.
     """
 
-    weights: Path
+    weights: Path | None = None
     cfg: Path | None = None
     network: str | None = None
     names: Path | None = None
+    onnx: Path | None = None
+    options: OnnxOptions | None = None
 
 
-def choose_model(name: str, own: Mapping[str, ModelFiles] | None = None) -> Model:
+def choose_model(name: str, own: Mapping[str, ModelFiles] | None = None, weights: str | Path | None = None) -> Model:
     """The model of that name: one's own, or the catalogue's.
+
+    Args:
+        name: of the model.
+        own: one's own models.
+        weights: the file that is given in place of the model's. An ONNX file is a model by itself, unless it is given
+            for one that is an ONNX network, too.
 
     Raises:
         ConfigError: there is none, or its files are not there or can't be used together.
@@ -67,9 +80,15 @@ def choose_model(name: str, own: Mapping[str, ModelFiles] | None = None) -> Mode
     for taken in own:
         if taken in model_names():
             raise ConfigError(f"models.{taken}: the catalogue has a model of that name; choose another.")
-    if name not in own:
-        return find_model(name, also=tuple(own))
-    return custom_model(name, own[name])
+    if weights is not None and is_onnx(Path(weights)) and name == DEFAULT_MODEL:
+        return onnx_model(Path(weights).stem, Path(weights))
+    model = custom_model(name, own[name]) if name in own else find_model(name, also=tuple(own))
+    if weights is not None and is_onnx(Path(weights)) and not isinstance(model.network(), OnnxNetwork):
+        raise ConfigError(
+            f"{weights}: an ONNX file holds a network of its own, which is not that of {name}; leave the model's name "
+            "out, or describe the file as models.NAME.onnx."
+        )
+    return model
 
 
 def custom_model(name: str, files: ModelFiles) -> Model:
@@ -80,6 +99,14 @@ def custom_model(name: str, files: ModelFiles) -> Model:
         ModelError: a description that is not supported.
     """
     where = f"models.{name}"
+    if (files.onnx is None) == (files.weights is None):
+        raise ConfigError(f"{where}: give onnx, an ONNX file, or weights with what describes their network.")
+    if files.onnx is not None:
+        if files.cfg is not None or files.network is not None:
+            raise ConfigError(f"{where}: an ONNX file holds its network; leave cfg and network out.")
+        return onnx_model(name, files.onnx, files.options, files.names)
+    if files.options is not None:
+        raise ConfigError(f"{where}: family, color and the like are for ONNX files; this one has weights.")
     if (files.cfg is None) == (files.network is None):
         raise ConfigError(
             f"{where}: give cfg, the detector's Darknet description, or network, one of {', '.join(NETWORKS)}."
@@ -99,6 +126,35 @@ def custom_model(name: str, files: ModelFiles) -> Model:
         )
     network = replace(network, name=name)
     return Model(name, lambda: network, class_names, weights=files.weights, input_size=input_size or DEFAULT_INPUT_SIZE)
+
+
+def onnx_model(name: str, path: Path, options: OnnxOptions | None = None, names: Path | None = None) -> Model:
+    """A detector from an ONNX file. Of the file only what it says of itself is read.
+
+    Args:
+        name: what to call it.
+        path: the file.
+        options: what is not to be recognised.
+        names: a file of class names; None for those in the file, or COCO's.
+
+    Raises:
+        ConfigError: no such file, or names that can't be used.
+        ModelError: a file that is damaged or refused.
+    """
+    path = path.expanduser()
+    described = describe(path)
+    class_names = (
+        _read_labels(names, f"models.{name}").names if names is not None else written_names(path, described.metadata)
+    )
+    network = OnnxNetwork(name, options or OnnxOptions(), named=class_names is not None)
+    sides = [side for value in described.inputs if len(value.shape or ()) == 4 for side in (value.shape or ()) if side]
+    return Model(
+        name,
+        lambda: network,
+        class_names or COCO_CLASS_NAMES,
+        weights=path,
+        input_size=max(sides + list(written_size(described.metadata) or ()), default=DEFAULT_INPUT_SIZE),
+    )
 
 
 @dataclass(frozen=True, slots=True)

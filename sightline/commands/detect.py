@@ -91,7 +91,7 @@ def detect_command(
         raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
     files = find_pictures(pictures)
     settings = load_config(config)
-    chosen = choose_model(model or DEFAULT_MODEL, settings.custom_models())
+    chosen = choose_model(model or DEFAULT_MODEL, settings.custom_models(), weights)
     class_names = chosen.class_names
     wanted = class_ids(kept, class_names) if (kept := split_names(classes)) else None
     results: list[PictureResults] = [

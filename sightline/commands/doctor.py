@@ -24,7 +24,7 @@ def doctor(
     from sightline.doctor.examination import examine
 
     settings = load_config(config)
-    model = choose_model(settings.model.name, settings.custom_models())
+    model = choose_model(settings.model.name, settings.custom_models(), settings.model.weights)
     diagnosis = examine(source, model=model, options=detector_options(settings))
     typer.echo(diagnosis)
     raise typer.Exit(0 if diagnosis.ok else 1)

@@ -35,15 +35,22 @@ def list_command(config: OwnModelsOption = None) -> None:
     own = [custom_model(name, files) for name, files in _own(config).items()]
     typer.echo("detectors:")
     for status in catalogue(own):
-        typer.echo(_row(status.model.name, status.where, status.path))
+        typer.echo(_row(status.model.name, status.where, status.path, _told(status.model)))
     typer.echo("classifiers:")
     for classifier in map(find_classifier, classifier_names()):
         path = cached_classifier_weights(classifier)
-        typer.echo(_row(classifier.name, "cache" if is_published(classifier, path) else "missing", path))
+        typer.echo(_row(classifier.name, "cache" if is_published(classifier, path) else "missing", path, ""))
 
 
-def _row(name: str, where: str, path: Path) -> str:
-    return f"  {name:14} {where:8} {path}"
+def _row(name: str, where: str, path: Path, told: str) -> str:
+    return f"  {name:14} {where:8} {told}{path}"
+
+
+def _told(model: Model) -> str:
+    """How good a published model is, whose it is and how it may be used."""
+    about = model.about
+    told = f"AP {about.average_precision:4.1f}  {about.licence}, {about.source}" if about is not None else ""
+    return f"{told:42}"
 
 
 def fetch_command(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from models list.")]) -> None:

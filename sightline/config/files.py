@@ -45,7 +45,7 @@ def configured_files(config: Config, model: Model, path: Path | None = None) -> 
     ]
     for own in config.models.values():
         named += [
-            ("the weights of a model", own.weights),
+            ("the weights of a model", own.weights or own.onnx),
             ("the layers of a model", own.cfg),
             ("a model's file of class names", own.names),
         ]

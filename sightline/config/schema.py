@@ -8,6 +8,7 @@ line. Later wins: the file, then ``key.path=value`` overrides, then the options 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.errors import ConfigError
 from pipeline.models.custom import ModelFiles
+from pipeline.models.networks.onnx_network import OnnxOptions
 from pipeline.printable import encodable, readable
 from pipeline.sources.uri import stream_name
 from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name
@@ -123,10 +125,7 @@ class Config(StreamSettings):
 
     def custom_models(self) -> dict[str, ModelFiles]:
         """The detectors of one's own, by name; none of their files is read."""
-        return {
-            name: ModelFiles(weights=own.weights, cfg=own.cfg, network=own.network, names=own.names)
-            for name, own in self.models.items()
-        }
+        return {name: _model_files(own) for name, own in self.models.items()}
 
     def resolved_streams(self) -> tuple[ResolvedStream, ...]:
         """Every stream with its final settings, in the order given; none where no source is given.
@@ -145,6 +144,12 @@ class Config(StreamSettings):
             resolved.append(ResolvedStream.model_construct(name=name, source=stream.source, **own))
         _refuse_shared_files(resolved)
         return tuple(resolved)
+
+
+def _model_files(own: CustomModelSection) -> ModelFiles:
+    told = {field.name: getattr(own, field.name) for field in fields(OnnxOptions)}
+    options = OnnxOptions(**told) if own.onnx is not None else None
+    return ModelFiles(own.weights, own.cfg, own.network, own.names, own.onnx, options)
 
 
 def _refuse_undecodable(document: Document) -> None:

@@ -65,6 +65,27 @@ def _event_type(value: str) -> str:
     return value
 
 
+Family = Literal[
+    "yolox",
+    "yolox-decoded",
+    "yolov5",
+    "yolov8",
+    "end-to-end",
+    "yolov7-nms",
+    "counted",
+    "rt-detr",
+    "rt-detr-logits",
+    "rt-detr-rows",
+    "rf-detr",
+    "nanodet-plus",
+    "nanodet",
+    "nanodet-levels",
+    "yolo-nas",
+    "darknet",
+    "yolov4-boxes",
+]
+"""The names in `pipeline.detection.onnx.families.FAMILIES`, which a test compares with these."""
+
 Text = Annotated[str, AfterValidator(_some_text)]
 FilePath = Annotated[Path, AfterValidator(_some_path)]
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -74,11 +95,13 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 DetectRegion = Annotated[Literal["zones"] | tuple[float, float, float, float], PlainValidator(_detect_region)]
 Share = Annotated[float, Field(gt=0, le=1)]
+PixelValue = Annotated[float, Field(ge=0, le=255)]
 DetectEvery = Annotated[int | Literal["auto"], PlainValidator(_detect_every)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Point = tuple[float, float]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 FourPoints = tuple[Point, Point, Point, Point]
+Head = Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=3, max_length=3)]
 
 
 class Section(BaseModel):
@@ -94,12 +117,39 @@ class AnchorSection(Section):
 
 
 class CustomModelSection(Section):
-    """A detector of one's own."""
+    """A detector of one's own: an ONNX file, or weights with what describes their network."""
 
-    weights: FilePath
+    onnx: FilePath | None = None
+    weights: FilePath | None = None
     cfg: FilePath | None = None
     network: Literal["tiny-yolov3", "yolov3", "yolov3-spp", "imageai-3-tiny-yolov3", "imageai-3-yolov3"] | None = None
     names: FilePath | None = None
+    family: Family | None = None
+    color: Literal["rgb", "bgr"] | None = None
+    range: Literal["0-1", "0-255", "imagenet"] | None = None
+    mean: tuple[PixelValue, PixelValue, PixelValue] | None = None
+    deviation: tuple[Positive, Positive, Positive] | None = None
+    layout: Literal["nchw", "nhwc"] | None = None
+    placement: Literal["centred", "top-left", "stretched"] | None = None
+    pad: Annotated[int, Field(ge=0, le=255)] | None = None
+    logits: bool | None = None
+    nms: bool | None = None
+    anchors: Annotated[tuple[Head, ...], Field(min_length=2, max_length=3)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_file(self) -> Self:
+        described = [key for key in ("weights", "cfg", "network") if getattr(self, key) is not None]
+        if self.onnx is not None and described:
+            raise ValueError(f"onnx holds the network and its weights; leave {' and '.join(described)} out")
+        if self.onnx is None and self.weights is None:
+            raise ValueError("expected onnx, or weights with cfg or network")
+        known = ("onnx", "weights", "cfg", "network", "names")
+        told = [key for key in sorted(self.model_fields_set) if key not in known]
+        if self.onnx is None and told:
+            raise ValueError(f"{', '.join(told)}: only an ONNX file can be told that; give it as onnx")
+        if self.range is not None and (self.mean is not None or self.deviation is not None):
+            raise ValueError("range and mean or deviation are both given; keep one of them")
+        return self
 
 
 class ModelSection(Section):

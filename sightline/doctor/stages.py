@@ -14,9 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pipeline.detection.base import ImageDetector
 from pipeline.detection.factory import create_detector
-from pipeline.detection.retinanet.detector import RetinaNetDetector
-from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, PipelineError, SinkError
 from pipeline.interfaces import Detector
 from pipeline.models.registry import Model, catalogue, find_model
@@ -34,7 +33,7 @@ def _examine_detector(
     seconds: float,
     checks: list[Check],
 ) -> tuple[dict[int, float], tuple[int, int] | None]:
-    own: YoloDetector | RetinaNetDetector | None = None
+    own: ImageDetector[Any, Any] | None = None
     try:
         if detector is None:
             chosen = find_model(model) if isinstance(model, str) else model

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike, fspath
-from typing import cast, overload
+from typing import Any, cast, overload
 
 import numpy as np
 
+from pipeline.detection.base import ImageDetector
 from pipeline.detection.factory import create_detector
-from pipeline.detection.retinanet.detector import RetinaNetDetector
-from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.images.reading import ImageLike, read_image, several_pictures
 from pipeline.models.class_names import class_ids
+from pipeline.models.custom import choose_model
 from pipeline.models.registry import DEFAULT_MODEL
 from pipeline.types import Detections, Image
 from sightline.library.result import Result
@@ -143,7 +143,8 @@ def draw(
 @lru_cache(maxsize=1)  # a network takes seconds and hundreds of megabytes
 def _detector(
     model: str, input_size: int | None, weights: str | None, engine: str | None, precision: str
-) -> YoloDetector | RetinaNetDetector:
+) -> ImageDetector[Any, Any]:
+    chosen = choose_model(model, weights=weights)
     return create_detector(
-        model, confidence=_LOWEST, input_size=input_size, weights=weights, engine=engine, precision=precision
+        chosen, confidence=_LOWEST, input_size=input_size, weights=weights, engine=engine, precision=precision
     )

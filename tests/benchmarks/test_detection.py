@@ -115,4 +115,4 @@ def test_the_command_line_says_what_is_wrong_in_one_line(data: tuple[Path, Path]
         [*command, "--model", "tiny"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 2
-    assert result.stderr == "model: there is none called 'tiny'; did you mean tiny-yolov3?\n"
+    assert result.stderr == "model: there is none called 'tiny'; did you mean tiny-yolov3 or yolox-tiny?\n"

@@ -6,17 +6,25 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("onnx", reason="onnx is a test dependency: run make setup")
+
+from pipeline.detection.factory import create_detector
+from pipeline.detection.onnx.detector import OnnxDetector
+from pipeline.detection.onnx.families import FAMILIES
 from pipeline.models.custom import choose_model
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.registry import catalogue
 from sightline.commands.main import main
 from sightline.config.loading import load_config
+from sightline.config.sections import Family
 from tests.support.darknet_files import narrow, random_parameters, write_configuration, write_weights, yolo_of
+from tests.support.onnx_files import write_miniature_yolox
 
 TEXT = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -35,9 +43,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     labels = json.dumps({"labels": NAMES, "anchors": anchors})
     (tmp_path / "helmets_tiny-yolov3_detection_config.json").write_text(labels)
     configs = [text for language, text in BLOCKS if language == "yaml"]
-    assert len(configs) == 2
-    (tmp_path / "my.yaml").write_text(configs[0])
-    (tmp_path / "imageai.yaml").write_text(configs[1])
+    assert len(configs) == 3
+    (tmp_path / "onnx.yaml").write_text(configs[0])
+    (tmp_path / "my.yaml").write_text(configs[1])
+    (tmp_path / "imageai.yaml").write_text(configs[2])
+    write_miniature_yolox(tmp_path / "my.onnx", fixed=(96, 96), classes=80)
     return tmp_path
 
 
@@ -45,7 +55,7 @@ def test_the_files_it_names_are_the_catalogue_s() -> None:
     for status in catalogue():
         file = status.model.file
         assert file is not None
-        if file.name.endswith(".weights"):
+        if file.size is not None:
             assert f"| `{file.name}` | {file.size:,} | `{file.sha256}` |" in TEXT
             assert all(url.replace(file.name, "NAME") in TEXT for url in file.urls)
 
@@ -66,10 +76,21 @@ def test_its_commands_run(folder: Path, demo_clip: Path, tiny_weights: Path) -> 
 
 
 def test_its_configurations_describe_models(folder: Path) -> None:
+    write_miniature_yolox(folder / "my.onnx", fixed=(96, 96), classes=len(NAMES))
+    config = load_config(folder / "onnx.yaml")
+    detector = create_detector(choose_model("helmets", config.custom_models()))
+    assert isinstance(detector, OnnxDetector)
+    assert tuple(detector.class_names) == NAMES
     own = load_config(folder / "imageai.yaml").custom_models()
     model = choose_model("helmets", own)
     assert model.class_names == NAMES
     assert yolo_of(model).masks() == ((3, 4, 5), (0, 1, 2))
+
+
+def test_its_table_has_every_family() -> None:
+    for name in FAMILIES:
+        assert re.search(rf"^\| .*`{name}`.* \|.*\|.*\|.*\|$", TEXT, re.MULTILINE), name
+    assert set(FAMILIES) == set(get_args(Family))
 
 
 def test_its_program_runs(folder: Path) -> None:

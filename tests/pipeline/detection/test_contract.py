@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.detection.base import ImageDetector
+from pipeline.detection.onnx.detector import OnnxDetector
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.interfaces import Detector
+from pipeline.models.custom import onnx_model
 from pipeline.models.engines.base import ENGINES
 from pipeline.models.registry import Model
 from pipeline.types import Detections, Image
@@ -49,6 +51,30 @@ def _tiny(request: pytest.FixtureRequest) -> Detector:
     return YoloDetector(weights=request.getfixturevalue("tiny_weights"), input_size=160)
 
 
+def _miniature_onnx(request: pytest.FixtureRequest, fixed: tuple[int, int] | None, **options: int | bool) -> Detector:
+    pytest.importorskip("onnx", reason="onnx is a test dependency: run make setup")
+    from tests.support.onnx_files import write_miniature_yolox
+
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("onnx")
+    path = write_miniature_yolox(folder / "miniature.onnx", fixed=fixed)
+    (folder / "names").write_text("left\nmiddle\nright\n")
+    model = onnx_model("miniature", path, names=folder / "names")
+    return OnnxDetector(model, batch_size=3, **options)  # type: ignore[arg-type]
+
+
+def _onnx(request: pytest.FixtureRequest) -> Detector:
+    return _miniature_onnx(request, None, input_size=96)
+
+
+def _onnx_fixed(request: pytest.FixtureRequest) -> Detector:
+    return _miniature_onnx(request, (96, 160), multi_label=True)
+
+
+def _yolox(request: pytest.FixtureRequest) -> Detector:
+    weights = request.getfixturevalue("eval_dir") / "models" / "yolox_nano.onnx"
+    return OnnxDetector("yolox-nano", weights=weights, input_size=224)
+
+
 def _retinanet(request: pytest.FixtureRequest) -> Detector:
     folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("weights")
     weights = write_random_weights(folder / "shallow.pth", shallow())
@@ -62,6 +88,9 @@ DETECTORS: dict[str, Callable[[pytest.FixtureRequest], Detector]] = {
     "miniature-bfloat16": _bfloat16,
     "miniature-tensorflow": _tensorflow,
     "tiny-yolov3": _tiny,
+    "onnx": _onnx,
+    "onnx-fixed": _onnx_fixed,
+    "yolox-nano": _yolox,
     "retinanet": _retinanet,
 }
 

@@ -43,10 +43,10 @@ def test_list_shows_own_models_and_classifiers(
     monkeypatch.setenv("SIGHTLINE_CACHE", str(tmp_path))
     assert main(["models", "list", "--config", str(config)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    detectors = ["detectors:", "tiny-yolov3", "yolov3", "retinanet", "my-model"]
+    detectors = ["detectors:", "tiny-yolov3", "yolov3", "yolox-nano", "yolox-tiny", "yolox-s", "retinanet", "my-model"]
     assert [line.split()[0] for line in lines] == [*detectors, "classifiers:", *classifier_names()]
-    assert lines[4].split()[1:] == ["own", str(config.parent / "my.weights")]
-    assert {line.split()[1] for line in lines[6:]} == {"missing"}
+    assert lines[7].split()[1:] == ["own", str(config.parent / "my.weights")]
+    assert {line.split()[1] for line in lines[9:]} == {"missing"}
 
 
 def test_a_classifier_is_found_where_list_says(

@@ -14,6 +14,7 @@ import pytest
 from pipeline.detection.factory import create_detector
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
+from pipeline.interfaces import Detector
 from sightline.imageai import VideoObjectDetection
 from sightline.imageai import detection_model as model
 from tests.support.clips import write_clip
@@ -112,7 +113,7 @@ def test_on_the_processor_a_script_runs_openvino(
 ) -> None:
     made: list[str | None] = []
 
-    def create(*arguments: Any, engine: str | None, **options: Any) -> YoloDetector | RetinaNetDetector:
+    def create(*arguments: Any, engine: str | None, **options: Any) -> Detector:
         made.append(engine)
         return create_detector(*arguments, engine=engine, precision="float32", **options)
 

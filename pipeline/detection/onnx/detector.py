@@ -1,0 +1,191 @@
+"""OnnxDetector: images in, boxes in the images' own pixels out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.detection.base import ImageDetector, check_detection_options
+from pipeline.detection.onnx.layouts.base import Array, Wanted
+from pipeline.detection.onnx.opening import MULTIPLE, open_network
+from pipeline.errors import ConfigError
+from pipeline.geometry.boxes import clip, non_maximum_suppression
+from pipeline.images.letterbox import Letterbox
+from pipeline.models.engines.onnx_engine import OnnxEngine
+from pipeline.models.network_output import not_finite
+from pipeline.models.networks.onnx_network import OnnxNetwork
+from pipeline.models.registry import Model, find_model, find_weights
+from pipeline.types import Detections, Image
+
+logger = logging.getLogger(__name__)
+
+_MOST_CANDIDATES = 10_000  # per image, before suppression
+
+
+class OnnxDetector(ImageDetector[OnnxEngine, Letterbox]):
+    """A network from an ONNX file, run by OpenVINO. Any number of threads may use an instance.
+
+    Args:
+        model: a name of the catalogue, or a `Model`.
+        weights: an ONNX file in place of the model's own.
+        input_size: longer side of the network's input in pixels, a multiple of 32; None for what the file was exported
+            for. A network that takes one size only can be given no other.
+        square: letterbox into an input of the size that the file was exported for. The default, the smallest input that
+            holds the scaled image, saves work where the network can take it.
+        engine: ``openvino``, or ``auto`` or None, which are the same here: no other runs these networks.
+        precision: ``auto``, ``float32`` or ``bfloat16``.
+        confidence: smallest score to report.
+        iou: boxes of one class that overlap a better one by more than this are dropped, where the network does not see
+            to that itself.
+        multi_label: report a box once for every class that reaches the confidence, as papers do; by default it has the
+            one class that scores best.
+        max_detections: per image; the best are kept.
+        batch_size: most images that go through the network at once.
+        threads: processor cores for the network; None for all that the process may use.
+
+    Raises:
+        ConfigError: an option or model name that can't be used.
+        ModelError: a file that is missing, damaged, refused, or of no family that is known.
+    """
+
+    takes_reduced = True
+
+    def __init__(
+        self,
+        model: str | Model,
+        *,
+        weights: str | Path | None = None,
+        input_size: int | None = None,
+        square: bool = False,
+        engine: str | None = None,
+        precision: str = "auto",
+        confidence: float = 0.25,
+        iou: float = 0.45,
+        multi_label: bool = False,
+        max_detections: int = 300,
+        batch_size: int = 8,
+        threads: int | None = None,
+    ) -> None:
+        model = find_model(model) if isinstance(model, str) else model
+        check_detection_options(confidence, iou, max_detections, batch_size)
+        if engine not in ("auto", "openvino", None):
+            raise ConfigError(f"engine: got {engine!r}; ONNX networks run on openvino alone.")
+        if input_size is not None and (input_size < MULTIPLE or input_size % MULTIPLE):
+            raise ConfigError(f"input_size: got {input_size}, expected a multiple of {MULTIPLE}.")
+        network = model.network()
+        if not isinstance(network, OnnxNetwork):
+            raise ConfigError(f"{model.name}: is no ONNX network; create_detector finds the right kind of detector.")
+        path = find_weights(model, weights)
+        opened = open_network(path, network, len(model.class_names), input_size)
+        logger.info("%s", opened)
+        rectangular = opened.rectangular and not square
+        super().__init__(opened.engine(precision, threads, rectangular=rectangular), model.class_names, batch_size)
+        self._path, self._recognised = path, opened.recognised
+        self._height, self._width = opened.size
+        self._rectangular = rectangular
+        self._iou, self._max_detections = iou, max_detections
+        self._wanted = Wanted(confidence, multi_label, opened.recognised.family.logits, len(model.class_names))
+        keeps_shape = self._height == self._width and opened.recognised.family.placement != "stretched"
+        self.reduced_side = self.input_size if keeps_shape else None
+        self._buffer = _Buffer(batch_size * self._height * self._width * 3)
+
+    @property
+    def input_size(self) -> int:
+        """Longer side of the network's input in pixels."""
+        return max(self._height, self._width)
+
+    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        """Detections in pictures that have been scaled already, as a whole to ``input_size`` or as parts of such ones.
+
+        Args:
+            images: uint8 ``(height, width, 3)``, BGR; no side longer than ``input_size``.
+            sizes: per image the ``(height, width)`` it had before it was scaled.
+
+        Returns:
+            One per image, as ``detect`` does; boxes are in pixels of the image before it was scaled.
+
+        Raises:
+            ValueError: an image of another shape or type, or larger than ``input_size``.
+            ModelError: the network computes what is not a number.
+            NotImplementedError: ``reduced_side`` is None.
+        """
+        if self.reduced_side is None:
+            return super().detect_reduced(images, sizes)
+        family = self._recognised.family
+        multiple = MULTIPLE if self._rectangular else self.input_size
+        places = []
+        for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
+            height, width = image.shape[:2]
+            if max(height, width) > self.input_size:
+                raise ValueError(f"image {index}: expected at most {self.input_size} px a side, got {width}x{height}")
+            places.append(Letterbox.padded(height, width, size, multiple, placement=family.placement, value=family.pad))
+        return self._detect_placed(images, places)
+
+    def _place(self, height: int, width: int) -> Letterbox:
+        family = self._recognised.family
+        if self._rectangular:
+            return Letterbox.rectangular(
+                height, width, self.input_size, MULTIPLE, placement=family.placement, value=family.pad
+            )
+        return Letterbox.fit(height, width, self._height, self._width, placement=family.placement, value=family.pad)
+
+    def _run(self, images: Sequence[Image], places: Sequence[Letterbox], shape: tuple[int, int]) -> list[Detections]:
+        inputs = self._inputs(len(images), shape)
+        for image, place, slot in zip(images, places, inputs, strict=True):
+            place.draw(image, slot)
+        found = self._engine.outputs(inputs)
+        return [self._decoded(outputs, place) for outputs, place in zip(found, places, strict=True)]
+
+    def _run_empty(self, count: int, shape: tuple[int, int]) -> None:
+        inputs = self._inputs(count, shape)
+        inputs[...] = 0
+        self._engine.outputs(inputs)
+
+    def _inputs(self, count: int, shape: tuple[int, int]) -> Image:
+        whole = (count, *shape, 3)
+        return self._buffer.bytes[: math.prod(whole)].reshape(whole)
+
+    def _decoded(self, outputs: Sequence[Array], place: Letterbox) -> Detections:
+        """Detections of one picture from its raw outputs."""
+        family = self._recognised.family
+        wanted = [outputs[number] for number in self._recognised.match.order]
+        if not all(map(_finite, wanted)):
+            raise not_finite(self._path)
+        xyxy, score, class_id = family.layout(wanted, (place.height, place.width), self._wanted)
+        if len(score) > _MOST_CANDIDATES:
+            best = np.argsort(-score, kind="stable")[:_MOST_CANDIDATES]
+            xyxy, score, class_id = xyxy[best], score[best], class_id[best]
+        found = place.to_image(xyxy)
+        if family.nms:
+            kept = np.argsort(-score, kind="stable")
+        else:
+            real = np.flatnonzero((found[:, 2:] > found[:, :2]).all(axis=1))
+            kept = real[non_maximum_suppression(found[real], score[real], class_id[real], self._iou)]
+        inside = np.asarray(clip(found[kept], place.image_height, place.image_width), dtype=np.float32)
+        # What lies wholly in the border around the image is nothing.
+        real = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))[: self._max_detections]
+        kept = kept[real]
+        return Detections(inside[real], score[kept], class_id[kept])
+
+
+def _finite(array: Array) -> bool:
+    """Whether there is neither an infinity nor a NaN in it: the sum shows both, nearly always without looking twice."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum(dtype=np.float32))) or bool(np.isfinite(array).all())
+
+
+class _Buffer(threading.local):
+    """What holds the placed images of a batch, whatever its shape; each thread has its own."""
+
+    def __init__(self, size: int) -> None:
+        self.bytes: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)

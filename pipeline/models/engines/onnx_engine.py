@@ -1,0 +1,186 @@
+"""A network from an ONNX file on the CPU, in OpenVINO: images in, raw outputs out.
+
+What each family does to a picture's pixels before its network sees them is made a part of the model: it takes what
+`Letterbox.draw` makes. One compiled model serves every input that the network can take.
+
+Importing this module imports OpenVINO.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino.preprocess import ColorFormat, PrePostProcessor
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.hardware import available_threads
+from pipeline.models.engines.base import check_engine
+from pipeline.models.engines.onnx_graph import OnnxGraph
+from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.networks.onnx_network import Preparation
+from pipeline.types import Image
+
+_HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
+_FLOATS = ("float32", "float16", "float64")
+
+
+class OnnxEngine:
+    """Runs a network. Any number of threads may use an instance; more than ``calls_at_once`` at a time gain nothing.
+
+    Args:
+        graph: the network.
+        preparation: of the pixels.
+        size: ``(height, width)`` of every input; a side of None is open.
+        batches: whether the network takes several pictures at a time. Where it does not, each has a request of its own.
+        whole: whether outputs are given as they are; otherwise without the side of the batch, which they all have.
+        precision: ``float32`` or ``bfloat16``. The outputs are float32 in either.
+        threads: processor cores to use; None for all that the process may use.
+
+    Raises:
+        ConfigError: an option that can't be used.
+        ModelError: OpenVINO can't compile it.
+    """
+
+    name = "openvino"
+    reason = "asked for"
+    # One is computed at a time, with every core; the other's inputs and outputs are seen to meanwhile.
+    calls_at_once = 2
+
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        preparation: Preparation,
+        *,
+        size: tuple[int | None, int | None],
+        batches: bool,
+        whole: bool = False,
+        precision: str = "float32",
+        threads: int | None = None,
+    ) -> None:
+        precision = "float32" if precision == "auto" else precision
+        check_engine("openvino", precision, threads)
+        if precision not in _HINTS:
+            raise ConfigError(f"precision: got {precision!r}; ONNX networks compute in {', '.join(_HINTS)}.")
+        self.path = graph.path
+        self.precision = precision
+        self.threads = available_threads() if threads is None else threads
+        self._batches, self._whole = batches and not whole, whole
+        self._picture = graph.picture
+        model = graph.model.clone()
+        height, width = (-1 if side is None else side for side in size)
+        if not graph.reshape(model, -1 if self._batches else 1, height, width):
+            raise ModelError(f"{self.path}: the network can't take an input of {width}x{height}.")
+        prepare(model, graph, preparation)
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_NUM_THREADS": self.threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            # Decoding, tracking and encoding want the same cores: let the system move the threads about.
+            "ENABLE_CPU_PINNING": False,
+        }
+        try:
+            self._compiled: Any = openvino_core().compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            raise ModelError(f"{self.path}: can't be made ready: {' '.join(str(error).split())[-300:]}") from error
+        self._requests = _Requests(self._compiled)
+
+    def outputs(self, images: Image) -> list[tuple[NDArray[Any], ...]]:
+        """The raw outputs for each image, in the file's order and without the side of the batch.
+
+        Args:
+            images: uint8 ``(batch, height, width, 3)``, BGR, placed as the network wants them. Only read.
+
+        Returns:
+            Arrays that are the caller's to keep.
+
+        Raises:
+            ModelError: the network fails on this input.
+        """
+        images = np.ascontiguousarray(images)
+        given = [images] if self._batches else [images[index : index + 1] for index in range(len(images))]
+        requests = self._requests.first(len(given))
+        failure = _run(requests, [self._feed(batch) for batch in given])
+        if failure is not None:
+            reason = " ".join(str(failure).split())[-300:]
+            raise ModelError(f"{self.path}: the network fails on a picture: {reason}") from failure
+        found: list[tuple[NDArray[Any], ...]] = []
+        for request, batch in zip(requests, given, strict=True):
+            # Out of the request's own memory, which the next call overwrites.
+            arrays = [tensor.data.copy() for tensor in request.output_tensors]
+            if self._whole:
+                found.append(tuple(arrays))
+            else:
+                found += [tuple(array[index] for array in arrays) for index in range(len(batch))]
+        return found
+
+    def close(self) -> None:
+        """Give back the memory and the threads. May be called more than once."""
+        self._compiled = None
+        self._requests = _Requests(None)
+
+    def _feed(self, batch: Image) -> dict[int, Any]:
+        feed: dict[int, Any] = {self._picture: batch}
+        for index, port in enumerate(self._compiled.inputs):
+            if index != self._picture:
+                # Boxes are wanted in pixels of the input, whatever the picture's size.
+                size = np.array([batch.shape[2], batch.shape[1]], dtype=port.get_element_type().to_dtype())
+                feed[index] = np.tile(size, (len(batch), 1)) if len(port.get_partial_shape()) == 2 else size
+        return feed
+
+
+class _Requests(threading.local):
+    """What holds the outputs of a call; each thread has its own."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._made: list[Any] = []
+
+    def first(self, count: int) -> Sequence[Any]:
+        """So many requests."""
+        while len(self._made) < count:
+            self._made.append(self._compiled.create_infer_request())
+        return self._made[:count]
+
+
+def prepare(model: Any, graph: OnnxGraph, preparation: Preparation) -> None:
+    """Make a model take uint8 ``(batch, height, width, 3)`` BGR, as it lies in the input."""
+    processor = PrePostProcessor(model)
+    picture = processor.input(graph.picture)
+    picture.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    picture.model().set_layout(ov.Layout(graph.layout.upper()))
+    steps = picture.preprocess()
+    if graph.element in _FLOATS:
+        steps.convert_element_type(ov.Type.f32)
+    if preparation.color == "rgb":
+        steps.convert_color(ColorFormat.RGB)
+    if any(preparation.mean):
+        steps.mean(list(preparation.mean))
+    if any(value != 1 for value in preparation.deviation):
+        steps.scale(list(preparation.deviation))
+    if graph.element not in ("uint8", "float32"):
+        steps.convert_element_type(model.inputs[graph.picture].get_element_type())
+    processor.build()
+
+
+def _run(requests: Sequence[Any], feeds: Sequence[dict[int, Any]]) -> Exception | None:
+    """Run all of them; when none runs any more the first failure, if there was one."""
+    failure: Exception | None = None
+    started = []
+    for request, feed in zip(requests, feeds, strict=True):
+        try:
+            request.start_async(feed, share_inputs=True)
+            started.append(request)
+        except RuntimeError as error:
+            failure = failure or error
+    for request in started:
+        try:
+            request.wait()
+        except RuntimeError as error:
+            failure = failure or error
+    return failure

@@ -1,0 +1,110 @@
+"""An ONNX file as an OpenVINO model: which input takes the picture, and which sizes it can be given.
+
+Importing this module imports OpenVINO.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openvino as ov
+
+from pipeline.errors import ModelError
+from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.networks.onnx_network import Layout
+from pipeline.models.onnx.description import OnnxDescription, Value
+
+_CHANNELS = 3
+
+
+class OnnxGraph:
+    """A network as OpenVINO reads it, before it is compiled.
+
+    Args:
+        described: the file, which was looked at before.
+        layout: where the channels of its input are; None for what its sides tell.
+
+    Attributes:
+        layout: ``nchw`` or ``nhwc``.
+        element: type of its input's numbers, such as ``float32``.
+        size: ``(height, width)`` that it was exported for; None for a side that is open.
+
+    Raises:
+        ModelError: OpenVINO can't read it, or it takes no picture of three channels.
+    """
+
+    def __init__(self, described: OnnxDescription, layout: Layout | None = None) -> None:
+        self.path = described.path
+        try:
+            self.model: Any = openvino_core().read_model(described.path)
+        except (RuntimeError, ValueError) as error:
+            raise self._refused("OpenVINO can't read it", error) from error
+        pictures = [index for index, port in enumerate(self.model.inputs) if _rank(port) == 4]
+        if len(pictures) != 1 or len(self.model.inputs) > 2:
+            told = "; ".join(map(str, described.inputs))
+            raise ModelError(
+                f"{self.path}: expected one input of four sides for the picture, and at most one of its size, got "
+                f"{told}."
+            )
+        self.picture = pictures[0]
+        sides = _sides(self.model.inputs[self.picture])
+        self.layout: Layout = layout or self._layout(sides)
+        self.element = _element(self.model.inputs[self.picture])
+        axes = (2, 3) if self.layout == "nchw" else (1, 2)
+        self.size = sides[axes[0]], sides[axes[1]]
+        if sides[6 - sum(axes)] not in (None, _CHANNELS):
+            raise ModelError(
+                f"{self.path}: its input {sides} has no {_CHANNELS} channels as layout {self.layout} says."
+            )
+
+    def outputs_at(self, height: int, width: int, count: int = 1) -> list[Value] | None:
+        """The outputs for ``count`` pictures of that size; None where the network can't take such an input."""
+        model = self.model.clone()
+        if not self.reshape(model, count, height, width):
+            return None
+        return [
+            Value(port.any_name if port.names else f"output {number}", _element(port), _sides(port))
+            for number, port in enumerate(model.outputs)
+        ]
+
+    def reshape(self, model: Any, count: int, height: int, width: int) -> bool:
+        """Make a model take inputs of a size, -1 for any; whether it can."""
+        sides = [count, _CHANNELS, height, width] if self.layout == "nchw" else [count, height, width, _CHANNELS]
+        shapes = {self.picture: ov.PartialShape(sides)}
+        for index, port in enumerate(model.inputs):
+            if index != self.picture:
+                shapes[index] = ov.PartialShape([count, 2] if _rank(port) == 2 else [2])
+        try:
+            model.reshape(shapes)
+        except RuntimeError:
+            return False
+        return True
+
+    def _layout(self, sides: tuple[int | None, ...]) -> Layout:
+        if (sides[1] == _CHANNELS) != (sides[3] == _CHANNELS):
+            return "nchw" if sides[1] == _CHANNELS else "nhwc"
+        raise ModelError(
+            f"{self.path}: its input {sides} does not tell where its three channels are; say layout: nchw or nhwc."
+        )
+
+    def _refused(self, what: str, error: Exception) -> ModelError:
+        reason = " ".join(str(error).split())
+        return ModelError(f"{self.path}: {what}: {reason[-300:]}")
+
+
+def _rank(port: Any) -> int | None:
+    shape = port.get_partial_shape()
+    return len(shape) if shape.rank.is_static else None
+
+
+def _sides(port: Any) -> tuple[int | None, ...]:
+    shape = port.get_partial_shape()
+    if not shape.rank.is_static:
+        return ()
+    return tuple(side.get_length() if side.is_static else None for side in shape)
+
+
+def _element(port: Any) -> str:
+    names = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64", "f64": "float64"}
+    name = str(port.get_element_type().get_type_name())
+    return names.get(name, name)

@@ -1,0 +1,439 @@
+"""ONNX networks that find known boxes, in the layout of each family, if they are shown the right pixels.
+
+Each looks at the largest and the smallest value of every channel. Where they are those of a picture in one colour,
+beside the padding, in the order and the range that the family wants, it gives its boxes; otherwise none. How the
+families read and write is written down here once more, independently of the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+Array = NDArray[Any]
+RGB = (200, 60, 10)
+"""Of the pictures that the networks expect."""
+
+IMAGENET_RGB = (np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375]))
+PLAIN, UNIT = (np.zeros(3), np.ones(3)), (np.zeros(3), np.full(3, 255.0))
+
+
+@dataclass(frozen=True)
+class Known:
+    """A box that a network finds: left, top, right, bottom in pixels of its input."""
+
+    xyxy: tuple[float, float, float, float]
+    score: float
+    class_id: int
+
+
+Encoder = Callable[[Sequence[Known], int, tuple[int, int]], list[tuple[str, Array]]]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How a family reads pictures and writes boxes."""
+
+    encode: Encoder
+    bgr: bool = False
+    values: tuple[Array, Array] = UNIT  # in RGB
+    placement: str = "centred"
+    pad: int | None = 114
+    sizes: bool = False  # has a second input
+
+
+def _cells(shape: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int, int]]:
+    return [
+        (column, row, stride)
+        for stride in strides
+        for row in range(-(-shape[0] // stride))
+        for column in range(-(-shape[1] // stride))
+    ]
+
+
+def _logit(score: float) -> float:
+    return float(np.log(score / (1 - score)))
+
+
+def _centre(known: Known) -> tuple[float, float, float, float]:
+    left, top, right, bottom = known.xyxy
+    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+
+
+def _cell_of(known: Known, shape: tuple[int, int], strides: Sequence[int]) -> tuple[int, tuple[int, int, int]]:
+    """Number of a cell whose place is the box's middle, of the coarsest grid."""
+    x, y, _, _ = _centre(known)
+    stride = strides[-1]
+    wanted = (int(x // stride), int(y // stride), stride)
+    return _cells(shape, strides).index(wanted), wanted
+
+
+def yolox(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((len(_cells(shape, (8, 16, 32))), 5 + classes))
+    for known in boxes:
+        number, (column, row, stride) = _cell_of(known, shape, (8, 16, 32))
+        x, y, width, height = _centre(known)
+        output[number, :5] = (
+            x / stride - column,
+            y / stride - row,
+            np.log(width / stride),
+            np.log(height / stride),
+            0.95,
+        )
+        output[number, 5 + known.class_id] = known.score / 0.95
+    return [("output", output)]
+
+
+def rows(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((3 * len(_cells(shape, (8, 16, 32))), 5 + classes))
+    for number, known in enumerate(boxes):
+        output[7 + number, :5] = *_centre(known), 0.95
+        output[7 + number, 5 + known.class_id] = known.score / 0.95
+    return [("output0", output)]
+
+
+def yolox_decoded(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    return [("output", rows(boxes, classes, shape)[0][1][: len(_cells(shape, (8, 16, 32)))])]
+
+
+def columns(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((4 + classes, len(_cells(shape, (8, 16, 32)))))
+    for number, known in enumerate(boxes):
+        output[:4, 5 + number] = _centre(known)
+        output[4 + known.class_id, 5 + number] = known.score
+    return [("output0", output)]
+
+
+def corner_rows(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((300, 6))
+    for number, known in enumerate(boxes):
+        output[number] = *known.xyxy, known.score, known.class_id
+    return [("output0", output)]
+
+
+def numbered_rows(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((20, 7))
+    for number, known in enumerate(boxes):
+        output[number] = 0, *known.xyxy, known.class_id, known.score
+    return [("output", output)]
+
+
+def counted(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    xyxy, scores, labels = np.ones((100, 4)), np.ones(100), np.zeros(100)
+    for number, known in enumerate(boxes):
+        xyxy[number], scores[number], labels[number] = known.xyxy, known.score, known.class_id
+    count = np.array([len(boxes)], dtype=np.int64)
+    return [("num_dets", count), ("boxes", xyxy), ("scores", scores), ("classes", labels.astype(np.int64))]
+
+
+def labels(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    number, xyxy, scores = np.zeros(300, np.int64), np.zeros((300, 4)), np.full(300, 0.001)
+    for index, known in enumerate(boxes):
+        number[index], xyxy[index], scores[index] = known.class_id, known.xyxy, known.score
+    # In parts of the size that is given as the second input, with which the graph multiplies.
+    return [("labels", number), ("boxes", xyxy / np.array([shape[1], shape[0]] * 2)), ("scores", scores)]
+
+
+def _parts(known: Known, shape: tuple[int, int]) -> Array:
+    parts: Array = np.array(_centre(known)) / np.array([shape[1], shape[0]] * 2)
+    return parts
+
+
+def logits(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    scores, parts = np.full((300, classes), -9.0), np.full((300, 4), 0.5)
+    for index, known in enumerate(boxes):
+        scores[index, known.class_id], parts[index] = _logit(known.score), _parts(known, shape)
+    return [("logits", scores), ("pred_boxes", parts)]
+
+
+COCO_NUMBERS = [*range(1, 12), *range(13, 26), 27, 28, *range(31, 45), *range(46, 66), 67, 70, *range(72, 83)]
+COCO_NUMBERS += range(84, 91)
+
+
+def rf_detr(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    scores, parts = np.full((300, 91), -9.0), np.full((300, 4), 0.5)
+    scores[:, 12] = 5  # a number that means nothing
+    for index, known in enumerate(boxes):
+        scores[index, COCO_NUMBERS[known.class_id]], parts[index] = _logit(known.score), _parts(known, shape)
+    return [("dets", parts), ("labels", scores)]
+
+
+def query_rows(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((300, 4 + classes))
+    for index, known in enumerate(boxes):
+        output[index, :4], output[index, 4 + known.class_id] = _parts(known, shape), known.score
+    return [("output0", output)]
+
+
+def _distances(boxes: Sequence[Known], classes: int, shape: tuple[int, int], plus: bool) -> Array:
+    strides = (8, 16, 32, 64) if plus else (8, 16, 32)
+    output = np.zeros((len(_cells(shape, strides)), classes + 32))
+    for known in boxes:
+        number, (column, row, stride) = _cell_of(known, shape, strides)
+        point = np.array([column, row]) + (0.0 if plus else 0.5)
+        sides = np.array(known.xyxy) / stride
+        distances = [point[0] - sides[0], point[1] - sides[1], sides[2] - point[0], sides[3] - point[1]]
+        output[number, known.class_id] = known.score
+        for side, distance in enumerate(distances):
+            assert -1e-9 < distance < 7, "the box is too large for the grid"
+            distance = max(0.0, distance)
+            bins = np.full(8, -40.0)
+            low = int(distance)
+            bins[low], bins[low + 1] = np.log(1 - distance + low + 1e-12), np.log(distance - low + 1e-12)
+            output[number, classes + 8 * side : classes + 8 * side + 8] = bins
+    return output
+
+
+def nanodet_plus(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    return [("output", _distances(boxes, classes, shape, plus=True))]
+
+
+def nanodet(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    return [("output", _distances(boxes, classes, shape, plus=False))]
+
+
+def nanodet_levels(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    joined = _distances(boxes, classes, shape, plus=False)
+    ends = np.cumsum([len(_cells(shape, (stride,))) for stride in (8, 16, 32)])[:2]
+    scores, sides = np.split(joined[:, :classes], ends), np.split(joined[:, classes:], ends)
+    return [(f"{700 + number}", part) for number, part in enumerate([*scores, *sides])]
+
+
+def yolo_nas(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    count = len(_cells(shape, (8, 16, 32)))
+    xyxy, scores = np.zeros((count, 4)), np.zeros((count, classes))
+    for number, known in enumerate(boxes):
+        xyxy[3 + number], scores[3 + number, known.class_id] = known.xyxy, known.score
+    return [("graph2_pred_boxes", xyxy), ("graph2_pred_scores", scores)]
+
+
+YOLOV3_ANCHORS = [[(116, 90), (156, 198), (373, 326)], [(30, 61), (62, 45), (59, 119)], [(10, 13), (16, 30), (33, 23)]]
+
+
+def darknet(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    maps = [np.full((3, 5 + classes, shape[0] // stride, shape[1] // stride), -9.0) for stride in (32, 16, 8)]
+    for known in boxes:
+        x, y, width, height = _centre(known)
+        column, row = int(x // 32), int(y // 32)
+        anchor_width, anchor_height = YOLOV3_ANCHORS[0][1]
+        cell = maps[0][1, :, row, column]
+        cell[:2] = _logit(x / 32 - column), _logit(y / 32 - row)
+        cell[2:5] = np.log(width / anchor_width), np.log(height / anchor_height), 9.0
+        cell[5 + known.class_id] = _logit(known.score)
+    return [(f"head{number}", head.reshape(-1, *head.shape[2:])) for number, head in enumerate(maps)]
+
+
+def yolov4_boxes(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    xyxy, scores = np.zeros((500, 1, 4)), np.zeros((500, classes))
+    for number, known in enumerate(boxes):
+        xyxy[number, 0] = np.array(known.xyxy) / np.array([shape[1], shape[0]] * 2)
+        scores[number, known.class_id] = known.score
+    return [("boxes", xyxy), ("confs", scores)]
+
+
+FAMILIES: Mapping[str, Reads] = {
+    "yolox": Reads(yolox, bgr=True, values=PLAIN, placement="top-left"),
+    "yolox-decoded": Reads(yolox_decoded, bgr=True, values=PLAIN, placement="top-left"),
+    "yolov5": Reads(rows),
+    "yolov8": Reads(columns),
+    "end-to-end": Reads(corner_rows),
+    "yolov7-nms": Reads(numbered_rows),
+    "counted": Reads(counted),
+    "rt-detr": Reads(labels, placement="stretched", pad=None, sizes=True),
+    "rt-detr-logits": Reads(logits, placement="stretched", pad=None),
+    "rt-detr-rows": Reads(query_rows, placement="stretched", pad=None),
+    "rf-detr": Reads(rf_detr, values=IMAGENET_RGB, placement="stretched", pad=None),
+    "nanodet-plus": Reads(nanodet_plus, bgr=True, values=IMAGENET_RGB, placement="stretched", pad=None),
+    "nanodet": Reads(nanodet, bgr=True, values=IMAGENET_RGB, pad=0),
+    "nanodet-levels": Reads(nanodet_levels, bgr=True, values=IMAGENET_RGB, pad=0),
+    "yolo-nas": Reads(yolo_nas),
+    "darknet": Reads(darknet, pad=127),
+    "yolov4-boxes": Reads(yolov4_boxes, placement="stretched", pad=None),
+}
+
+
+def placed(
+    box: Sequence[float], image: tuple[int, int], shape: tuple[int, int], placement: str
+) -> tuple[float, float, float, float]:
+    """Where a box of an image of ``(height, width)`` lies in an input of ``shape``."""
+    scale = min(shape[0] / image[0], shape[1] / image[1])
+    height, width = shape if placement == "stretched" else (
+        max(1, int(image[0] * scale + 1e-9)), max(1, int(image[1] * scale + 1e-9))
+    )  # fmt: skip
+    left, top = ((shape[1] - width) // 2, (shape[0] - height) // 2) if placement == "centred" else (0, 0)
+    x, y = width / image[1], height / image[0]
+    return box[0] * x + left, box[1] * y + top, box[2] * x + left, box[3] * y + top
+
+
+def write_network(
+    path: Path,
+    reads: Reads,
+    boxes: Sequence[Known],
+    *,
+    classes: int,
+    shape: tuple[int, int],
+    padded: bool = True,
+    nhwc: bool = False,
+    batch: int | str = "batch",
+    metadata: Mapping[str, str] | None = None,
+    element: int = TensorProto.FLOAT,
+) -> Path:
+    """Write a network that finds these boxes in a picture of the colour `RGB`.
+
+    Args:
+        path: where.
+        reads: its family.
+        boxes: in pixels of its input.
+        classes: how many it knows.
+        shape: ``(height, width)`` of its input.
+        padded: whether the pictures to come leave room for padding.
+        nhwc: whether channels are its input's last side.
+        batch: pictures at a time; a text for any number.
+        metadata: what its exporter writes.
+        element: type of the input's numbers.
+    """
+    sides = [batch, *shape, 3] if nhwc else [batch, 3, *shape]
+    inputs = [helper.make_tensor_value_info("images", element, sides)]
+    nodes = _looks(reads, padded, nhwc)
+    constants, outputs = [], []
+    if reads.sizes:
+        inputs.append(helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, [batch, 2]))
+    good, bad = reads.encode(boxes, classes, shape), reads.encode([], classes, shape)
+    for (name, values), (_, empty) in zip(good, bad, strict=True):
+        nodes += _chosen(name, values.ndim, integer=values.dtype == np.int64, scaled=reads.sizes and name == "boxes")
+        if reads.encode is numbered_rows:  # its rows have no side of the batch
+            nodes[-1].input[0] = f"{name}.whole"
+            nodes.insert(-1, helper.make_node("Squeeze", [f"{name}.batch", "zero"], [f"{name}.whole"]))
+        constants += [_constant(f"{name}.good", values[None]), _constant(f"{name}.bad", empty[None])]
+        kind = TensorProto.INT64 if values.dtype == np.int64 else TensorProto.FLOAT
+        batched = values.shape if reads.encode is numbered_rows else (batch, *values.shape)
+        outputs.append(helper.make_tensor_value_info(name, kind, list(batched)))
+    constants += _expected(reads, padded)
+    graph = helper.make_graph(nodes, "known", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
+def _constant(name: str, values: Array) -> TensorProto:
+    return numpy_helper.from_array(np.asarray(values, dtype=np.float32), name)
+
+
+def _expected(reads: Reads, padded: bool) -> list[TensorProto]:
+    """Largest and smallest value of each channel, in the network's order."""
+    pixels = np.array([RGB] + ([[reads.pad] * 3] if padded and reads.pad is not None else []), dtype=np.float64)
+    values = (pixels - reads.values[0]) / reads.values[1]
+    values = values[:, ::-1] if reads.bgr else values
+    tolerance = 1.5 / reads.values[1].min()
+    whole = [("zero", np.array([0], dtype=np.int64))]
+    return [
+        _constant("largest", values.max(axis=0)),
+        _constant("smallest", values.min(axis=0)),
+        _constant("tolerance", np.array(tolerance)),
+        _constant("one", np.array(1.0)),
+        *(numpy_helper.from_array(array, name) for name, array in whole),
+    ]
+
+
+def _looks(reads: Reads, padded: bool, nhwc: bool) -> list[Any]:
+    """Makes ``seen``, ``(batch, 1)``: 1 where the pixels are those that are expected, else 0."""
+    axes = [1, 2] if nhwc else [2, 3]
+    nodes = [helper.make_node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT)]
+    for kind, name in (("ReduceMax", "largest"), ("ReduceMin", "smallest")):
+        nodes += [
+            helper.make_node(kind, ["numbers"], [f"{name}.found"], axes=axes, keepdims=0),
+            helper.make_node("Sub", [f"{name}.found", name], [f"{name}.less"]),
+            helper.make_node("Abs", [f"{name}.less"], [f"{name}.off"]),
+            helper.make_node("Less", [f"{name}.off", "tolerance"], [f"{name}.near"]),
+            helper.make_node("Cast", [f"{name}.near"], [f"{name}.right"], to=TensorProto.FLOAT),
+        ]
+    return [
+        *nodes,
+        helper.make_node("Mul", ["largest.right", "smallest.right"], ["right"]),
+        helper.make_node("ReduceMin", ["right"], ["seen"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["one", "seen"], ["unseen"]),
+        *([helper.make_node("Exp", ["seen"], ["unused"])] if reads.encode is yolox_decoded else []),
+    ]
+
+
+def _chosen(name: str, rank: int, *, integer: bool, scaled: bool) -> list[Any]:
+    """Makes an output of its two constants: seen * good + unseen * bad."""
+    shape = helper.make_node(
+        "Constant", [], [f"{name}.sides"], value=numpy_helper.from_array(np.array([-1] + [1] * rank, dtype=np.int64))
+    )
+    nodes = [shape]
+    for which, constant in (("seen", "good"), ("unseen", "bad")):
+        nodes += [
+            helper.make_node("Reshape", [which, f"{name}.sides"], [f"{name}.{which}"]),
+            helper.make_node("Mul", [f"{name}.{which}", f"{name}.{constant}"], [f"{name}.{constant}.part"]),
+        ]
+    nodes.append(helper.make_node("Add", [f"{name}.good.part", f"{name}.bad.part"], [f"{name}.batch"]))
+    last = f"{name}.batch"
+    if scaled:
+        nodes += [
+            helper.make_node("Cast", ["orig_target_sizes"], ["sizes"], to=TensorProto.FLOAT),
+            helper.make_node("Concat", ["sizes", "sizes"], ["twice"], axis=1),
+            helper.make_node("Constant", [], ["middle"], value=numpy_helper.from_array(np.array([1], dtype=np.int64))),
+            helper.make_node("Unsqueeze", ["twice", "middle"], ["scale"]),
+            helper.make_node("Mul", [last, "scale"], [f"{name}.scaled"]),
+        ]
+        last = f"{name}.scaled"
+    kind = TensorProto.INT64 if integer else TensorProto.FLOAT
+    return [*nodes, helper.make_node("Cast", [last], [name], to=kind)]
+
+
+def write_miniature_yolox(path: Path, *, fixed: tuple[int, int] | None = None, classes: int = 3) -> Path:
+    """A network of YOLOX's layout with random weights that looks at the whole picture.
+
+    Args:
+        path: where to write it.
+        fixed: ``(height, width)`` of the only input it takes, one picture at a time; None for any number of any size.
+        classes: how many it knows.
+    """
+    generator = np.random.default_rng(3)
+    numbers = 5 + classes
+    nodes, constants = [], []
+    for stride in (8, 16, 32):
+        pooled, mixed, flat = f"pooled{stride}", f"mixed{stride}", f"flat{stride}"
+        weights = generator.normal(0, 0.02, (numbers, 3, 1, 1))
+        offsets = np.concatenate([generator.normal(0, 1, 4), np.full(1 + classes, -1.0)])
+        constants += [_constant(f"w{stride}", weights), _constant(f"b{stride}", offsets)]
+        sides = np.array([0, numbers, -1], dtype=np.int64)
+        if fixed is not None:
+            sides = np.array([1, numbers, fixed[0] // stride * (fixed[1] // stride)], dtype=np.int64)
+        constants.append(numpy_helper.from_array(sides, f"sides{stride}"))
+        nodes += [
+            helper.make_node("AveragePool", ["images"], [pooled], kernel_shape=[stride] * 2, strides=[stride] * 2),
+            helper.make_node("Conv", [pooled, f"w{stride}", f"b{stride}"], [mixed], kernel_shape=[1, 1]),
+            helper.make_node("Reshape", [mixed, f"sides{stride}"], [flat]),
+        ]
+    constants.append(numpy_helper.from_array(np.array([4, numbers - 4], dtype=np.int64), "parts"))
+    nodes += [
+        helper.make_node("Concat", ["flat8", "flat16", "flat32"], ["all"], axis=2),
+        helper.make_node("Split", ["all", "parts"], ["raw", "logits"], axis=1),
+        helper.make_node("Tanh", ["raw"], ["boxes"]),
+        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+        helper.make_node("Concat", ["boxes", "scores"], ["rows"], axis=1),
+        helper.make_node("Transpose", ["rows"], ["output"], perm=[0, 2, 1]),
+    ]
+    shape = [1, 3, *fixed] if fixed is not None else ["batch", 3, "height", "width"]
+    graph = helper.make_graph(
+        nodes,
+        "miniature",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [shape[0], "cells", numbers])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
