@@ -22,13 +22,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipeline.detection.onnx.detector import OnnxDetector
 from pipeline.errors import PipelineError
+from pipeline.models.custom import onnx_model
 from pipeline.models.networks.darknet_cfg import read_cfg
 from pipeline.models.networks.yolov3_family import yolov3_tiny
 from pipeline.models.weights.darknet import read_darknet_weights
 from pipeline.models.weights.formats import SUFFIXES, read_weights, write_weights
 from pipeline.models.weights.pytorch import read_state_dict
 from tests.support.darknet_files import miniature, narrow, random_parameters, write_configuration
+from tests.support.onnx_files import FAMILIES, Known, write_miniature_yolox, write_network
 
 NETWORK = miniature()
 LONGEST_S = 10.0
@@ -80,7 +85,27 @@ def originals(folder: Path) -> dict[str, tuple[bytes, Callable[[Path], object]]]
         (Path(__file__).parents[1] / "tests" / "pipeline" / "models" / "weights" / "torch_files").glob("*.pt*")
     ):
         found[path.name] = path.read_bytes(), read_state_dict
+    for name, path in onnx_files(folder).items():
+        found[name] = path.read_bytes(), run_onnx
     return found
+
+
+def onnx_files(folder: Path) -> dict[str, Path]:
+    """Small ONNX networks that differ in their operators."""
+    known = [Known((4, 4, 60, 60), 0.9, 1)]
+    families = ("yolov8", "rt-detr", "darknet")
+    made = {
+        f"{name}.onnx": write_network(folder / f"{name}.onnx", FAMILIES[name], known, classes=3, shape=(64, 64))
+        for name in families
+    }
+    return {"yolox.onnx": write_miniature_yolox(folder / "yolox.onnx"), **made}
+
+
+def run_onnx(path: Path) -> None:
+    """Open a network from an ONNX file and have it look at a picture, as a run does."""
+    model = onnx_model("damaged", path, names=path.parent / "names")
+    with contextlib.closing(OnnxDetector(model, input_size=None, precision="float32", threads=1)) as detector:
+        detector.detect([np.zeros((48, 64, 3), np.uint8)])
 
 
 def attempt(kind: str, seed: int, files: int, results: Any) -> None:
@@ -88,6 +113,7 @@ def attempt(kind: str, seed: int, files: int, results: Any) -> None:
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         content, read = originals(Path(folder))[kind]
+        (Path(folder) / "names").write_text("a\nb\nc\n")
         path = Path(folder) / "damaged"
         path.write_bytes(content)
         with contextlib.suppress(PipelineError):

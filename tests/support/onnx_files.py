@@ -59,7 +59,7 @@ def _cells(shape: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, in
 
 
 def _logit(score: float) -> float:
-    return float(np.log(score / (1 - score)))
+    return float(np.log(max(score, 1e-6) / (1 - min(score, 1 - 1e-6))))
 
 
 def _centre(known: Known) -> tuple[float, float, float, float]:
@@ -176,14 +176,18 @@ def _distances(boxes: Sequence[Known], classes: int, shape: tuple[int, int], plu
     strides = (8, 16, 32, 64) if plus else (8, 16, 32)
     output = np.zeros((len(_cells(shape, strides)), classes + 32))
     for known in boxes:
-        number, (column, row, stride) = _cell_of(known, shape, strides)
-        point = np.array([column, row]) + (0.0 if plus else 0.5)
-        sides = np.array(known.xyxy) / stride
-        distances = [point[0] - sides[0], point[1] - sides[1], sides[2] - point[0], sides[3] - point[1]]
+        places = _cells(shape, strides)
+        for column, row, stride in places:
+            point = np.array([column, row]) + (0.0 if plus else 0.5)
+            sides = np.array(known.xyxy) / stride
+            distances = [point[0] - sides[0], point[1] - sides[1], sides[2] - point[0], sides[3] - point[1]]
+            if min(distances) >= 0 and max(distances) < 7:
+                break
+        else:
+            raise AssertionError("no cell can have this box")
+        number = places.index((column, row, stride))
         output[number, known.class_id] = known.score
         for side, distance in enumerate(distances):
-            assert -1e-9 < distance < 7, "the box is too large for the grid"
-            distance = max(0.0, distance)
             bins = np.full(8, -40.0)
             low = int(distance)
             bins[low], bins[low + 1] = np.log(1 - distance + low + 1e-12), np.log(distance - low + 1e-12)

@@ -17,7 +17,7 @@ from pipeline.detection.onnx.opening import MULTIPLE, open_network
 from pipeline.errors import ConfigError
 from pipeline.geometry.boxes import clip, non_maximum_suppression
 from pipeline.images.letterbox import Letterbox
-from pipeline.models.engines.onnx_engine import OnnxEngine
+from pipeline.models.engines.pictures import PictureEngine
 from pipeline.models.network_output import not_finite
 from pipeline.models.networks.onnx_network import OnnxNetwork
 from pipeline.models.registry import Model, find_model, find_weights
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _MOST_CANDIDATES = 10_000  # per image, before suppression
 
 
-class OnnxDetector(ImageDetector[OnnxEngine, Letterbox]):
+class OnnxDetector(ImageDetector[PictureEngine, Letterbox]):
     """A network from an ONNX file, run by OpenVINO. Any number of threads may use an instance.
 
     Args:
@@ -85,7 +85,8 @@ class OnnxDetector(ImageDetector[OnnxEngine, Letterbox]):
         opened = open_network(path, network, len(model.class_names), input_size)
         logger.info("%s", opened)
         rectangular = opened.rectangular and not square
-        super().__init__(opened.engine(precision, threads, rectangular=rectangular), model.class_names, batch_size)
+        runs = opened.engine(precision, threads, batch_size, rectangular=rectangular)
+        super().__init__(runs, model.class_names, batch_size)
         self._path, self._recognised = path, opened.recognised
         self._height, self._width = opened.size
         self._rectangular = rectangular

@@ -67,13 +67,13 @@ def match_columns(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | N
 def match_corner_rows(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | None:
     """``(1, boxes, 6)`` with few boxes, or as many as there are."""
     sides = _only(outputs, 3)
-    return Match((0,)) if sides is not None and sides[2] == 6 and _few(sides[1]) else None
+    return Match((0,)) if sides is not None and sides[2] == 6 and _few(sides[1], shape) else None
 
 
 def match_numbered_rows(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | None:
     """``(boxes, 7)``."""
     sides = _only(outputs, 2)
-    return Match((0,)) if sides is not None and sides[1] == 7 and _few(sides[0]) else None
+    return Match((0,)) if sides is not None and sides[1] == 7 and _few(sides[0], shape) else None
 
 
 def match_counted(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | None:
@@ -102,7 +102,7 @@ def match_labels(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | No
 def match_logits(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | None:
     """``(1, queries, classes)`` and ``(1, queries, 4)``."""
     found = _boxes_and_classes(outputs)
-    if found is None or found[2] == cell_count(shape, grid.STRIDES) or not _few(found[2]):
+    if found is None or not _few(found[2], shape):
         return None
     boxes, classes, _, count = found
     return Match((classes, boxes), (count,))
@@ -120,7 +120,7 @@ def match_spare_logits(outputs: Sequence[Value], shape: tuple[int, int]) -> Matc
 def match_query_rows(outputs: Sequence[Value], shape: tuple[int, int]) -> Match | None:
     """``(1, queries, 4 + classes)``."""
     sides = _only(outputs, 3)
-    if sides is None or sides[1] is None or not _few(sides[1]) or sides[1] == cell_count(shape, grid.STRIDES):
+    if sides is None or sides[1] is None or not _few(sides[1], shape):
         return None
     return _counted((0,), sides[2], 4)
 
@@ -211,8 +211,10 @@ def _counted(order: tuple[int, ...], numbers: int | None, before: int) -> Match 
     return Match(order, (numbers - before,)) if numbers is not None and numbers > before else None
 
 
-def _few(boxes: int | None) -> bool:
-    return boxes is None or boxes <= _MOST_FINISHED
+def _few(boxes: int | None, shape: tuple[int, int]) -> bool:
+    """Whether that is a number of finished boxes, and not of cells or anchors."""
+    counts = [cell_count(shape, strides) for strides in _BOX_STRIDES]
+    return boxes is None or (boxes <= _MOST_FINISHED and boxes not in [*counts, *(3 * count for count in counts)])
 
 
 def _ends(value: Value, rank: int, last: int) -> bool:

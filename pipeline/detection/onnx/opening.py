@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.detection.onnx.recognition import Recognised, recognise
 from pipeline.errors import ModelError
+from pipeline.models.engines.pictures import PictureEngine
 from pipeline.models.networks.onnx_network import OnnxNetwork
 from pipeline.models.onnx.description import OnnxDescription, describe
 from pipeline.models.onnx.metadata import written_size
 
 if TYPE_CHECKING:  # importing them imports OpenVINO
-    from pipeline.models.engines.onnx_engine import OnnxEngine
     from pipeline.models.engines.onnx_graph import OnnxGraph
 
 MULTIPLE = 32
@@ -44,18 +44,29 @@ class OpenedNetwork:
     batches: bool
     class_count: int
 
-    def engine(self, precision: str, threads: int | None, *, rectangular: bool) -> OnnxEngine:
-        """What runs it, on inputs of any size with ``rectangular``."""
+    def engine(self, precision: str, threads: int | None, batch: int, *, rectangular: bool) -> PictureEngine:
+        """What runs it in a precision, in batches of ``batch``; on inputs of any size with ``rectangular``."""
         from pipeline.models.engines.onnx_engine import OnnxEngine
+        from pipeline.models.engines.onnx_factory import create_onnx_engine
 
-        return OnnxEngine(
-            self.graph,
-            self.recognised.preparation,
-            size=(None, None) if rectangular else self.size,
-            batches=self.batches,
-            whole=self.recognised.family.alone,
+        def make(precision: str) -> PictureEngine:
+            return OnnxEngine(
+                self.graph,
+                self.recognised.preparation,
+                size=(None, None) if rectangular else self.size,
+                batches=self.batches,
+                whole=self.recognised.family.alone,
+                precision=precision,
+                threads=threads,
+            )
+
+        return create_onnx_engine(
+            make,
+            f"{self.described.path.stem}-{self.described.sha256}",
             precision=precision,
+            coarse=self.recognised.family.reshapes,
             threads=threads,
+            batch=batch,
         )
 
     def __str__(self) -> str:
@@ -87,19 +98,16 @@ def open_network(path: Path, network: OnnxNetwork, class_count: int, input_size:
 
     graph = OnnxGraph(described, network.options.layout)
     size = _size(graph, described, input_size)
-    outputs = graph.outputs_at(*size)
-    if outputs is None:
-        fixed = "x".join(str(side or "any") for side in reversed(graph.size))
-        raise ModelError(f"{path}: can't take an input of {size[1]}x{size[0]}; it was exported for {fixed}.")
-    recognised = recognise(described, outputs, size, graph.element, network, class_count)
+    exported = tuple(side or chosen for side, chosen in zip(graph.size, size, strict=True))
+    recognised = _recognised_at((exported[0], exported[1]), graph, described, network, class_count)
     family = recognised.family
     takes_other_sizes = family.reshapes or graph.size == (None, None)
-    if size != graph.size and not takes_other_sizes:
+    if size != exported and not (takes_other_sizes and _gives_boxes_at(size, graph, recognised)):
         raise ModelError(
-            f"{path}: was exported for inputs of {graph.size[1]}x{graph.size[0]} alone; leave input_size out, or "
-            "export it again with open sides."
+            f"{path}: takes inputs of {exported[1]}x{exported[0]} alone; leave input_size out, or export it again with "
+            "open sides."
         )
-    rectangular = takes_other_sizes and family.placement != "stretched" and _takes_rectangles(graph, recognised, size)
+    rectangular = takes_other_sizes and family.placement != "stretched" and _takes_rectangles(size, graph, recognised)
     several = None if family.alone else graph.outputs_at(*size, count=2)
     batches = several is not None and all(value.shape and value.shape[0] == 2 for value in several)
     return OpenedNetwork(described, graph, recognised, size, rectangular, batches, class_count)
@@ -117,8 +125,21 @@ def _size(graph: OnnxGraph, described: OnnxDescription, input_size: int | None) 
     return height, width
 
 
-def _takes_rectangles(graph: OnnxGraph, recognised: Recognised, size: tuple[int, int]) -> bool:
-    """Whether half of the input gives the boxes of half of the input."""
-    half = max(MULTIPLE, size[0] // 2 // MULTIPLE * MULTIPLE), size[1]
-    outputs = graph.outputs_at(*half)
-    return outputs is not None and recognised.family.match(outputs, half) == recognised.match
+def _recognised_at(
+    size: tuple[int, int], graph: OnnxGraph, described: OnnxDescription, network: OnnxNetwork, class_count: int
+) -> Recognised:
+    outputs = graph.outputs_at(*size)
+    if outputs is None:
+        raise ModelError(f"{described.path}: can't take one picture of {size[1]}x{size[0]}; export it for that.")
+    return recognise(described, outputs, size, graph.element, network, class_count)
+
+
+def _takes_rectangles(size: tuple[int, int], graph: OnnxGraph, recognised: Recognised) -> bool:
+    half = max(MULTIPLE, size[0] // 2 // MULTIPLE * MULTIPLE)
+    return _gives_boxes_at((half, size[1]), graph, recognised)
+
+
+def _gives_boxes_at(size: tuple[int, int], graph: OnnxGraph, recognised: Recognised) -> bool:
+    """Whether an input of another size gives the outputs of that size, and not those of constants for one size."""
+    outputs = graph.outputs_at(*size)
+    return outputs is not None and recognised.family.match(outputs, size) == recognised.match

@@ -7,9 +7,13 @@ fastest             The fastest engine and precision for a network on this machi
 int8_files          Networks that were calibrated for int8, as the cache folder keeps them
 int8_models         The network for int8 of given weights: the one that was calibrated on this machine, before any other
 measuring           Finds the fastest of several ways to compute, by timing them in turn for a little while
+onnx_engine         A network from an ONNX file on the CPU, in OpenVINO: images in, raw outputs out
+onnx_factory        Makes what runs a network from an ONNX file
+onnx_graph          An ONNX file as an OpenVINO model
 openvino_core       The one ``openvino.Core`` of the process
 openvino_engine     A network of the YOLOv3 family on the CPU, in OpenVINO: images in
 openvino_network    A network of the YOLOv3 family as an OpenVINO model
+pictures            What runs a network from an ONNX file: the protocol of its engines
 quiet_tensorflow    TensorFlow, imported once, without its chatter and without Keras
 retinanet_engine    RetinaNet on the CPU, in TensorFlow: pictures in, raw outputs of every level out
 tensorflow_engine   A network of the YOLOv3 family in TensorFlow, on the CPU or a GPU

@@ -62,7 +62,6 @@ class OnnxEngine:
         precision: str = "float32",
         threads: int | None = None,
     ) -> None:
-        precision = "float32" if precision == "auto" else precision
         check_engine("openvino", precision, threads)
         if precision not in _HINTS:
             raise ConfigError(f"precision: got {precision!r}; ONNX networks compute in {', '.join(_HINTS)}.")
@@ -91,17 +90,7 @@ class OnnxEngine:
         self._requests = _Requests(self._compiled)
 
     def outputs(self, images: Image) -> list[tuple[NDArray[Any], ...]]:
-        """The raw outputs for each image, in the file's order and without the side of the batch.
-
-        Args:
-            images: uint8 ``(batch, height, width, 3)``, BGR, placed as the network wants them. Only read.
-
-        Returns:
-            Arrays that are the caller's to keep.
-
-        Raises:
-            ModelError: the network fails on this input.
-        """
+        """The raw outputs, as `pipeline.models.engines.pictures.PictureEngine` says."""
         images = np.ascontiguousarray(images)
         given = [images] if self._batches else [images[index : index + 1] for index in range(len(images))]
         requests = self._requests.first(len(given))

@@ -8,6 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import openvino as ov
+from openvino.frontend import (
+    FrontEndManager,
+    GeneralFailure,
+    InitializationFailure,
+    NotImplementedFailure,
+    OpConversionFailure,
+    OpValidationFailure,
+)
 
 from pipeline.errors import ModelError
 from pipeline.models.engines.openvino_core import openvino_core
@@ -15,6 +23,10 @@ from pipeline.models.networks.onnx_network import Layout
 from pipeline.models.onnx.description import OnnxDescription, Value
 
 _CHANNELS = 3
+_FAILURES = (
+    *(GeneralFailure, InitializationFailure, NotImplementedFailure, OpConversionFailure, OpValidationFailure),
+    *(RuntimeError, ValueError, TypeError),
+)
 
 
 class OnnxGraph:
@@ -36,8 +48,8 @@ class OnnxGraph:
     def __init__(self, described: OnnxDescription, layout: Layout | None = None) -> None:
         self.path = described.path
         try:
-            self.model: Any = openvino_core().read_model(described.path)
-        except (RuntimeError, ValueError) as error:
+            self.model: Any = _read(str(described.path))
+        except _FAILURES as error:
             raise self._refused("OpenVINO can't read it", error) from error
         pictures = [index for index, port in enumerate(self.model.inputs) if _rank(port) == 4]
         if len(pictures) != 1 or len(self.model.inputs) > 2:
@@ -90,6 +102,13 @@ class OnnxGraph:
     def _refused(self, what: str, error: Exception) -> ModelError:
         reason = " ".join(str(error).split())
         return ModelError(f"{self.path}: {what}: {reason[-300:]}")
+
+
+def _read(path: str) -> Any:
+    """The ``openvino.Model``, by the reader of ONNX files alone: what it refuses no other may try."""
+    openvino_core()  # before any other is made
+    reader = FrontEndManager().load_by_framework("onnx")
+    return reader.convert(reader.load(path))
 
 
 def _rank(port: Any) -> int | None:

@@ -8,6 +8,7 @@ Numbers of fields are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -63,6 +64,7 @@ class OnnxDescription:
         metadata: what the exporter wrote, by key.
         producer: the exporter, such as ``pytorch 2.4``; empty where it is not told.
         external: other files that hold its numbers.
+        sha256: of the file itself.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class OnnxDescription:
     metadata: Mapping[str, str]
     producer: str
     external: tuple[Path, ...]
+    sha256: str
 
 
 @dataclass(slots=True)
@@ -132,6 +135,7 @@ def describe_content(path: Path, content: bytes) -> OnnxDescription:
         found.metadata,
         " ".join(found.producer),
         tuple(found.external.values()),
+        hashlib.sha256(content).hexdigest(),
     )
 
 
