@@ -1,5 +1,6 @@
 # make demo   the main job on real weights and a real clip: out/demo.mp4, out/demo.events.jsonl, out/demo.report.json
-# make test   format, lint, types, import lines, then every test; SIGHTLINE_EVAL=DIR also runs what needs evaluation data
+# make test   format, lint, types, import lines, then the tests; SIGHTLINE_EVAL=DIR also runs what needs evaluation data
+# make test-all  the same with the slow tests, too, whose names end the report of make test
 # make lint   the first half of make test
 # make bench  the main benchmarks of benchmarks/README.md
 # Each sets up .venv by itself the first time, and again when what is locked has changed.
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := pipeline trackers sinks tests benchmarks sample_videos sightline run_pipeline.py
 
-.PHONY: demo test tests lint format bench setup clean lock test-newest test-lowest
+.PHONY: demo test test-all tests lint format bench setup clean lock test-newest test-lowest
 
 setup: $(INSTALLED)
 
@@ -52,6 +53,8 @@ lint: $(INSTALLED)
 # themselves: they start programs that want both cores. A process that crashes ends the run, and has written where.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 0
 test: lint tests
+test-all: PYTEST += --slow
+test-all: lint tests
 tests: $(INSTALLED)
 	rm -f .pytest_cache/crash.*
 	$(PYTEST) --ignore tests/benchmarks || { cat .pytest_cache/crash.*; exit 1; }

@@ -3,15 +3,22 @@
     python benchmarks/tracking.py --mot DIR [--tracker NAME] [--sequences A,B] [--out OUT]
     python benchmarks/tracking.py --score TRACKS.txt --gt DIR/SEQ
     python benchmarks/tracking.py --speed [--mot DIR]
+    python benchmarks/tracking.py --cross-validate DATA [--recorded DIR] [--candidate "NAME SETTING=NUMBER"] ...
+                                  [--peer PYTHON=TRACKER,TRACKER] [--seeds N]
 
 ``--mot`` reads ``DIR/SEQ/det/det.txt`` and ``DIR/SEQ/gt/gt.txt``, tracks the detections, writes MOT text to
 ``OUT/SEQ.txt`` and prints TrackEval's figures. ``--score`` does the same for tracks that are already there.
+
+``--cross-validate`` compares candidates, the first with each other one, on every sequence below ``DATA/mot15`` and
+``DATA/kitti``, with the detections that come with them and, end to end, those below ``--recorded``
+(``DETECTOR/SEQ/det/det.txt``, see ``tracking_record``), each also backwards and at half the rate; ``--seeds`` repeats
+all of it with disturbed detections. A peer is a tracker of another library, run by an interpreter that has it:
+``tracking_peer_runner.py`` names them.
 """
 
 from __future__ import annotations
 
 import argparse
-import configparser
 import contextlib
 import io
 import sys
@@ -25,43 +32,23 @@ import numpy as np
 if __package__ in (None, ""):  # run as a script: the project's root is what has to be importable
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.errors import ConfigError, PipelineError, SourceNotFoundError
+from benchmarks.tracking_data import (
+    SEEDS,
+    disturbed,
+    find_sequences,
+    read_detections,
+    read_text,
+    read_units,
+    sequence_info,
+)
+from benchmarks.tracking_validation import Runner, measure, ours, peer, report
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.interfaces import Tracker
 from pipeline.types import Detections
 from trackers.factory import DEFAULT_TRACKER, TRACKERS, create_tracker
 
 Scores = dict[str, float]
 COMBINED = "combined"
-
-
-def read_text(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """A MOT text file as float64 ``(rows, columns)``: frame from 1, id, left, top, width, height, score, ..."""
-    if not path.is_file():
-        raise SourceNotFoundError(f"{path}: no such file; expected MOT text there")
-    if not path.stat().st_size:
-        return np.zeros((0, 10))
-    return np.loadtxt(path, delimiter=",", ndmin=2)
-
-
-def sequence_info(folder: Path) -> tuple[int, float]:
-    """``(frames, frames per second)`` as ``seqinfo.ini`` states them, else as the ground truth ends, at 25."""
-    info = configparser.ConfigParser()
-    if info.read(folder / "seqinfo.ini"):
-        return info.getint("Sequence", "seqLength"), info.getfloat("Sequence", "frameRate")
-    return int(read_text(folder / "gt" / "gt.txt")[:, 0].max()), 25.0
-
-
-def read_detections(folder: Path) -> list[Detections]:
-    """``det/det.txt`` of a sequence, one ``Detections`` per frame; MOT's x, y, w, h and a score within [0, 1]."""
-    table = read_text(folder / "det" / "det.txt")
-    frames, _ = sequence_info(folder)
-    found = []
-    for frame in range(1, frames + 1):
-        rows = table[table[:, 0] == frame]
-        xyxy = np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1)
-        score = np.clip(rows[:, 6], 0.0, 1.0)
-        found.append(Detections(xyxy.astype(np.float32), score.astype(np.float32), np.zeros(len(rows), np.int32)))
-    return found
 
 
 def track(tracker: Tracker, detections: Sequence[Detections | None], fps: float) -> str:
@@ -160,16 +147,6 @@ def table(results: Mapping[str, Scores]) -> str:
 _PERCENT = ("HOTA", "MOTA", "IDF1", "MOTP")
 
 
-def find_sequences(mot: Path, wanted: str | None) -> list[str]:
-    """Names of the sequences below ``mot``: those in the comma-separated ``wanted``, or all."""
-    there = sorted(path.parent.parent.name for path in mot.glob("*/det/det.txt"))
-    names = [name.strip() for name in wanted.split(",")] if wanted else there
-    missing = [name for name in names if name not in there]
-    if missing or not names:
-        raise ConfigError(f"{mot}: no sequence {', '.join(missing) or 'at all'}; it holds {', '.join(there) or 'none'}")
-    return names
-
-
 def run_sequences(mot: Path, names: Sequence[str], tracker: str, out: Path) -> dict[str, Path]:
     """Track every sequence with a tracker of its own; returns the MOT text written, by name."""
     out.mkdir(parents=True, exist_ok=True)
@@ -223,6 +200,24 @@ def print_speed(mot: Path | None) -> None:
         print(f"{load:22}" + "".join(f"{cell:>24}" for cell in cells))
 
 
+def cross_validate(chosen: argparse.Namespace) -> None:
+    """Print the figures of all candidates, and again for each seed of a disturbance."""
+    names = chosen.candidate or list(TRACKERS)
+    runners: dict[str, Runner] = {name: ours(name) for name in names}
+    for words in chosen.peer:
+        python, separator, trackers = words.partition("=")
+        if not separator:
+            raise ConfigError(f"--peer {words}: expected PYTHON=TRACKER,TRACKER")
+        runners |= {name: peer(python, name) for name in trackers.split(",")}
+    units = read_units(chosen.cross_validate, chosen.recorded)
+    print(f"{len(units)} units of {len({unit.scene for unit in units})} scenes, each in four worlds\n")
+    print(report({name: measure(runner, units) for name, runner in runners.items()}, units), flush=True)
+    for seed in SEEDS[: chosen.seeds]:
+        moved = [disturbed(unit, seed) for unit in units]
+        print(f"\ndisturbed, seed {seed}")
+        print(report({name: measure(runner, moved) for name, runner in runners.items()}, moved), flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -233,9 +228,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--score", type=Path, metavar="FILE", help="MOT text to score against --gt")
     parser.add_argument("--gt", type=Path, metavar="DIR/SEQ", help="sequence folder that holds gt/gt.txt")
     parser.add_argument("--speed", action="store_true", help="time every tracker instead of scoring one")
+    parser.add_argument("--cross-validate", type=Path, metavar="DATA", help="folder that holds mot15 and kitti")
+    parser.add_argument("--recorded", type=Path, metavar="DIR", help="detections end to end, DETECTOR/SEQ/det/det.txt")
+    parser.add_argument("--candidate", action="append", metavar="NAME ...", help="a tracker with settings; repeatable")
+    parser.add_argument("--peer", action="append", default=[], metavar="PYTHON=A,B", help="other trackers; repeatable")
+    parser.add_argument("--seeds", type=int, default=0, choices=range(len(SEEDS) + 1), help="disturbances to repeat it")
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.speed:
+        if chosen.cross_validate:
+            cross_validate(chosen)
+        elif chosen.speed:
             print_speed(chosen.mot)
         elif chosen.score:
             if chosen.gt is None:
@@ -247,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 written = run_sequences(chosen.mot, names, chosen.tracker, chosen.out or Path(scratch))
                 print(table(evaluate(written, {name: chosen.mot / name for name in names})))
         else:
-            parser.error("give --mot DIR, --score FILE --gt DIR/SEQ, or --speed")
+            parser.error("give --mot DIR, --score FILE --gt DIR/SEQ, --speed or --cross-validate DATA")
     except PipelineError as error:
         print(f"tracking: {error}", file=sys.stderr)
         return error.exit_code

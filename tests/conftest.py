@@ -20,6 +20,20 @@ from sample_videos.fetch import BIKES
 settings.register_profile("sightline", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("sightline")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow ones, unless they are asked for; the summary names them."""
+    if not config.getoption("--slow"):
+        left_out = pytest.mark.skip(reason="slow: `make test-all` runs it")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(left_out)
+
+
 _FAULTS = pytest.StashKey[TextIO]()
 
 

@@ -10,9 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from pipeline.types import BoolArray, Float64Array, IndexArray, Int32Array
 
@@ -94,11 +91,17 @@ def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
         return _NONE, _NONE
     cells = pairs.shape[0] * pairs.shape[1]
     if cells <= _FEW_CELLS or 10 * len(row) > cells:
+        # It takes a third of a second to load, which the network's first batches need not wait for.
+        from scipy.optimize import linear_sum_assignment
+
         table = np.zeros(pairs.shape)
         table[row, column] = value
         rows, columns = linear_sum_assignment(table, maximize=True)
         good = table[rows, columns] > 0.0
         return rows[good], columns[good]
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
     # Every row also gets a column of its own with the value 0, so that it may stay alone.
     here, row = np.unique(row, return_inverse=True)
     count = len(here)

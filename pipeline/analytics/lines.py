@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analytics.confirmation import Change, Look, Sides
-from pipeline.analytics.named_shapes import allowed_classes, check_names, outside_frame, warn_if_scaled
+from pipeline.analytics.named_shapes import allowed_classes, check_names, place_shapes
 from pipeline.analytics.track_table import TrackTable
 from pipeline.errors import ConfigError
 from pipeline.geometry.anchors import Anchor, anchor_index, check_anchor
@@ -18,7 +17,6 @@ from pipeline.geometry.points import Placement, Point, Units, check_length, chec
 from pipeline.geometry.shapes import Segments
 from pipeline.types import Float64Array, IndexArray
 
-logger = logging.getLogger(__name__)
 # A line's hysteresis where none is given, as a part of the frame's shorter side.
 DEFAULT_HYSTERESIS = 0.01
 
@@ -107,14 +105,7 @@ class LineMonitor:
 
     def fit(self, width: int, height: int) -> None:
         """Place the lines in frames of that size in pixels; tracks seen before are on no side yet."""
-        warn_if_scaled("line", self.lines, self._placement.fit(width, height), (width, height))
-        ends = [
-            self._placement.points(np.array([line.start, line.end], np.float64), line.units, width, height)
-            for line in self.lines
-        ]
-        for line, pair in zip(self.lines, ends, strict=True):
-            if outside_frame(pair, width, height):
-                logger.warning("line %r lies outside the picture of %d x %d pixels", line.name, width, height)
+        ends = place_shapes("line", self.lines, lambda line: (line.start, line.end), self._placement, width, height)
         stacked = np.array(ends, np.float64).reshape(-1, 2, 2)
         self._segments = Segments(stacked[:, 0], stacked[:, 1])
         self._hysteresis = np.array([line.hysteresis_px(width, height, self._placement) for line in self.lines])

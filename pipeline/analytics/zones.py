@@ -9,7 +9,6 @@ When a change is believed is told in ``pipeline.analytics.confirmation``.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analytics.confirmation import Change, Look, Sides
-from pipeline.analytics.named_shapes import allowed_classes, check_names, outside_frame, warn_if_scaled
+from pipeline.analytics.named_shapes import allowed_classes, check_names, place_shapes
 from pipeline.analytics.track_table import TrackTable
 from pipeline.geometry.anchors import Anchor, anchor_index, check_anchor
 from pipeline.geometry.points import (
@@ -29,8 +28,6 @@ from pipeline.geometry.points import (
 )
 from pipeline.geometry.shapes import Polygons
 from pipeline.types import BoolArray, Float64Array, IndexArray
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +91,7 @@ class ZoneMonitor:
 
     def fit(self, width: int, height: int) -> None:
         """Place the zones in frames of that size in pixels."""
-        warn_if_scaled("zone", self.zones, self._placement.fit(width, height), (width, height))
-        corners = [
-            self._placement.points(np.asarray(zone.polygon, np.float64), zone.units, width, height)
-            for zone in self.zones
-        ]
-        for zone, polygon in zip(self.zones, corners, strict=True):
-            if outside_frame(polygon, width, height):
-                logger.warning("zone %r lies outside the picture of %d x %d pixels", zone.name, width, height)
+        corners = place_shapes("zone", self.zones, lambda zone: zone.polygon, self._placement, width, height)
         self._polygons = Polygons(corners)
         self._hysteresis = np.array([self._placement.length(z.hysteresis, z.units, width, height) for z in self.zones])
 

@@ -19,9 +19,11 @@ InputSizeOption = Annotated[
 ]
 EngineOption = Annotated[
     str | None,
-    typer.Option(help="openvino, tensorflow or auto. [default: tensorflow where there is a GPU, openvino elsewhere]"),
+    typer.Option(help="openvino, tensorflow or auto. [default: tensorflow where it can use a GPU, else openvino]"),
 ]
-PrecisionOption = Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16 or int8. [default: auto]")]
+PrecisionOption = Annotated[
+    str | None, typer.Option(help="float32, bfloat16, float16, int8 or auto: the fastest here. [default: auto]")
+]
 ClassesOption = Annotated[str | None, typer.Option(help="Keep only these classes, such as person,car. [default: all]")]
 IouOption = Annotated[
     float | None,

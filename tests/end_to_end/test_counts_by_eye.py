@@ -94,7 +94,7 @@ def test_cars_seen_from_above(eval_dir: Path, detector: YoloDetector) -> None:
     same_crossings(counted, by_eye, within_s=0.25)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_people_come_to_a_table_one_by_one(eval_dir: Path, detector: YoloDetector) -> None:
     """Six people come from below, stand at a table for ten seconds or more, and leave to the right."""
     leaving = Line("leaving", (0.7, 1), (0.7, 0), units="fraction", anchor="center")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.tracking import COMBINED, evaluate, find_sequences, run_sequences
+from benchmarks.tracking import COMBINED, evaluate, run_sequences
+from benchmarks.tracking_data import find_sequences
 from tests.trackers.scenes import detections, walker
 from trackers.buffered import BufferedTracker
 from trackers.factory import DEFAULT_TRACKER

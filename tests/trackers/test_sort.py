@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.tracking import Scores, evaluate, read_text, run_sequences
+from benchmarks.tracking import Scores, evaluate, run_sequences
+from benchmarks.tracking_data import read_text
 from tests.trackers.scenes import detections, walker
 from trackers.association import assign, associate, overlapping_pairs, pair_iou
 from trackers.sort import SortTracker

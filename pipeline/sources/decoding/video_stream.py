@@ -29,10 +29,11 @@ def choose_stream(container: av.container.InputContainer, uri: str) -> av.VideoS
     videos = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
     if not videos:
         others = sorted({other.type for other in container.streams})
-        held = "only " + " and ".join(others) if others else "nothing"
+        # Of a camera's tracks no others than video are asked for.
+        held = ", only " + " and ".join(others) if others else ""
         if container.streams.video:
-            held = "only a cover picture and sound"
-        raise SourceError(f"{uri}: there is no video in it, {held}; give a file or stream with video")
+            held = ", only a cover picture and sound"
+        raise SourceError(f"{uri}: there is no video in it{held}; give a file or stream with video")
     best = container.streams.best("video")
     video = next((video for video in videos if best is not None and video.index == best.index), videos[0])
     if video.codec_context is None:

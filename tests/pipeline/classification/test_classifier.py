@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,10 +29,6 @@ from tests.support.images import blocks
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 NAMES = tuple(f"kind {number}" for number in range(6))
-SLOW = pytest.mark.skipif(
-    not os.environ.get("SIGHTLINE_ALL_CLASSIFIERS"),
-    reason="one of the four networks is enough for every day: set SIGHTLINE_ALL_CLASSIFIERS=1 for the others",
-)
 
 
 def keras_network(name: str, classes: int = len(NAMES)) -> Any:
@@ -104,9 +99,10 @@ def by_keras(network: Any, name: str, path: Path) -> Any:
     return network.predict(prepared, verbose=0)[0]
 
 
-@pytest.mark.parametrize(
-    "name", ["mobilenetv2", *(pytest.param(name, marks=SLOW) for name in ("resnet50", "inceptionv3", "densenet121"))]
-)
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50", "inceptionv3", "densenet121")]
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", *OTHERS])
 def test_it_gives_what_keras_gives(name: str, folder: Path, request: pytest.FixtureRequest) -> None:
     network = request.getfixturevalue("mobilenet") if name == "mobilenetv2" else keras_network(name)
     weights = folder / f"{name}.any-name"
