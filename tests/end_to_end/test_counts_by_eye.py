@@ -32,7 +32,7 @@ CONFIDENCE = 0.25
 @pytest.fixture(scope="module")
 def detector(tiny_weights: Path) -> YoloDetector:
     lowest = min(CONFIDENCE, create_tracker(confidence=CONFIDENCE).lowest_score)
-    return YoloDetector("tiny-yolov3", weights=tiny_weights, confidence=lowest)
+    return YoloDetector("tiny-yolov3", weights=tiny_weights, confidence=lowest, precision="float32")
 
 
 def count(
@@ -112,6 +112,7 @@ def test_none_of_them_is_missed_where_only_motion_is_looked_at(
     leaving = {"start": [0.7, 1], "end": [0.7, 0], "units": "fraction", "anchor": "center"}
     options = {
         "source": clip,
+        "model": {"precision": "float32"},
         "motion_gate": 0.006,
         "filters": {"classes": ("person",)},
         "zones": {"table": table},

@@ -47,7 +47,9 @@ class Remembering:
 @pytest.fixture(scope="module")
 def detector(tiny_weights: Path, eval_dir: Path) -> Remembering:
     lowest = min(CONFIDENCE, create_tracker().lowest_score)
-    return Remembering(YoloDetector(weights=tiny_weights, input_size=INPUT_SIZE, confidence=lowest))
+    return Remembering(
+        YoloDetector(weights=tiny_weights, input_size=INPUT_SIZE, confidence=lowest, precision="float32")
+    )
 
 
 @pytest.mark.timeout(300)

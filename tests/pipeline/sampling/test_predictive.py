@@ -180,7 +180,15 @@ def tracks_of(clip: Path, folder: Path, name: str, **options: object) -> Path:
     """MOT text of the people in a clip, by a whole run."""
     path = folder / f"{name}.txt"
     config = load_config(
-        None, (), {"source": clip, "filters": {"classes": ("person",)}, "output": {"tracks": path}, **options}
+        None,
+        (),
+        {
+            "source": clip,
+            "model": {"precision": "float32"},
+            "filters": {"classes": ("person",)},
+            "output": {"tracks": path},
+            **options,
+        },
     )
     report = build_pipeline(config, progress=False).run()
     stream = next(iter(report.streams.values()))
