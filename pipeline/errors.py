@@ -7,6 +7,7 @@
     │   └── SourceRefusedError             1   asking again would bring nothing else
     ├── ModelError    (ValueError)         1   weights that are missing, damaged or of another network
     ├── SinkError     (OSError)            1   an output that can't be written
+    │   └── SinkPathError                  2   its path is one that no such output can have
     └── CallbackError (RuntimeError)       1   the user's own code raised
 
 Each is also a built-in kind, so that code which knows nothing of Sightline can catch it. Each message is one line that
@@ -61,6 +62,12 @@ class ModelError(PipelineError, ValueError):
 
 class SinkError(PipelineError, OSError):
     """An output that can't be opened or written."""
+
+
+class SinkPathError(SinkError):
+    """A path that no output of this kind can have: that of a folder, say, or one with the wrong ending."""
+
+    exit_code = 2
 
 
 class CallbackError(PipelineError, RuntimeError):

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, SinkPathError
 from pipeline.events import OutputCounts
 from pipeline.files import OutputFiles
 from sinks.locks import FileInUseError, FileLock, OutputInUseError, in_use, is_locked_elsewhere, set_aside
@@ -40,11 +40,13 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only; choose another place",
     errno.ENOENT: "its folder does not exist; create it first",
     errno.ENOTDIR: "part of its path is a file, not a folder; choose another place",
-    errno.EISDIR: "it is a directory; name a file",
+    errno.EISDIR: "it is a folder; name a file in it",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
     errno.EFBIG: "the file grew past the largest size allowed here; choose another place",
     errno.EPIPE: "the program that read this pipe has gone; start it again",
 }
+
+_OF_THE_PATH = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 # A file's name has room for 255 bytes; what it is called until it is complete is longer than its own name.
 _LONGEST_BYTES = 255 - 40
@@ -53,11 +55,12 @@ _LONGEST_BYTES = 255 - 40
 def write_error(path: str | os.PathLike[str], error: OSError) -> SinkError:
     """The one-line ``SinkError`` for an ``OSError`` met while writing ``path``; raise it ``from error``."""
     reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; choose another place"
-    return SinkError(f"cannot write {os.fspath(path)}: {reason}")
+    kind = SinkPathError if error.errno in _OF_THE_PATH else SinkError
+    return kind(f"cannot write {os.fspath(path)}: {reason}")
 
 
 def check_output(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> None:
-    """Raise ``SinkError`` if a file could not be written at ``path``. Writes nothing.
+    """Raise ``SinkError`` if a file could not be written at ``path``. Its folder is made; nothing else is written.
 
     Args:
         path: the final name.
@@ -65,25 +68,44 @@ def check_output(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> 
     """
     name = os.fspath(path)
     if not name.strip():
-        raise SinkError("cannot write an output without a name: give a file name")
+        raise SinkPathError("cannot write an output without a name: give a file name")
     if suffixes and not name.lower().endswith(tuple(suffix.lower() for suffix in suffixes)):
-        raise SinkError(f"cannot write {name}: its name must end in {' or '.join(suffixes)}")
+        raise SinkPathError(f"cannot write {name}: its name must end in {' or '.join(suffixes)}")
     mode = _mode(path)
     folder = _target(path).parent
     if len(os.fsencode(_target(path).name)) > _LONGEST_BYTES:
-        raise SinkError(f"cannot write {name}: {_ADVICE[errno.ENAMETOOLONG]} (at most {_LONGEST_BYTES} bytes)")
+        raise SinkPathError(f"cannot write {name}: {_ADVICE[errno.ENAMETOOLONG]} (at most {_LONGEST_BYTES} bytes)")
     if mode is not None:
         if stat.S_ISDIR(mode):
-            raise SinkError(f"cannot write {name}: it is a directory; name a file")
+            raise SinkPathError(f"cannot write {name}: it is a folder; name a file in it")
         # A write-protected output is not replaced, although a rename would get past its protection.
         if not _may(path, os.W_OK):
             raise SinkError(f"cannot write {name}: the file is there and write-protected; choose another name")
-    elif not folder.exists():
-        raise SinkError(f"cannot write {name}: the folder {folder} does not exist; create it first")
+    else:
+        make_folder(folder, name)
     if not _special(mode) and not _may(folder, os.W_OK | os.X_OK):
         raise SinkError(f"cannot write {name}: no permission to write in {folder}; choose another place")
     if is_locked_elsewhere(partial_path(path)):
         raise in_use(path)
+
+
+def make_folder(folder: Path, name: str) -> None:
+    """Make the folder of an output, with those around it.
+
+    Args:
+        folder: where the output is to be.
+        name: of the output, for the message.
+
+    Raises:
+        SinkError: it can't be made, or a file is there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SinkPathError(f"cannot write {name}: {_ADVICE[errno.ENOTDIR]}") from error
+    except OSError as error:
+        reason = f"its folder can't be made ({error.strerror}); choose another place"
+        raise SinkError(f"cannot write {name}: {reason}") from error
 
 
 def partial_path(path: str | os.PathLike[str]) -> Path:
@@ -92,7 +114,7 @@ def partial_path(path: str | os.PathLike[str]) -> Path:
     For a pipe or a device it is the path itself.
     """
     target = _target(path)
-    if _special(_mode(path)):
+    if not target.name or _special(_mode(path)):
         return Path(path)
     return target.with_name(f"{target.stem}.partial{target.suffix}")
 

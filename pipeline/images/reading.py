@@ -140,6 +140,16 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     return header.displayed_size
 
 
+def is_video_file(path: Path) -> bool:
+    """Whether a file begins as videos do; False where it can't be read."""
+    try:
+        with _open_regular(path) as file:
+            head = file.read(HEADER_BYTES)
+    except (OSError, ValueError):
+        return False
+    return read_header(head) is None and bool(_VIDEO.match(head))
+
+
 def _decode(data: bytes, kind: str) -> NDArray[Any] | None:
     # All channels and bits, and no turning, except for BMP, whose fourth channel is most often unused and all 0.
     flags = cv2.IMREAD_COLOR if kind == "bmp" else cv2.IMREAD_UNCHANGED

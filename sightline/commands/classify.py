@@ -19,7 +19,7 @@ from pipeline.images.batches import BrokenPicture
 from pipeline.models.class_names import read_names
 from pipeline.printable import encodable, readable
 from pipeline.sources.local_files import picture_files
-from sightline.commands.images import count_of, find_pictures, warn
+from sightline.commands.images import count_of, find_pictures, refuse_videos, warn
 from sightline.commands.options import EXIT_INTERRUPTED, BatchOption, JsonOption, QuietOption, StrictOption
 from sightline.commands.signals import stopping_on_signals
 from sightline.terminal.progress import PictureProgress
@@ -50,6 +50,7 @@ def classify_command(
     some files were left out, 1 where all were or with --strict one was.
     """
     files = find_pictures(pictures)
+    refuse_videos(files)
     class_names = read_names(names) if names is not None else None
     results = JsonResults(json, files=files, class_names=class_names or (), model=model) if json is not None else None
     if results is not None:

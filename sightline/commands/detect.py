@@ -26,7 +26,7 @@ from pipeline.models.registry import DEFAULT_MODEL
 from pipeline.printable import encodable, readable
 from pipeline.sources.local_files import picture_files
 from pipeline.types import Detections
-from sightline.commands.images import count_of, find_pictures, warn
+from sightline.commands.images import count_of, find_pictures, refuse_videos, warn
 from sightline.commands.options import (
     EXIT_INTERRUPTED,
     BatchOption,
@@ -90,6 +90,7 @@ def detect_command(
     if extract and output is None:
         raise ConfigError("--extract: the cut-out objects need a folder; add --output DIR")
     files = find_pictures(pictures)
+    refuse_videos(files)
     settings = load_config(config)
     chosen = choose_model(model or DEFAULT_MODEL, settings.custom_models(), weights)
     class_names = chosen.class_names

@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,9 +26,11 @@ from sightline.commands.plain_log import log_to_standard_error, print_error
 # The base of typer's usage errors, which has no public name of its own.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+# The command that is installed has a name of its own.
+PROGRAM = "sightline" if Path(sys.argv[0]).stem == "sightline" else "run_pipeline.py"
+
 app = typer.Typer(
-    help="Sightline turns a video into tracked objects, an annotated MP4, counts and events.",
-    epilog="run_pipeline.py VIDEO is short for run_pipeline.py run VIDEO.",
+    epilog=f"{PROGRAM} VIDEO is short for {PROGRAM} run VIDEO.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,11 +39,30 @@ app = typer.Typer(
 
 for command in (run, doctor, control, calibrate, feed, models, store, detect, classify):
     command.register(app)
+for registered in app.registered_commands:
+    # A summary that is given is told whole; what is taken from the docstring would be cut.
+    assert registered.callback is not None, "a command is a function"
+    registered.short_help = (registered.callback.__doc__ or "").strip().partition("\n")[0]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sightline {version('sightline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Sightline turns a video into tracked objects, an annotated MP4, counts and events."""
 
 
 def _with_default_command(arguments: Sequence[str]) -> list[str]:
     """``VIDEO --fps 10`` becomes ``run VIDEO --fps 10``."""
-    known = {*typer.main.get_command(app).commands, "--help"}  # type: ignore[attr-defined]
+    known = {*typer.main.get_command(app).commands, "--help", "--version"}  # type: ignore[attr-defined]
     if not arguments or arguments[0] in known:
         return list(arguments)
     word = arguments[0]
@@ -66,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
     try:
         given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
-        code = app(args=given, prog_name="run_pipeline.py", standalone_mode=False)
+        code = app(args=given, prog_name=PROGRAM, standalone_mode=False)
     except UsageError as error:
         typer.echo(_usage(error), err=True)
         return 2

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sightline.commands.plain_log import LogFormat
+
 EXIT_INTERRUPTED = 130
 
 ModelOption = Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")]
@@ -38,6 +40,10 @@ StrictOption = Annotated[
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="X.json", help="Write the results as JSON.")]
 BatchOption = Annotated[int, typer.Option(min=1, max=256, help="Pictures that go through the network at once.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary.")]
+VerboseOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Log what goes on; twice: all that helps to find a fault.")
+]
+LogFormatOption = Annotated[LogFormat, typer.Option(help="Log as text, or as one JSON object a line.")]
 
 
 def split_names(value: str | None) -> tuple[str, ...] | None:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime
+from typing import Literal, TextIO
 
 from pipeline.redaction import redact
+
+LogFormat = Literal["text", "json"]
+
+# What a person waits for, or has asked for, is told without being asked.
+_TOLD = (
+    "pipeline.classification.registry",
+    "pipeline.models.downloader",
+    "pipeline.models.registry",
+    "pipeline.sources.reconnect",
+    "sightline.composition.reload",
+)
+_PACKAGES = ("pipeline", "sightline", "sinks", "trackers")
 
 
 class RedactingFormatter(logging.Formatter):
@@ -18,11 +33,59 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record))
 
 
-def log_to_standard_error(level: int = logging.WARNING) -> None:
-    """Log there, unless the program does so already."""
-    handler = logging.StreamHandler()
+class JsonFormatter(logging.Formatter):
+    """A record as one JSON object in a line: ``time`` (UTC), ``level``, ``logger``, ``message`` and ``traceback``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record without passwords."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if record.exc_info:
+            told["traceback"] = redact(self.formatException(record.exc_info))
+        return json.dumps(told, ensure_ascii=False)
+
+
+class _StandardErrorHandler(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: while rich shows something live, that is what prints above it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # the base class has an attribute
+        return sys.stderr
+
+
+def log_to_standard_error() -> None:
+    """Log warnings there, and what a person waits for, unless the program logs already."""
+    handler = _StandardErrorHandler()
     handler.setFormatter(RedactingFormatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in _TOLD:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def set_log(*, log_format: LogFormat, verbose: int, quiet: bool) -> None:
+    """Change how ``log_to_standard_error`` logs.
+
+    Args:
+        log_format: ``text``, or ``json`` for an object a line.
+        verbose: 1 tells what goes on, 2 and more what is of use to who looks for a fault.
+        quiet: warnings and errors alone.
+    """
+    for handler in logging.getLogger().handlers:
+        if log_format == "json" and isinstance(handler, _StandardErrorHandler):
+            handler.setFormatter(JsonFormatter())
+    if verbose:
+        for name in _PACKAGES:
+            logging.getLogger(name).setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+    if quiet and not verbose:
+        for name in _TOLD:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def keep_tracebacks_plain() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,18 +13,22 @@ from rich.console import Console
 
 from pipeline.runtime.report import process_started_s
 from pipeline.sources.uri import stream_name
+from sightline.commands.images import refuse_pictures
 from sightline.commands.options import (
     EXIT_INTERRUPTED,
     ClassesOption,
     EngineOption,
     InputSizeOption,
     IouOption,
+    LogFormatOption,
     ModelOption,
     PrecisionOption,
     QuietOption,
+    VerboseOption,
     WeightsOption,
     split_names,
 )
+from sightline.commands.plain_log import set_log
 from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
 from sightline.composition.outputs import written_files
 from sightline.composition.pipeline import build_pipeline
@@ -32,6 +36,7 @@ from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
+from sightline.terminal.progress import waiting_for
 from sightline.terminal.status import showing_status
 from sightline.terminal.summary import print_summary
 
@@ -83,7 +88,7 @@ def run(
     classes: ClassesOption = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="Score from which a detection counts, 0 to 1; see docs/tracking.md. [default: 0.25]"),
+        typer.Option(help="No output shows what scores less, 0 to 1; see docs/tracking.md. [default: 0.25]"),
     ] = None,
     iou: IouOption = None,
     detect_every: Annotated[
@@ -115,12 +120,16 @@ def run(
         float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
     ] = None,
     quiet: QuietOption = False,
+    verbose: VerboseOption = 0,
+    log_format: LogFormatOption = "text",
 ) -> None:
     """Detect, track and count the objects of a video.
 
     Exit codes: 0 at the end of the video, 130 when interrupted (outputs are complete up to there), 2 for a mistake in
     the command, the configuration or a file name, 1 for anything else that could not be done.
     """
+    set_log(log_format=log_format, verbose=verbose, quiet=quiet)
+    refuse_pictures(sources or ())
     options: dict[str, Any] = {
         **_streams(sources or ()),
         "detect_every": int(detect_every) if detect_every and detect_every.isdecimal() else detect_every,
@@ -153,7 +162,8 @@ def run(
 def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read()
-    pipeline = build_pipeline(config, progress=not quiet, path=path, started_s=process_started_s())
+    with nullcontext() if quiet else waiting_for(f"loading {config.model.name}"):
+        pipeline = build_pipeline(config, progress=not quiet, path=path, started_s=process_started_s())
     reloader = build_reloader(pipeline, config, read)
     with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
         stack.enter_context(reloading_on_hangup(reloader.reload))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 from pipeline.errors import ConfigError
+from sightline.commands.images import count_of
 from sinks.csv_text import csv_text
 from sinks.html_report.page import report_html
 from sinks.store.exports import Format, export
@@ -43,12 +46,15 @@ class FileFormat(StrEnum):
 def query_command(
     sql: Annotated[str, typer.Argument(metavar="SELECT", help="What to ask; the views are in docs/store.md.")],
     store: StorePath = DEFAULT_STORE,
-    shape: Annotated[Shape, typer.Option("--format", help="How to print the answer.")] = Shape.table,
+    shape: Annotated[
+        Shape | None, typer.Option("--format", help="How to print it. [default: table at a terminal, else csv]")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most rows to print; 0 for all.")] = 1000,
     timeout: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Stop a query that takes longer.")] = 30.0,
 ) -> None:
     """Ask a store of events with SQL. Nothing can be changed by it."""
     rows = query(store, sql, limit=limit or None, timeout_s=timeout)
+    shape = shape or (Shape.table if sys.stdout.isatty() else Shape.csv)
     if shape is Shape.table:
         _print_table(rows)
     elif shape is Shape.csv:
@@ -75,7 +81,7 @@ def export_command(
     """Write events of a store to a CSV, Parquet or JSON Lines file."""
     chosen = [name.strip() for name in types.split(",") if name.strip()] if types is not None else None
     count = export(store, output, format=_format(output, file_format), run=run, stream=stream, types=chosen)
-    typer.echo(f"{count} events written to {output}", err=True)
+    typer.echo(f"{count_of(count, 'event')} written to {output}", err=True)
 
 
 def report_html_command(
@@ -104,10 +110,14 @@ def _format(output: Path, given: FileFormat | None) -> Format:
 
 
 def _print_table(rows: Rows) -> None:
-    table = Table(*(escape(name) for name in rows.columns))
+    table = Table(*(Column(escape(name), overflow="fold") for name in rows.columns))
     for row in rows.rows:
         table.add_row(*("" if value is None else escape(_shown(value)) for value in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a program reads it, which needs every letter in its line
+        endless = console.options.update(max_width=10**6)
+        console.width = max(console.width, Measurement.get(console, endless, table).maximum)
+    console.print(table)
 
 
 def _shown(value: object) -> str:
@@ -125,6 +135,7 @@ def _no_json(value: object) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to a command line."""
-    app.command("query", no_args_is_help=True)(query_command)
+    # SQL may begin with a comment, which looks like an option.
+    app.command("query", no_args_is_help=True, context_settings={"ignore_unknown_options": True})(query_command)
     app.command("export", no_args_is_help=True)(export_command)
     app.command("report-html")(report_html_command)

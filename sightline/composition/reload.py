@@ -145,9 +145,10 @@ class Reloader(Generic[Description]):
             try:
                 return self._reload()
             except PipelineError as error:
-                text = f"the configuration is not taken over: {'; '.join(str(error).splitlines())}"
-                logger.error("%s", text)
-                return f"error: {text}"
+                lines = str(error).splitlines()
+                for line in lines:
+                    logger.error("the configuration is not taken over: %s", line)
+                return f"error: the configuration is not taken over: {'; '.join(lines)}"
 
     def _reload(self) -> str:
         streams, fixed = self._load()
@@ -182,7 +183,7 @@ class Reloader(Generic[Description]):
             self._pipeline.remove(name)
         self._streams = tuple(streams)
         text = f"the configuration is taken over: {change}"
-        logger.warning("%s", text)
+        logger.info("%s", text)
         if fixed:
             logger.warning("only a new run takes over what changed in %s", ", ".join(fixed))
             text += f"; only a new run takes over what changed in {', '.join(fixed)}"

@@ -97,6 +97,7 @@ def build_stream(
         region=build_region(stream),
         classify=build_track_classifier(config, sight.class_names),
         duration_s=stream.duration_s,
+        shown_from=0.0 if stream.tracker.show_weak else config.model.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
         reads=stream_files(stream),

@@ -24,6 +24,12 @@ def _some_path(value: Path) -> Path:
     return value
 
 
+def _some_classes(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no class; give some, such as person and car, or leave it out for all of them")
+    return value
+
+
 def _predicate(value: str) -> str:
     file, _, function = value.rpartition(":")
     if not file or not function.isidentifier():
@@ -188,7 +194,7 @@ class InputSection(Section):
 class FilterSection(Section):
     """Which detections are kept, before the tracker sees them."""
 
-    classes: tuple[Text, ...] | None = None
+    classes: Annotated[tuple[Text, ...], AfterValidator(_some_classes)] | None = None
     confidence: dict[Text, Unit] = {}
     min_size: tuple[NotNegative, NotNegative] | None = None
     max_size: tuple[NotNegative, NotNegative] | None = None
@@ -207,6 +213,7 @@ class TrackerSection(Section):
     """The tracker; ``settings`` are keyword arguments of its constructor and are checked against those."""
 
     name: Text | None = None
+    show_weak: bool = False
     settings: dict[Text, Annotated[float | int | bool, PlainValidator(_setting)]] = {}
 
 

@@ -98,9 +98,12 @@ class Document:
     def _merge_into(self, target: dict[str, Any], data: Mapping[str, Any], label: str, at: KeyPath) -> None:
         for key, value in data.items():
             path = (*at, key)
-            if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-                self._merge_into(target[key], value, label, path)
+            old = target.get(key)
+            if isinstance(value, Mapping) and isinstance(old, dict):
+                self._merge_into(old, value, label, path)
                 continue
+            if isinstance(value, Mapping) and old is not None:
+                continue  # what stands in a section's place is a mistake, which is told where it was made
             for old in [known for known in self.origins if known[: len(path)] == path]:
                 del self.origins[old]
             target[key] = value

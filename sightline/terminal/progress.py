@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
@@ -94,6 +95,14 @@ class ProgressSink(Sink):
     def close(self, error: BaseException | None = None) -> None:
         """Remove the bar."""
         self._progress.stop()
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Say at a terminal what is waited for, such as ``loading tiny-yolov3``, while it lasts."""
+    console = Console(stderr=True)
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
 
 
 class PictureProgress:

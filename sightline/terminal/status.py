@@ -18,9 +18,10 @@ _STYLES = {"online": "green", "offline": "red", "waiting": "yellow"}
 
 
 def status_table(statuses: Sequence[StreamStatus]) -> Table:
-    """One row per stream: state, frames per second in and processed, losses, latency; what outputs lost, if any did."""
+    """One row per stream: state, frames per second, objects, losses, latency; what outputs lost, if any did."""
     shown = Table(show_edge=False, pad_edge=False)
-    headings = ["stream", "state", "fps in", "fps analysed", "dropped", "failed", "p50 ms", "p95 ms"]
+    headings = ["stream", "state", "fps in", "fps analysed", "objects", "dropped", "failed"]
+    headings += ["latency ms", "95% within"]
     losing = any(counts.lost for status in statuses for counts in status.outputs.values())
     for heading in [*headings, "lost by outputs"] if losing else headings:
         shown.add_column(heading, justify="left" if heading in ("stream", "state") else "right")
@@ -29,7 +30,8 @@ def status_table(statuses: Sequence[StreamStatus]) -> Table:
         shown.add_row(
             status.name,
             f"[{_STYLES[status.state]}]{status.state}",
-            *(f"{status.rates.decoded:.1f}", f"{status.rates.processed:.1f}", str(dropped), str(failed)),
+            *(f"{status.rates.decoded:.1f}", f"{status.rates.processed:.1f}", str(status.objects)),
+            *(str(dropped), str(failed)),
             *(f"{status.p50_ms:.0f}", f"{status.p95_ms:.0f}"),
             *([str(sum(counts.lost for counts in status.outputs.values()))] if losing else []),
         )
@@ -39,10 +41,11 @@ def status_table(statuses: Sequence[StreamStatus]) -> Table:
 def status_line(status: StreamStatus) -> str:
     """The same in one line of text."""
     rates = status.rates
+    objects = "1 object" if status.objects == 1 else f"{status.objects} objects"
     dropped, failed = sum(status.ledger.dropped.values()), sum(status.ledger.failed.values())
     return (
         f"{status.name}: {status.state}, {rates.decoded:.1f} fps in, {rates.processed:.1f} fps analysed over the last "
-        f"{rates.span_s:.0f} s, {dropped} dropped, {failed} failed, latency {status.p50_ms:.0f} ms "
+        f"{rates.span_s:.0f} s, {objects}, {dropped} dropped, {failed} failed, latency {status.p50_ms:.0f} ms "
         f"(p95 {status.p95_ms:.0f} ms){''.join(f', {line}' for line in loss_lines(status.outputs))}"
     )
 

@@ -13,6 +13,9 @@ from pipeline.printable import readable
 from pipeline.runtime.report import Report, StreamReport
 from sightline.terminal.status import loss_lines
 
+# Frames that were decoded, and that nobody wanted any more.
+_NOT_WANTED = {"duration": "beyond the duration asked for", "interrupted": "left when it was ended"}
+
 
 def print_summary(console: Console, report: Report, written: Mapping[str, Path]) -> None:
     """The end of a run for a person: per class what was seen, where the frames went, what was written.
@@ -41,7 +44,7 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
         console.print(_frames_line(stream))
         _print_losses(console, stream.outputs)
     _print_losses(console, report.outputs)
-    console.print(f"{report.fps:.1f} fps after {report.start_s:.1f} s to the first frame, {report.wall_s:.1f} s in all")
+    console.print(_times_line(report))
     console.print(_network_line(report), soft_wrap=True, markup=False, highlight=False)
     for word, path in written.items():
         console.print(f"{word}: {readable(path)}", soft_wrap=True, markup=False, highlight=False)
@@ -61,11 +64,20 @@ def _print_losses(console: Console, outputs: Mapping[str, OutputCounts]) -> None
 
 def _frames_line(stream: StreamReport) -> str:
     lost = [
-        f"{count} {kind} ({reason})"
+        f"{count} {_NOT_WANTED.get(reason, f'{kind} ({reason})')}"
         for kind in ("dropped", "failed")
         for reason, count in getattr(stream, kind).items()
         if count
     ]
-    return f"{stream.decoded} frames of {stream.media_s:.1f} s, {stream.processed} processed, " + (
+    frames = "frame" if stream.decoded == 1 else "frames"
+    return f"{stream.decoded} {frames} of {stream.media_s:.1f} s, {stream.processed} processed, " + (
         ", ".join(lost) or "none dropped"
     )
+
+
+def _times_line(report: Report) -> str:
+    """How fast it was, where there were frames enough to say so, and how long it took."""
+    rate = f"{report.fps:.1f} fps, " if report.fps else ""
+    begun = any(stream.processed for stream in report.streams.values())
+    first = f"{report.start_s:.1f} s until the first frame was done, " if begun else ""
+    return f"{rate}{first}{report.wall_s:.1f} s in all"

@@ -22,6 +22,7 @@ from sinks.batching import Batcher
 from sinks.integrations.http_target import WebhookTarget
 from sinks.integrations.spool import SPOOL_NAMES, Batch, Spool
 from sinks.locks import is_locked_elsewhere
+from sinks.output_files import make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -101,11 +102,9 @@ class WebhookSink(Sink):
         self._gathered = OutputCounts()
 
     def check(self) -> None:
-        """Raise ``SinkError`` if the spool's folder can't be used. The server may come later."""
-        folder = self._folder if self._folder.exists() else self._folder.absolute().parent
-        if not folder.is_dir():
-            raise SinkError(f"cannot use {self._folder}: {folder} is no folder; create it first")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        """Make the spool's folder; raise ``SinkError`` if it can't be used. The server may come later."""
+        make_folder(self._folder, str(self._folder))
+        if not os.access(self._folder, os.W_OK | os.X_OK):
             raise SinkError(f"cannot use {self._folder}: no permission to write; choose another place")
         if is_locked_elsewhere(self._folder / "lock"):
             raise SinkError(f"cannot use {self._folder}: another run uses it; give each run a folder of its own")

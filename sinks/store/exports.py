@@ -12,7 +12,7 @@ from pipeline.files import InputFiles, refuse_conflicts
 from sinks.csv_text import csv_text
 from sinks.output_files import OutputFile, check_output, written_file
 from sinks.store.parquet_file import ParquetFile
-from sinks.store.queries import connect, find_run, select_events
+from sinks.store.queries import check_stream, connect, find_run, select_events
 from sinks.store.schema import COLUMN_NAMES, store_files
 
 Format = Literal["csv", "parquet", "jsonl"]
@@ -42,7 +42,7 @@ def export(
         types: only these event types.
 
     Raises:
-        ConfigError: there is no such run or event type, or the output is the store itself.
+        ConfigError: there is no such run, stream or event type, or the output is the store itself.
         SourceError: the store can't be read.
         SinkError: the file can't be written, or Parquet's library is not installed.
     """
@@ -51,6 +51,8 @@ def export(
     check_output(output)
     with connect(path) as connection:
         chosen = None if run is None else find_run(connection, run)
+        if stream is not None:
+            check_stream(connection, stream, chosen)
         columns = ("data",) if format == "jsonl" else COLUMN_NAMES
         cursor = select_events(connection, run=chosen, stream=stream, types=types, columns=columns)
         cursor.arraysize = _ROWS_AT_A_TIME

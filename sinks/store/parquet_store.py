@@ -18,7 +18,7 @@ from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json
 from pipeline.events import Event
 from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
-from sinks.output_files import write_error
+from sinks.output_files import make_folder, write_error
 from sinks.store.event_store import EventStore
 from sinks.store.parquet_file import load_pyarrow
 from sinks.store.parquet_journal import JOURNAL_NAME, Journal, recover
@@ -77,12 +77,10 @@ class ParquetStore(EventStore):
         self._record = WrittenFiles(self.folder / _RECORD)
 
     def check(self) -> None:
-        """Raise ``SinkError`` if the folder can't be written to, or pyarrow is not installed."""
+        """Make the folder; raise ``SinkError`` if it can't be written to, or pyarrow is not installed."""
         load_pyarrow()
-        folder = self.folder if self.folder.exists() else self.folder.absolute().parent
-        if not folder.is_dir():
-            raise SinkError(f"cannot keep events in {self.folder}: {folder} is no folder; create it first")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        make_folder(self.folder, str(self.folder))
+        if not os.access(self.folder, os.W_OK | os.X_OK):
             raise SinkError(f"cannot keep events in {self.folder}: no permission to write; choose another place")
 
     def files(self, stream: str) -> Sequence[OutputFiles]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from sinks.store.schema import APPLICATION_ID, COLUMN_NAMES, SCHEMA_VERSION
 
@@ -123,6 +124,25 @@ def find_run(connection: sqlite3.Connection, run: str | None) -> str:
         if len(found) != 1:
             raise ConfigError(f"run {run!r}: {'more than one begins so' if found else 'there is none in the store'}")
     return str(found[0][0])
+
+
+def check_stream(connection: sqlite3.Connection, stream: str, run: str | None = None) -> None:
+    """Raise ``ConfigError`` if the store holds no event of that stream; the message says which streams there are.
+
+    Args:
+        connection: to the store.
+        stream: its whole name.
+        run: whose streams count; None for those of all runs.
+    """
+    streams = [
+        str(name)
+        for (name,) in connection.execute(
+            "SELECT DISTINCT stream FROM events WHERE ?1 IS NULL OR run = ?1 ORDER BY stream", (run,)
+        )
+    ]
+    if stream not in streams:
+        hint = did_you_mean(stream, streams) or f"there {'is' if len(streams) == 1 else 'are'} {', '.join(streams)}"
+        raise ConfigError(f"stream {stream!r}: is not in the store; {hint if streams else 'it holds no event yet'}")
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -68,15 +68,17 @@ class TestCheckOutput:
         check_output(tmp_path / "NEW.MP4", (".mp4",))
         assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
 
-    def test_missing_folder(self, tmp_path: Path) -> None:
-        assert_refused(tmp_path / "no" / "such" / "x.txt", f"the folder {tmp_path / 'no' / 'such'} does not exist")
+    def test_a_missing_folder_is_made(self, tmp_path: Path) -> None:
+        check_output(tmp_path / "new" / "folder" / "x.txt")
+        assert (tmp_path / "new" / "folder").is_dir()
 
     def test_a_file_where_a_folder_should_be(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         assert_refused(tmp_path / "file" / "x.txt", "part of its path is a file")
+        assert_refused(tmp_path / "file" / "more" / "x.txt", "part of its path is a file")
 
     def test_a_directory(self, tmp_path: Path) -> None:
-        assert_refused(tmp_path, "is a directory")
+        assert_refused(tmp_path, "it is a folder; name a file in it")
 
     def test_an_empty_name(self) -> None:
         with pytest.raises(SinkError, match="without a name"):

@@ -34,6 +34,7 @@ class Stream:
         region: the part of each frame that the detector looks at; None for all of it.
         duration_s: stop after this much media time; None for all of it.
         classify: names each track once by a second network, which gives ``track.classified``.
+        shown_from: tracks are shown, and detections told, only where they score as much; the tracker sees weaker ones.
         frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
         analytics: what is counted, such as zones and lines.
         reads: files it reads besides the one that its source names, so that no output takes their place.
@@ -47,6 +48,7 @@ class Stream:
     region: Region | None = None
     duration_s: float | None = None
     classify: TrackClassifier | None = None
+    shown_from: float = 0.0
     frozen_after_s: float | None = None
     analytics: AnalyticsOptions = field(default_factory=AnalyticsOptions)
     reads: Sequence[InputFiles] = ()
@@ -78,6 +80,7 @@ class StreamStatus:
         name: of the stream.
         state: ``waiting`` for its first frame, ``online`` or ``offline``.
         ledger: where its frames went so far.
+        objects: tracks that its newest frame showed.
         p50_ms, p95_ms: latency from capture to events so far.
         rates: how fast its frames came in and went through lately.
         outputs: per output that keeps count, what became of what it was given so far; shared ones included.
@@ -90,3 +93,4 @@ class StreamStatus:
     p95_ms: float
     rates: Rates
     outputs: Mapping[str, events.OutputCounts] = field(default_factory=dict)
+    objects: int = 0

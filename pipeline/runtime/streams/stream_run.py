@@ -87,6 +87,7 @@ class StreamRun:
         self._timings = timings
         self._state: Literal["waiting", "online", "offline"] = "waiting"
         self._opened = self._finished = False
+        self._shown = 0
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self._offline_s: float | None = None  # since when it is known to be
         self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
@@ -163,7 +164,7 @@ class StreamRun:
     def _deliver(self, tracked: TrackedFrame) -> None:
         """Take a frame whose tracks are final to the sinks."""
         frame = tracked.frame
-        self._halfway = True
+        self._halfway, self._shown = True, len(tracked.tracks)
         if self._changed_s is not None:
             self._send(self._events.online(self.media_s, time.monotonic() - self._changed_s, self.info))
             self._changed_s = None
@@ -198,7 +199,7 @@ class StreamRun:
         latency = {percent: 1000 * self.latency.percentile(percent) for percent in (50, 95)}
         account, rates = self._ledger.snapshot(), self._ledger.rates()
         outputs = {**self._shared.counts(), **self._own.counts()}
-        return StreamStatus(self.name, self._state, account, latency[50], latency[95], rates, outputs)
+        return StreamStatus(self.name, self._state, account, latency[50], latency[95], rates, outputs, self._shown)
 
     def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""

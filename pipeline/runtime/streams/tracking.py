@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import numpy as np
+
 from pipeline.events import Event
 from pipeline.runtime.streams.stream import Stream
 from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.runtime.streams.stream_events import StreamEvents
 from pipeline.runtime.timing import Timings
 from pipeline.types import Detections, Frame, TrackedFrame
+
+AnyObjects = TypeVar("AnyObjects", bound=Detections)
 
 
 class StreamTracking:
@@ -35,6 +41,9 @@ class StreamTracking:
                 detections = self._stream.select(detections, frame)
             # A picture that nobody needs is not made.
             tracks = tracker.update(detections, frame.pts_s, frame.image if tracker.needs_image else None)
+        if self._stream.shown_from > 0:
+            tracks = _strong(tracks, self._stream.shown_from)
+            detections = None if detections is None else _strong(detections, self._stream.shown_from)
         tracks = tracks_numbered_on(tracks, self._ids_after)
         self._account.note(tracks)
         return TrackedFrame(frame, detections, tracks, numbered_on(tracker.ended, self._ids_after))
@@ -57,3 +66,9 @@ class StreamTracking:
         frame = None if tracked is None else tracked.frame
         pts_s = (self._account.last_pts_s or 0.0) if frame is None else frame.pts_s
         return [self._events.classified(track, pts_s, frame) for track in named]
+
+
+def _strong(objects: AnyObjects, score: float) -> AnyObjects:
+    """Those that score as much."""
+    strong = objects.score >= np.float32(score)
+    return objects if strong.all() else objects.select(strong)

@@ -142,7 +142,7 @@ def test_names_of_copies() -> None:
         ),
         (["{folder}", "--extract"], 2, "--extract: the cut-out objects need a folder; add --output DIR"),
         (["{folder}", "--classes", "persn"], 2, "no class 'persn' in this model; did you mean 'person'"),
-        (["{folder}", "--json", "{folder}/none/a.json"], 1, "none does not exist; create it first"),
+        (["{folder}", "--json", "{folder}"], 2, "it is a folder; name a file in it"),
         (["{folder}", "--model", "tiny"], 2, "did you mean tiny-yolov3"),
         (["{folder}/nothing.jpg"], 2, "nothing.jpg: no such file or folder"),
         (["{folder}/*.jpg"], 2, "no file matches this pattern"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import re
 import signal
@@ -12,12 +14,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from sightline.commands.main import main
+from sightline.commands.plain_log import _StandardErrorHandler
+from sightline.server.control_socket import ControlSocket
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,9 +106,11 @@ def test_a_bad_input_is_one_line(
         (["--config", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["--callbacks", "nowhere.py"], 2, "nowhere.py"),
         (["--no-such-option"], 2, "--no-such-option"),
-        (["-o", "no/such/folder/x.mp4"], 1, "no/such/folder"),
-        (["-o", "x.avi"], 1, ".mp4"),
-        (["--report", "no/such/folder/x.json"], 1, "no/such/folder"),
+        (["-o", "x.avi"], 2, ".mp4"),
+        (["--jsonl", "/"], 2, "it is a folder; name a file in it"),
+        (["--report", f"{__file__}/x.json"], 2, "part of its path is a file"),
+        (["--classes", ""], 2, "names no class"),
+        (["--tracker", "swort"], 2, "did you mean sort"),
         (["--events", "tcp://0.0.0.0:5556"], 1, "127.0.0.1"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -349,3 +358,60 @@ def test_models_list_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     assert "tiny-yolov3" in printed
     assert "yolov3" in printed
+
+
+def test_a_section_that_is_none_is_told_whatever_the_command_line_adds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("source: clip.mp4\noutput: x.mp4\ntracker: sort\n")
+    assert main(["-c", str(config), "-o", str(tmp_path / "y.mp4"), "--tracker", "bytetrack"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert 'bad.yaml:2: output: got "x.mp4", expected a section' in first
+    assert 'bad.yaml:3: tracker: got "sort", expected a section' in second
+
+
+def test_the_other_command_is_named(tmp_path: Path, demo_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", str(demo_clip)]) == 2
+    assert "is a video, not a picture; give it to: run_pipeline.py run" in error_line(capsys)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    assert main([str(picture)]) == 2
+    assert "is a picture, not a video; give it to: run_pipeline.py detect" in error_line(capsys)
+
+
+def test_version_and_whole_summaries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"sightline \d+\.\d+\.\d+\n", capsys.readouterr().out)
+    assert main(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
+def test_an_error_of_a_run_is_an_exit_code_of_control(capsys: pytest.CaptureFixture[str]) -> None:
+    with ControlSocket("tcp://127.0.0.1:*", {"reload": lambda: "error: not taken over"}) as control:
+        assert main(["control", control.endpoint, "reload"]) == 1
+        assert error_line(capsys) == "error: not taken over"
+        assert main(["control", control.endpoint, "dance"]) == 1
+        assert "there are reload" in error_line(capsys)
+
+
+def test_the_log_may_be_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "import logging\nfrom sightline.commands.plain_log import *\nlog_to_standard_error()\n"
+        "set_log(log_format='json', verbose=1, quiet=False)\n"
+        "logging.getLogger('sinks.video').info('opened %s', 'rtsp://admin:secret@door/')\n"
+        "logging.getLogger('elsewhere').info('nobody asked')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["logger"]) == ("info", "sinks.video")
+    assert "secret" not in told["message"]
+
+
+def test_the_log_goes_above_what_is_shown_live() -> None:
+    handler = _StandardErrorHandler()
+    taken = io.StringIO()
+    with redirect_stderr(taken):
+        handler.handle(logging.LogRecord("x", logging.WARNING, "x", 1, "above", (), None))
+    assert taken.getvalue() == "above\n"

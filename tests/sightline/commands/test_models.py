@@ -92,7 +92,7 @@ def test_convert_finds_the_model_by_itself(
     [
         ("my.weights", "a.onnx", [], 2, "must end in .weights, .h5, .pt, .pth"),
         ("none.weights", "a.pt", [], 2, "there is no such file"),
-        ("my.weights", "none/a.pt", [], 1, "the folder"),
+        ("my.weights", "my.weights/a.pt", [], 2, "part of its path is a file"),
         ("my.weights", "my.weights", [], 2, "it is the file to read; choose another name"),
         ("my.weights", "a.pt", ["--model", "retinanet"], 2, "the weights of retinanet come in one format only"),
         ("my.weights", "a.pt", [], 1, "fits neither tiny-yolov3 nor yolov3; name with --model"),

@@ -16,12 +16,13 @@ from sightline.terminal.status import showing_status, status_line, status_table
 
 def status(decoded: int, processed: int) -> StreamStatus:
     ledger = FrameCounts(decoded=decoded, processed=processed, dropped={"stale": decoded - processed}, failed={})
-    return StreamStatus("gate", "online", ledger, 40.0, 80.0, Rates(25.0, 5.0, 8.2))
+    return StreamStatus("gate", "online", ledger, 40.0, 80.0, Rates(25.0, 5.0, 8.2), objects=3)
 
 
 def test_a_line_says_all_there_is_to_know() -> None:
     assert status_line(status(50, 40)) == (
-        "gate: online, 25.0 fps in, 5.0 fps analysed over the last 8 s, 10 dropped, 0 failed, latency 40 ms (p95 80 ms)"
+        "gate: online, 25.0 fps in, 5.0 fps analysed over the last 8 s, 3 objects, 10 dropped, 0 failed, "
+        "latency 40 ms (p95 80 ms)"
     )
 
 
@@ -32,7 +33,7 @@ def test_the_table_has_a_row_per_stream() -> None:
     printed = console.file.getvalue()
     assert "gate" in printed
     assert "online" in printed
-    for shown in ("25.0", "5.0", "80"):
+    for shown in ("25.0", "5.0", "80", "objects", "latency"):
         assert shown in printed
 
 

@@ -345,5 +345,6 @@ def test_two_runs_cannot_share_a_spool(tmp_path: Path) -> None:
         sink_to(1, tmp_path)
     sink.close()
     sink_to(1, tmp_path).close()
-    with pytest.raises(SinkError, match="is no folder"):
-        WebhookSink("http://localhost", spool=tmp_path / "no" / "spool").check()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SinkError, match="part of its path is a file"):
+        WebhookSink("http://localhost", spool=tmp_path / "file" / "spool").check()

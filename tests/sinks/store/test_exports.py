@@ -73,8 +73,10 @@ def test_filters(store: Path, tmp_path: Path) -> None:
         export(store, tmp_path / "y.jsonl", format="jsonl", types=["zone"])
     with pytest.raises(ConfigError, match="there is none in the store"):
         export(store, tmp_path / "y.jsonl", format="jsonl", run="nobody")
-    with pytest.raises(SinkError, match="does not exist"):
-        export(store, tmp_path / "no" / "y.jsonl", format="jsonl")
+    with pytest.raises(ConfigError, match=r"stream 'cma': is not in the store; did you mean cam\?"):
+        export(store, tmp_path / "y.jsonl", format="jsonl", stream="cma")
+    with pytest.raises(SinkError, match="it is a folder"):
+        export(store, tmp_path, format="jsonl")
     assert not (tmp_path / "y.jsonl").exists()
 
 
@@ -106,7 +108,8 @@ def test_commands(store: Path, tmp_path: Path) -> None:
     answer = runner.invoke(app, ["query", sql, "--store", str(store), "--format", "json", "--limit", "1"])
     assert json.loads(answer.stdout.splitlines()[0]) == {"run": "another", "events": 50, "missing": None}
     assert "only the first 1 rows" in answer.output
-    answer = runner.invoke(app, ["query", "SELECT '[red]x[/]' AS x, x'00ff' AS y", "--store", str(store)])
+    shown = "SELECT '[red]x[/]' AS x, x'00ff' AS y"
+    answer = runner.invoke(app, ["query", shown, "--store", str(store), "--format", "table"])
     assert "[red]x[/]" in answer.output
     assert "<2 bytes>" in answer.output
     answer = runner.invoke(app, ["export", str(tmp_path / "a.csv"), "--store", str(store), "--types", "stream.started"])
@@ -114,3 +117,14 @@ def test_commands(store: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text().startswith("run,seq,stream")
     answer = runner.invoke(app, ["export", str(tmp_path / "a.xyz"), "--store", str(store)])
     assert isinstance(answer.exception, ConfigError)
+
+
+def test_an_answer_in_a_pipe_is_whole(store: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    runner = CliRunner()
+    comment = "-- one long text = one line\nSELECT '" + "long " * 100 + "' AS x, 1 AS y"
+    answer = runner.invoke(app, ["query", comment, "--store", str(store)])
+    assert answer.output.splitlines() == ["x,y", "long " * 100 + ",1"]
+    answer = runner.invoke(app, ["query", comment, "--store", str(store), "--format", "table"])
+    assert "long " * 99 in answer.output

@@ -208,8 +208,8 @@ def test_what_is_no_store_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(SourceError):
             query(path, "SELECT 1")
         assert path.read_bytes() == before
-    with pytest.raises(SinkError, match="does not exist"):
-        SqliteStore(tmp_path / "no" / "x.db").check()
+    with pytest.raises(SinkError, match="it is a folder"):
+        SqliteStore(tmp_path).check()
 
 
 def test_a_store_that_fails_is_told_once_in_one_line(tmp_path: Path) -> None:

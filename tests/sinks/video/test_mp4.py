@@ -297,7 +297,7 @@ def test_check_says_what_is_wrong_and_writes_nothing(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     for name, said in [
         ("missing/a.mp4", "does not exist"),
-        ("folder.mp4", "is a directory"),
+        ("folder.mp4", "is a folder"),
         ("a.avi", "must end in .mp4"),
         ("in.mp4", "is the input"),
         ("link.mp4", "is the input"),
