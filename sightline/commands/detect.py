@@ -219,7 +219,9 @@ class _Job:
         rate = f", {done / seconds:.1f} a second" if seconds > 0 else ""
         typer.echo(f"{count_of(done - self.broken, 'picture')}{left_out}{rate}")
         if self.copies is not None:
-            typer.echo(f"copies: {readable(self.copies.folder)}")
+            objects = f", {count_of(self.copies.cut_out, 'object')} cut out" if self.copies.cut_out else ""
+            written = count_of(self.copies.written, "picture")
+            typer.echo(f"copies: {readable(self.copies.folder)} ({written}{objects})")
         for result in self.results:
             typer.echo(f"results: {readable(result.path)}")
 

@@ -43,6 +43,10 @@ class ImageCopies:
         files: the pictures, in order.
         class_names: of the detector.
         extract: cut out the objects, too.
+
+    Attributes:
+        written: copies that were written so far.
+        cut_out: objects that were.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path], class_names: Sequence[str], *, extract: bool) -> None:
@@ -51,6 +55,7 @@ class ImageCopies:
         self._extract = extract
         self._annotator = Annotator(class_names, show_ids=False, trail_s=0)
         self._names = copy_names(files)
+        self.written = self.cut_out = 0
 
     def files(self) -> OutputFiles:
         """The copies, and whatever is called like an object that was cut out of one of them."""
@@ -94,7 +99,9 @@ class ImageCopies:
             for row, cut_out in enumerate(self._cut_out_names(Path(name).stem, detections)):
                 self._write(cut_out, cut(image, detections.xyxy[row].tolist()))
                 objects[row] = cut_out
+                self.cut_out += 1
         self._write(name, self._annotator.draw_objects(image, detections))
+        self.written += 1
         return encodable(name), [None if each is None else encodable(each) for each in objects]
 
     def _cut_out_names(self, stem: str, detections: Detections) -> list[str]:

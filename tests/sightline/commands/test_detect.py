@@ -50,6 +50,7 @@ def test_copies_cut_outs_and_results(folder: Path, tmp_path: Path, capsys: pytes
     assert said.err == ""
     assert "6 stop sign in 6 pictures" in said.out
     assert str(results["coco"]) in said.out
+    assert f"copies: {out} (6 pictures, {len(list(out.glob('*-objects/*')))} objects cut out)" in said.out
 
     detector = YoloDetector(input_size=224, precision="float32")
     written = json.loads(results["json"].read_text())
