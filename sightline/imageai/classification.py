@@ -10,10 +10,15 @@ import numpy as np
 
 from pipeline.classification.classifier import Classification, Classifier
 from pipeline.errors import ConfigError
+from pipeline.images.reading import several_pictures
+from pipeline.types import Image
 from sightline.imageai.model_file import ModelFileUser
 from sightline.imageai.names import Generation, generation_of
+from sightline.imageai.picture_lists import read_given
 
 INPUT_TYPES = ("file", "array", "stream")
+# Pictures of a list that are read and looked at before the next are read.
+_BATCH = 16
 SPEEDS = ("normal", "fast", "faster", "fastest")
 _TYPES = "setModelTypeAsMobileNetV2(), ...ResNet50(), ...InceptionV3() or ...DenseNet121()"
 
@@ -87,25 +92,26 @@ class ImageClassification(ModelFileUser[Classifier]):
         if self._loaded is None:
             self._loaded = Classifier(self._model, weights=self._path)
 
-    def classifyImage(
-        self, image_input: Any, result_count: int = 5, input_type: str = "file"
-    ) -> tuple[list[str], list[float]]:
-        """What the picture shows most probably.
+    def classifyImage(self, image_input: Any, result_count: int = 5, input_type: str = "file") -> Any:
+        """What the picture, or each picture of a list, shows most probably.
 
         Args:
-            image_input: a path, an array (RGB, unlike what detection takes), an open file, bytes or a PIL image.
+            image_input: a path, an array (RGB, unlike what detection takes), an open file, bytes or a PIL image; or a
+                list of these, which go through the network in batches.
             result_count: how many classes to give.
             input_type: ``file``, ``array`` or ``stream``; what ``image_input`` is shows by itself.
 
         Returns:
-            The names, most probable first, and their probabilities in percent.
+            The names, most probable first, and their probabilities in percent; for a list, a list of such pairs.
 
         Raises:
             ConfigError: a parameter that can't be used, or no model is loaded.
-            SourceError: the picture can't be read.
+            SourceError: the picture can't be read; of a list, the message names which.
         """
-        (found,) = self._classify([image_input], result_count, input_type)
-        return self._lists(found)
+        several = several_pictures(image_input)
+        given = [image_input] if several is None else several
+        results = [self._lists(found) for found in self._classify(given, result_count, input_type)]
+        return results[0] if several is None else results
 
     # Its name before ImageAI 2.1.6.
     predictImage = classifyImage  # noqa: N815
@@ -135,7 +141,12 @@ class ImageClassification(ModelFileUser[Classifier]):
         if not 1 <= count <= 1000:
             raise ConfigError(f"result_count: expected 1 to 1000, got {count}")
         with self._turn:
-            return self._loaded.classify([_picture(picture) for picture in pictures], top=int(count))
+            found: list[list[Classification]] = []
+            for start in range(0, len(pictures), _BATCH):
+                batch = enumerate(pictures[start : start + _BATCH], start)
+                images = [_picture(picture, f"image_input[{number}]") for number, picture in batch]
+                found += self._loaded.classify(images, top=int(count))
+            return found
 
     def _lists(self, found: Sequence[Classification]) -> tuple[list[str], list[float]]:
         generation = self._wanted_generation or generation_of(self._path)
@@ -147,8 +158,8 @@ class ImageClassification(ModelFileUser[Classifier]):
 ImagePrediction = ImageClassification
 
 
-def _picture(given: Any) -> Any:
-    """What the classifier takes: it reads arrays as BGR or BGRA, and ImageAI as RGB or RGBA."""
+def _picture(given: Any, name: str) -> Image:
+    """A picture, BGR: ImageAI gives arrays to classifiers as RGB or RGBA."""
     if isinstance(given, np.ndarray) and given.ndim == 3 and given.shape[2] in (3, 4):
-        return given[..., [2, 1, 0, 3][: given.shape[2]]]
-    return given.read() if hasattr(given, "read") else given
+        given = given[..., [2, 1, 0, 3][: given.shape[2]]]
+    return read_given(given, name)

@@ -161,3 +161,16 @@ def test_what_can_not_be_done_is_said(folder: Path) -> None:
         judge.classifyImage("first.png", input_type="url")
     with pytest.raises(SourceNotFoundError, match=r"missing\.jpg"):
         judge.classifyImage("missing.jpg")
+
+
+def test_a_list_gives_a_list(folder: Path) -> None:
+    classifier = ImageClassification()
+    classifier.setModelTypeAsMobileNetV2()
+    classifier.setModelPath("mobilenet_v2.h5")
+    classifier.loadModel()
+    paths = ["first.png", Path("second.png")]
+    results = classifier.classifyImage(paths, result_count=3)
+    assert [names for names, _ in results] == [classifier.classifyImage(path, result_count=3)[0] for path in paths]
+    assert classifier.predictImage([]) == []
+    with pytest.raises(SourceNotFoundError, match=r"image_input\[1\]: .*missing\.png"):
+        classifier.classifyImage(["first.png", "missing.png"])
