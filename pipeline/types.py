@@ -283,14 +283,17 @@ class Frame:
         image: the picture, or what makes it.
         reduced: the scaled picture, what makes it, or None.
         size: ``(height, width)`` of the picture, where ``image`` is what makes it.
+        source_bytes: what is held in memory to make pictures from, in bytes.
 
     Raises:
         ValueError: a picture of another shape or type.
     """
 
     __slots__ = (
+        "__weakref__",
         "_image",
         "_reduced",
+        "_source_bytes",
         "captured_s",
         "clock_offset_s",
         "duration_s",
@@ -312,6 +315,7 @@ class Frame:
         *,
         reduced: Image | Callable[[], Image] | None = None,
         size: tuple[int, int] | None = None,
+        source_bytes: int = 0,
         duration_s: float | None = None,
         clock_offset_s: float | None = None,
         is_last: bool = False,
@@ -333,6 +337,7 @@ class Frame:
         self.clock_offset_s = clock_offset_s
         self.is_last = is_last
         self._reduced = reduced
+        self._source_bytes = source_bytes
 
     @property
     def image(self) -> Image:
@@ -353,6 +358,15 @@ class Frame:
             _check_picture("reduced", reduced)
         return reduced
 
+    @property
+    def picture_bytes(self) -> int:
+        """What its pictures take in memory now: those that are made, and what others are to be made from."""
+        image, reduced = self._image, self._reduced
+        made = (0 if callable(image) else image.nbytes) + (
+            0 if reduced is None or callable(reduced) else reduced.nbytes
+        )
+        return made + self._source_bytes if callable(image) or callable(reduced) else made
+
     def placed(self, *, index: int | None = None, pts_s: float | None = None, stream: str | None = None) -> Frame:
         """The same picture at another place or time, or in another stream. At another time, nothing else of its
         source's clock is kept."""
@@ -365,6 +379,7 @@ class Frame:
             self.stream if stream is None else stream,
             reduced=self._reduced,
             size=(self.height, self.width),
+            source_bytes=self._source_bytes,
             **clock,
         )
 
@@ -378,9 +393,22 @@ class Frame:
             self.stream,
             reduced=self._reduced,
             size=(self.height, self.width),
+            source_bytes=self._source_bytes,
             duration_s=duration_s,
             clock_offset_s=clock_offset_s,
             is_last=is_last,
+        )
+
+    def without_pictures(self) -> Frame:
+        """The same frame for who needs its place and time only: it holds on to no picture, and has none to give."""
+        return Frame(
+            _no_picture,
+            self.index,
+            self.pts_s,
+            self.captured_s,
+            self.stream,
+            size=(self.height, self.width),
+            **self._clock,
         )
 
     @property
@@ -402,6 +430,10 @@ def _frame(
     clock: dict[str, Any],
 ) -> Frame:
     return Frame(image, index, pts_s, captured_s, stream, reduced=reduced, **clock)
+
+
+def _no_picture() -> Image:
+    raise RuntimeError("the pictures of this frame were let go")
 
 
 def _check_picture(name: str, image: Image) -> None:

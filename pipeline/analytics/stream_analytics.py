@@ -123,7 +123,8 @@ class StreamAnalytics:
         self._age_s = self._table.column(np.float32)
         self._shown_s = self._table.column(np.float64)
         self._told_s = self._table.column(np.float64)
-        self._frame: Frame | None = None
+        self._newest: Look | None = None
+        self._stays_s: float | None = None  # how long the newest frame is shown, if it is known to be the last
         self._size = (0, 0)
 
     def update(self, tracked: TrackedFrame) -> list[Event]:
@@ -133,13 +134,14 @@ class StreamAnalytics:
             ValueError: a frame that is not later than the one before.
         """
         frame, tracks = tracked.frame, tracked.tracks
-        if self._frame is not None and frame.pts_s <= self._frame.pts_s:
-            raise ValueError(f"frame at {frame.pts_s} s: expected one later than {self._frame.pts_s} s")
+        if self._newest is not None and frame.pts_s <= self._newest.pts_s:
+            raise ValueError(f"frame at {frame.pts_s} s: expected one later than {self._newest.pts_s} s")
         if self._interval is not None:
             self._interval.add(frame.index, frame.pts_s)
             self._counters.hold(max(self._hold_s, _FRAMES_HELD * (self._interval.seconds or 0.0)))
         events = self._window_events(self._counters.advance(frame.pts_s, self._places.waiting_since_s()))
-        self._frame = frame
+        self._newest = Look(frame.pts_s, frame.captured_s)
+        self._stays_s = frame.duration_s if frame.is_last else None
         waited = self._fit(frame) + self._places.overdue(frame.pts_s)
         if len(tracks):
             order = np.argsort(tracks.track_id)
@@ -189,8 +191,7 @@ class StreamAnalytics:
     def finish(self) -> list[Event]:
         """The stream is over: its tracks end, and the last, partial windows close. Calling it again gives nothing."""
         events = self._end_tracks(self._table.all(), "end")
-        stays_s = self._frame.duration_s if self._frame is not None and self._frame.is_last else None
-        return events + self._window_events(self._counters.finish(stays_s))
+        return events + self._window_events(self._counters.finish(self._stays_s))
 
     def objects(self) -> dict[str, dict[str, int]]:
         """Per class name of which there was any: ``unique`` tracks so far, and ``max`` at once."""
@@ -276,9 +277,8 @@ class StreamAnalytics:
         ]
 
     def _newest_look(self) -> Look:
-        frame = self._frame
-        assert frame is not None, "events come from frames"
-        return Look(frame.pts_s, frame.captured_s)
+        assert self._newest is not None, "events come from frames"
+        return self._newest
 
     def _stamp(self, kind: type[EventKind], *, pts_s: float | None = None, **fields: Any) -> EventKind:
         look = self._newest_look()

@@ -53,6 +53,11 @@ class Channel(Generic[T]):
         on_drop: called in the producer's thread with each item dropped, without a lock held.
         lane: chooses an item's lane, where items differ in how many there may be; it takes the place of ``capacity``
             and ``when_full``. It must give equal lanes for equal keys.
+        fits: says whether there is room for an item elsewhere than in the channel, such as in memory. Where there is
+            none, a lane is full, except that under ``"wait"`` an empty channel takes the item once its reader waits for
+            one, and under ``"drop_oldest"`` an empty lane takes it. Called with the channel's lock held. When its
+            answer may have changed, ``recheck`` is to be called; without that, it is asked again whenever the reader
+            comes.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Channel(Generic[T]):
         when_full: WhenFull = "wait",
         on_drop: Callable[[T], None] | None = None,
         lane: Callable[[T], Lane] | None = None,
+        fits: Callable[[T], bool] | None = None,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity: expected at least 1, got {capacity}")
@@ -69,6 +75,7 @@ class Channel(Generic[T]):
             raise ValueError(f'when_full: expected "wait" or "drop_oldest", got {when_full!r}')
         self._lane = Lane(None, capacity, when_full)
         self._choose_lane = lane
+        self._fits = fits
         self._on_drop = on_drop
         # The queue in the order of arrival, and for each lane the numbers of its items in that order.
         self._items: OrderedDict[int, tuple[Hashable, T]] = OrderedDict()
@@ -79,7 +86,7 @@ class Channel(Generic[T]):
         self._cancelled = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
-        self._waiting_producers = 0
+        self._waiting_producers = self._waiting_readers = 0
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # an item, a producer that waits, or the end
         self._room = threading.Condition(self._lock)  # room for an item, or the end
@@ -100,13 +107,15 @@ class Channel(Generic[T]):
             queued = self._lanes.get(lane.key)
             if queued is None:
                 queued = self._lanes[lane.key] = deque()
-            if lane.when_full == "wait" and len(queued) >= lane.capacity:
-                queued = self._wait_for_room(lane)
+            full = self._is_full(lane, item)
+            if full and lane.when_full == "wait":
+                queued = self._wait_for_room(lane, item)
+                full = False
             if self._cancelled or lane.key in self._cancelled_lanes:
                 return False
             if self._closed:
                 raise ChannelClosed("put: this channel has been closed")
-            if len(queued) >= lane.capacity:
+            if full:
                 dropped = self._items.pop(queued.popleft())[1]
                 dropping = True
             self._number += 1
@@ -199,6 +208,13 @@ class Channel(Generic[T]):
             self._wake_all()
             return discarded
 
+    def recheck(self) -> None:
+        """Have producers that wait for room look again whether their items fit."""
+        # Read without the lock: a producer that begins to wait in this moment has just looked.
+        if self._waiting_producers:
+            with self._lock:
+                self._room.notify_all()
+
     def __len__(self) -> int:
         """Items queued now."""
         return len(self._items)
@@ -206,25 +222,38 @@ class Channel(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """The items until the end; raises the error that the channel was closed with."""
         while batch := self.get_batch(1):
-            yield batch[0]
+            yield batch.pop()  # and hold on to it no longer
 
     # All that follows is called with the lock held.
 
     def _wait_for_item(self, timeout_s: float | None) -> None:
-        if not self._arrived.wait_for(lambda: self._items or self._closed, timeout_s):
-            raise TimeoutError(f"nothing came through this channel within {timeout_s:g} s")
+        if self._items or self._closed:
+            return
+        if timeout_s != 0:  # who only looks is not idle
+            self._waiting_readers += 1
+            if self._waiting_producers:
+                self._room.notify_all()
+        try:
+            if not self._arrived.wait_for(lambda: self._items or self._closed, timeout_s):
+                raise TimeoutError(f"nothing came through this channel within {timeout_s:g} s")
+        finally:
+            self._waiting_readers -= timeout_s != 0
 
-    def _wait_for_room(self, lane: Lane) -> deque[int]:
+    def _is_full(self, lane: Lane, item: T) -> bool:
+        queued = len(self._lanes.get(lane.key, ()))
+        if queued >= lane.capacity:
+            return True
+        idle = not self._items and self._waiting_readers > 0
+        taken_anyway = idle if lane.when_full == "wait" else not queued
+        return self._fits is not None and not taken_anyway and not self._fits(item)
+
+    def _wait_for_room(self, lane: Lane, item: T) -> deque[int]:
         """Wait until the lane has room or the channel has ended; returns the lane's queue as it is then."""
         self._waiting_producers += 1
         self._arrived.notify_all()
         try:
             self._room.wait_for(
-                lambda: (
-                    self._closed
-                    or lane.key in self._cancelled_lanes
-                    or len(self._lanes.get(lane.key, ())) < lane.capacity
-                )
+                lambda: self._closed or lane.key in self._cancelled_lanes or not self._is_full(lane, item)
             )
         finally:
             self._waiting_producers -= 1

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline.runtime.channel import Channel, ChannelClosed, Lane, WhenFull
+from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.types import Frame
 
 # Ends and calls are few; they are never dropped.
@@ -38,10 +39,16 @@ Arrival = Frame | StreamEnd | Call
 
 
 class Intake:
-    """Bounded queues of many streams, read as one."""
+    """Bounded queues of many streams, read as one.
 
-    def __init__(self) -> None:
-        self._channel: Channel[_Queued] = Channel(1, lane=lambda queued: queued.lane, on_drop=_dropped)
+    Args:
+        memory: watches the frames that come in, and says whether there is room for more.
+    """
+
+    def __init__(self, memory: PictureMemory) -> None:
+        self._memory = memory
+        self._channel: Channel[_Queued] = Channel(1, lane=lambda queued: queued.lane, on_drop=_dropped, fits=self._fits)
+        memory.when_freed(self._channel.recheck)
 
     def add(self, *, capacity: int, when_full: WhenFull, on_drop: Callable[[Frame], None]) -> Inlet:
         """A way in for a stream.
@@ -51,7 +58,7 @@ class Intake:
             when_full: ``"wait"`` for files, ``"drop_oldest"`` for live streams.
             on_drop: called with each frame that made room for a newer one.
         """
-        return Inlet(self._channel, Lane(object(), capacity, when_full), on_drop)
+        return Inlet(self._channel, Lane(object(), capacity, when_full), on_drop, self._memory)
 
     def call(self, function: Callable[[], None]) -> bool:
         """Have the reader call ``function`` between frames; False when it reads no more. For any thread."""
@@ -68,14 +75,20 @@ class Intake:
         """The reader reads no more."""
         self._channel.cancel()
 
+    def _fits(self, queued: _Queued) -> bool:
+        return not isinstance(queued.item, Frame) or self._memory.has_room(queued.item)
+
 
 class Inlet:
     """One stream's way in; what its ``Producer`` puts frames into."""
 
-    def __init__(self, channel: Channel[_Queued], lane: Lane, on_drop: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, channel: Channel[_Queued], lane: Lane, on_drop: Callable[[Frame], None], memory: PictureMemory
+    ) -> None:
         self._channel = channel
         self._lane = lane
         self._on_drop = on_drop
+        self._memory = memory
 
     def settle(self, *, capacity: int, when_full: WhenFull) -> None:
         """What ``Intake.add`` was told, anew. For the thread that puts, before the first frame."""
@@ -84,7 +97,9 @@ class Inlet:
     def put(self, item: Frame) -> bool:
         """As ``Channel.put``."""
         try:
-            return self._channel.put(_Queued(item, self._lane, self._on_drop))
+            taken = self._channel.put(_Queued(item, self._lane, self._on_drop))
+            self._memory.watch(item)
+            return taken
         except ChannelClosed:  # the reader has closed all of the intake
             return False
 

@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError
 from pipeline.interfaces import Detector, Sink, Source
 from pipeline.runtime.detect_stage import DetectStage, Look
 from pipeline.runtime.intake import Arrival, Intake, StreamEnd
+from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.report import StreamReport
 from pipeline.runtime.run_files import RunFiles
 from pipeline.runtime.sink_group import SinkGroup
@@ -50,7 +51,7 @@ class Loop:
         detector: finds objects in all of them.
         sinks: outputs that all streams share.
         files: of the run; those of its streams are added.
-        batch, max_wait_s, queue, sink_queue: as ``Pipeline`` has them.
+        batch, max_wait_s, queue, sink_queue, queue_mb: as ``Pipeline`` has them.
     """
 
     def __init__(
@@ -64,18 +65,20 @@ class Loop:
         max_wait_s: float,
         queue: int,
         sink_queue: int,
+        queue_mb: float,
     ) -> None:
         self._detector = detector
         self._max_wait_s = max_wait_s
-        self._queues = {"queue": queue, "sink_queue": sink_queue}
+        self._queue, self._sink_queue = queue, sink_queue
         self._files = files
         self.timings = Timings()
-        self.intake = Intake()
+        self._memory = PictureMemory(queue_mb)
+        self.intake = Intake(self._memory)
         self._stamper = EventStamper()
         live = any(stream.source.info.live for stream in streams)
         self._limits = {True: batch, False: max(batch, queue)}
         self._looks = DetectStage(detector, batch=batch, ahead=not live, timings=self.timings)
-        self.shared = SinkGroup(sinks, live=live, capacity=sink_queue, timings=self.timings)
+        self.shared = SinkGroup(sinks, live=live, capacity=sink_queue, memory=self._memory, timings=self.timings)
         self._suit(live=live)
         self.running: dict[str, StreamRun] = {}
         self.ended: dict[str, StreamReport] = {}
@@ -180,9 +183,11 @@ class Loop:
             stamper=self._stamper,
             timings=self.timings,
             intake=self.intake,
+            memory=self._memory,
+            queue=self._queue,
+            sink_queue=self._sink_queue,
             account=self._accounts.setdefault(stream.source.stream, StreamAccount()),
             before=before,
-            **self._queues,
         )
         if before is None:
             if run.name in self.running:
@@ -313,6 +318,7 @@ class Loop:
                 self._fail(run, error)
                 continue
             self.processed += 1
+        self._memory.freed()
         if self.processed and self.first_batch is None:
             self.first_batch = (time.monotonic(), self.processed)
 

@@ -38,6 +38,8 @@ class Pipeline:
         max_wait_s: how long to wait for a batch to fill; 0 takes what is there.
         queue: decoded frames of a file that may wait for the detector.
         sink_queue: frames that may wait for each sink that has a thread of its own.
+        queue_mb: megabytes that the pictures of all frames on their way may take; what that leaves out, and how larger
+            frames pass, see ``pipeline.runtime.picture_memory``.
         started_s: ``time.monotonic()`` when the user's command began, for ``Report.start_s``; default: ``run()``.
 
     Attributes:
@@ -56,6 +58,7 @@ class Pipeline:
         max_wait_s: float = 0.0,
         queue: int = 16,
         sink_queue: int = 16,
+        queue_mb: float = 256,
         started_s: float | None = None,
     ) -> None:
         if batch < 1 or queue < 1:
@@ -76,6 +79,7 @@ class Pipeline:
             max_wait_s=max_wait_s,
             queue=queue,
             sink_queue=sink_queue,
+            queue_mb=queue_mb,
         )
 
     @property

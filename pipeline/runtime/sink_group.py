@@ -8,6 +8,7 @@ from itertools import count
 
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
+from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo, TrackedFrame
@@ -25,6 +26,7 @@ class SinkGroup:
         sinks: to pass the calls to.
         live: drop frames for a sink that can't keep up, rather than hold up the run.
         capacity: frames that may wait for each sink that has a thread.
+        memory: says whether there is room for their pictures.
         timings: gets the time that each sink with a thread takes per frame, under the sink's name.
         before: a group some of whose sinks go on in this one; its ``close`` must be told of this one.
         beside: a group whose sinks are told of together with these, so that no name may stand for two.
@@ -42,6 +44,7 @@ class SinkGroup:
         *,
         live: bool,
         capacity: int,
+        memory: PictureMemory,
         timings: Timings,
         before: SinkGroup | None = None,
         beside: SinkGroup | None = None,
@@ -63,6 +66,7 @@ class SinkGroup:
                 SinkThread(
                     sink,
                     capacity=capacity,
+                    memory=memory,
                     when_full="drop_oldest" if live else "wait",
                     timeout_s=_LIVE_CLOSE_S if live else None,
                     timings=timings,

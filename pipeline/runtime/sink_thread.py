@@ -18,6 +18,7 @@ from pipeline.events import Event, OutputCounts
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.runtime.channel import Channel, ChannelClosed, Lane, WhenFull
+from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo, TrackedFrame
 
@@ -47,6 +48,7 @@ class SinkThread(Sink):
     Args:
         sink: the sink to run; nobody else may touch it once ``open`` was called, but for ``counts`` and ``takes``.
         capacity: frames queued per stream, at least 1; each holds on to its picture.
+        memory: says whether there is room for another picture in the queue; None: there always is.
         event_capacity: events queued per stream, at least 1.
         when_full: ``"wait"`` for files, ``"drop_oldest"`` for live streams.
         on_drop: called with each frame or event that the sink will not see, and why: ``"slow"`` (it could not keep up),
@@ -67,6 +69,7 @@ class SinkThread(Sink):
         sink: Sink,
         *,
         capacity: int = 8,
+        memory: PictureMemory | None = None,
         event_capacity: int = 10_000,
         when_full: WhenFull = "wait",
         on_drop: Callable[[TrackedFrame | Event, str], None] | None = None,
@@ -79,6 +82,7 @@ class SinkThread(Sink):
         self._sink = sink
         self._event_capacity = event_capacity
         self._capacity = capacity
+        self._memory = memory
         self._when_full: WhenFull = when_full
         self._on_drop = on_drop
         self._timeout_s = timeout_s
@@ -86,7 +90,11 @@ class SinkThread(Sink):
         self.latency = Durations()
         self._name = name or type(sink).__name__
         self._channel: Channel[_Call] = Channel(
-            capacity, when_full=when_full, lane=self._lane, on_drop=lambda call: self._count(call, "slow")
+            capacity,
+            when_full=when_full,
+            lane=self._lane,
+            on_drop=lambda call: self._count(call, "slow"),
+            fits=self._fits,
         )
         self._count_lock = threading.Lock()
         self._dropped_frames: Counter[str] = Counter()
@@ -194,6 +202,9 @@ class SinkThread(Sink):
         try:
             for call in self._channel:
                 self._make(call)
+                del call  # while the next one is waited for, its picture would be held
+                if self._memory is not None:
+                    self._memory.freed()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
             self._failure = error  # before the caller's `put` finds the channel cancelled
         left = self._channel.cancel()
@@ -233,6 +244,9 @@ class SinkThread(Sink):
         if isinstance(call, Event):
             return Lane(("events", call.stream), self._event_capacity, self._when_full)
         return Lane("open", self._event_capacity, "wait")
+
+    def _fits(self, call: _Call) -> bool:
+        return self._memory is None or not isinstance(call, TrackedFrame) or self._memory.has_room()
 
     def _count_all(self, calls: Sequence[_Call], reason: str) -> None:
         for call in calls:

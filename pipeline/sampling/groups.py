@@ -63,7 +63,9 @@ class SampleGroups:
         if self._looks_at_once is None:
             self._pace.observe(tracked, latency_s)
         else:
-            self._observed.append((tracked, latency_s))
+            # Until the pace is told; its picture would wait there too.
+            outcome = TrackedFrame(tracked.frame.without_pictures(), tracked.detections, tracked.tracks, tracked.ended)
+            self._observed.append((outcome, latency_s))
 
     def _tell(self) -> None:
         while len(self._groups) > _GROUPS_UNDER_WAY:

@@ -27,7 +27,10 @@ class Sampler(Protocol):
         ...
 
     def observe(self, tracked: TrackedFrame, latency_s: float) -> None:
-        """What came of a frame, ``latency_s`` seconds after its capture; called once per frame that was processed."""
+        """What came of a frame, ``latency_s`` seconds after its capture; called once per frame that was processed.
+
+        Where a ``group_size`` is given, the frame has no pictures any more.
+        """
         ...
 
 

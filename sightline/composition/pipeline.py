@@ -85,6 +85,7 @@ def build_pipeline(
             max_wait_s=model.max_wait_ms / 1000,
             queue=max(config.queues.frames, model.batch),
             sink_queue=config.queues.sink,
+            queue_mb=config.queues.max_mb,
             started_s=started_s,
         )
         stack.pop_all()

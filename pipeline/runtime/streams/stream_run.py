@@ -11,6 +11,7 @@ from typing import Literal
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
 from pipeline.runtime.intake import Inlet, Intake
+from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.report import StreamReport
 from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.first_error import FirstError
@@ -47,6 +48,7 @@ class StreamRun:
         stamper: numbers the run's events.
         timings: of the run.
         intake: where its frames go.
+        memory: says whether there is room for their pictures.
         queue: decoded frames of a file that may wait.
         sink_queue: frames that may wait for a sink of its own.
         account: of all streams of this name in this run.
@@ -63,6 +65,7 @@ class StreamRun:
         stamper: EventStamper,
         timings: Timings,
         intake: Intake,
+        memory: PictureMemory,
         queue: int,
         sink_queue: int,
         account: StreamAccount,
@@ -78,7 +81,13 @@ class StreamRun:
         self._ledger = account.ledger
         own_before = None if before is None else before._own
         self._own: SinkGroup = SinkGroup(
-            stream.sinks, live=live, capacity=sink_queue, timings=timings, before=own_before, beside=shared
+            stream.sinks,
+            live=live,
+            capacity=sink_queue,
+            memory=memory,
+            timings=timings,
+            before=own_before,
+            beside=shared,
         )
         self._shared = shared
         self._groups = (self._own, shared)

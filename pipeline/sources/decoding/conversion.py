@@ -43,6 +43,7 @@ class PictureConverter:
         # Pictures are made by whoever asks for them first, which may be several threads.
         self._converting, self._reducing = threading.Lock(), threading.Lock()
         self._convertible: tuple[str, int, int] | None = None
+        self._bytes = 0  # of a decoder's frame of that kind
 
     def displayed_size(self, frame: av.VideoFrame, pixel_aspect: Fraction | None = None) -> tuple[int, int]:
         """Width and height in pixels of the picture that this frame becomes."""
@@ -72,6 +73,10 @@ class PictureConverter:
         display = self._displays.read(decoded, pixel_aspect)
         if self._reduce_to is None:
             return Frame(self.convert(decoded, display), index, pts_s, captured_s, stream)
+        kind = (decoded.format.name, decoded.width, decoded.height)
+        known = kind == self._convertible
+        if not known:
+            self._bytes = sum(plane.buffer_size for plane in decoded.planes)
         size = display.size[::-1]
         place = Letterbox.fit(*size, self._reduce_to, self._reduce_to)
         frame = Frame(
@@ -82,9 +87,9 @@ class PictureConverter:
             stream,
             reduced=partial(self._reduce, decoded, display, place),
             size=size,
+            source_bytes=self._bytes,
         )
-        kind = (decoded.format.name, decoded.width, decoded.height)
-        if kind != self._convertible and frame.reduced is not None:
+        if not known and frame.reduced is not None:
             self._convertible = kind
         return frame
 

@@ -8,6 +8,7 @@ from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
 from pipeline.runtime.frame_ledger import FrameLedger
+from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.stream_events import StreamEvents
 from pipeline.runtime.timing import Durations, Timings
@@ -40,7 +41,7 @@ class Counting(MemorySink):
 
 
 def group(*sinks: Sink, live: bool = False, **others: SinkGroup) -> SinkGroup:
-    return SinkGroup(sinks, live=live, capacity=2, timings=Timings(), **others)
+    return SinkGroup(sinks, live=live, capacity=2, memory=PictureMemory(1000), timings=Timings(), **others)
 
 
 def test_two_sinks_of_one_class_are_told_of_apart() -> None:
@@ -59,7 +60,7 @@ def test_what_two_sinks_of_one_class_missed_and_how_late_they_were_is_told_apart
     sinks = [Slow(), Slow()]
     for sink in sinks:
         sink.may_stall = True
-    both = SinkGroup(sinks, live=True, capacity=1, timings=timings)
+    both = SinkGroup(sinks, live=True, capacity=1, memory=PictureMemory(1000), timings=timings)
     both.open("camera", INFO, [])
     for sink in sinks:
         assert sink.entered.wait(WAIT_S)
