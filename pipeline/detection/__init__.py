@@ -6,6 +6,8 @@ factory      The detector for a model, whatever kind of network it is
 filters      Detection filters: which detections go on to the tracker
 frames       What the detector is shown of a frame
 image_files  Objects of many image files, a batch at a time
+letterboxed  What detectors share whose network sees a whole picture, letterboxed into its input
+onnx         Detectors from ONNX files
 retinanet    RetinaNet with a ResNet-50 and a feature pyramid
 yolov3       The detector for the YOLOv3 family
 """

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.detection.base import ImageDetector, check_detection_options
+from pipeline.detection.base import check_detection_options
+from pipeline.detection.letterboxed import LetterboxDetector
 from pipeline.detection.onnx.layouts.base import Array, Wanted
 from pipeline.detection.onnx.opening import MULTIPLE, open_network
 from pipeline.errors import ConfigError
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 _MOST_CANDIDATES = 10_000  # per image, before suppression
 
 
-class OnnxDetector(ImageDetector[PictureEngine, Letterbox]):
+class OnnxDetector(LetterboxDetector[PictureEngine]):
     """A network from an ONNX file, run by OpenVINO. Any number of threads may use an instance.
 
     Args:
@@ -53,8 +52,6 @@ class OnnxDetector(ImageDetector[PictureEngine, Letterbox]):
         ConfigError: an option or model name that can't be used.
         ModelError: a file that is missing, damaged, refused, or of no family that is known.
     """
-
-    takes_reduced = True
 
     def __init__(
         self,
@@ -86,7 +83,7 @@ class OnnxDetector(ImageDetector[PictureEngine, Letterbox]):
         logger.info("%s", opened)
         rectangular = opened.rectangular and not square
         runs = opened.engine(precision, threads, batch_size, rectangular=rectangular)
-        super().__init__(runs, model.class_names, batch_size)
+        super().__init__(runs, model.class_names, batch_size, largest_input=opened.size)
         self._path, self._recognised = path, opened.recognised
         self._height, self._width = opened.size
         self._rectangular = rectangular
@@ -94,41 +91,11 @@ class OnnxDetector(ImageDetector[PictureEngine, Letterbox]):
         self._wanted = Wanted(confidence, multi_label, opened.recognised.family.logits, len(model.class_names))
         keeps_shape = self._height == self._width and opened.recognised.family.placement != "stretched"
         self.reduced_side = self.input_size if keeps_shape else None
-        self._buffer = _Buffer(batch_size * self._height * self._width * 3)
 
     @property
     def input_size(self) -> int:
         """Longer side of the network's input in pixels."""
         return max(self._height, self._width)
-
-    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """Detections in pictures that have been scaled already, as a whole to ``input_size`` or as parts of such ones.
-
-        Args:
-            images: uint8 ``(height, width, 3)``, BGR; no side longer than ``input_size``.
-            sizes: per image the ``(height, width)`` it had before it was scaled.
-
-        Returns:
-            One per image, as ``detect`` does; boxes are in pixels of the image before it was scaled.
-
-        Raises:
-            ValueError: an image of another shape or type, or larger than ``input_size``.
-            ModelError: the network computes what is not a number.
-            NotImplementedError: ``reduced_side`` is None.
-        """
-        if self.reduced_side is None:
-            return super().detect_reduced(images, sizes)
-        family = self._recognised.family
-        multiple = MULTIPLE if self._rectangular else self.input_size
-        places = []
-        for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
-            height, width = image.shape[:2]
-            if max(height, width) > self.input_size:
-                raise ValueError(f"image {index}: expected at most {self.input_size} px a side, got {width}x{height}")
-            places.append(Letterbox.padded(height, width, size, multiple, placement=family.placement, value=family.pad))
-        return self._detect_placed(images, places)
 
     def _place(self, height: int, width: int) -> Letterbox:
         family = self._recognised.family
@@ -138,21 +105,16 @@ class OnnxDetector(ImageDetector[PictureEngine, Letterbox]):
             )
         return Letterbox.fit(height, width, self._height, self._width, placement=family.placement, value=family.pad)
 
-    def _run(self, images: Sequence[Image], places: Sequence[Letterbox], shape: tuple[int, int]) -> list[Detections]:
-        inputs = self._inputs(len(images), shape)
-        for image, place, slot in zip(images, places, inputs, strict=True):
-            place.draw(image, slot)
-        found = self._engine.outputs(inputs)
-        return [self._decoded(outputs, place) for outputs, place in zip(found, places, strict=True)]
+    def _place_reduced(self, height: int, width: int, size: tuple[int, int]) -> Letterbox:
+        family = self._recognised.family
+        multiple = MULTIPLE if self._rectangular else self.input_size
+        return Letterbox.padded(height, width, size, multiple, placement=family.placement, value=family.pad)
 
-    def _run_empty(self, count: int, shape: tuple[int, int]) -> None:
-        inputs = self._inputs(count, shape)
-        inputs[...] = 0
-        self._engine.outputs(inputs)
+    def _outputs(self, inputs: Image) -> Any:
+        return self._engine.outputs(inputs)
 
-    def _inputs(self, count: int, shape: tuple[int, int]) -> Image:
-        whole = (count, *shape, 3)
-        return self._buffer.bytes[: math.prod(whole)].reshape(whole)
+    def _decode(self, outputs: Any, places: Sequence[Letterbox]) -> list[Detections]:
+        return [self._decoded(each, place) for each, place in zip(outputs, places, strict=True)]
 
     def _decoded(self, outputs: Sequence[Array], place: Letterbox) -> Detections:
         """Detections of one picture from its raw outputs."""
@@ -183,10 +145,3 @@ def _finite(array: Array) -> bool:
         return True
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.sum(dtype=np.float32))) or bool(np.isfinite(array).all())
-
-
-class _Buffer(threading.local):
-    """What holds the placed images of a batch, whatever its shape; each thread has its own."""
-
-    def __init__(self, size: int) -> None:
-        self.bytes: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipeline.detection.base import ImageDetector, check_detection_options
+from pipeline.detection.base import check_detection_options
+from pipeline.detection.letterboxed import LetterboxDetector
 from pipeline.detection.yolov3.anchor_masks import choose_masks
 from pipeline.detection.yolov3.decoder import _Decoder
 from pipeline.errors import ConfigError
@@ -24,7 +21,7 @@ from pipeline.models.weights.formats import read_weights
 from pipeline.types import Detections, Image
 
 
-class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
+class YoloDetector(LetterboxDetector[YoloEngine]):
     """A network of the YOLOv3 family. Any number of threads may use an instance.
 
     Args:
@@ -55,8 +52,6 @@ class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
         ConfigError: an option or model name that can't be used.
         ModelError: weights that are missing, damaged, or belong to another network.
     """
-
-    takes_reduced = True
 
     def __init__(
         self,
@@ -91,68 +86,29 @@ class YoloDetector(ImageDetector[YoloEngine, Letterbox]):
         network = choose_masks(network, parameters, masks)
         if engine is None or isinstance(engine, str):
             engine = create_engine(engine, network, parameters, precision=precision, threads=threads, batch=batch_size)
-        super().__init__(engine, model.class_names, batch_size)
+        super().__init__(engine, model.class_names, batch_size, largest_input=(input_size, input_size))
         self._input_size = self.reduced_side = input_size
         self._square = square
         self._decoder = _Decoder(network, path, confidence, iou, max_detections, multi_label)
-        self._buffer = _Buffer(batch_size * input_size * input_size * 3)
 
     @property
     def input_size(self) -> int:
         """Longer side of the network's input in pixels."""
         return self._input_size
 
-    def detect_reduced(self, images: Sequence[Image], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """Detections in pictures that have been scaled already, as a whole to ``input_size`` or as parts of such ones.
-
-        Args:
-            images: uint8 ``(height, width, 3)``, BGR; no side longer than ``input_size``.
-            sizes: per image the ``(height, width)`` it had before it was scaled.
-
-        Returns:
-            One per image, as ``detect`` does; boxes are in pixels of the image before it was scaled.
-
-        Raises:
-            ValueError: an image of another shape or type, or larger than ``input_size``.
-            ModelError: the weights make the network compute what is not a number.
-        """
-        letterboxes = []
-        for index, (image, size) in enumerate(zip(images, sizes, strict=True)):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise ValueError(f"image {index}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
-            height, width = image.shape[:2]
-            if max(height, width) > self._input_size:
-                raise ValueError(f"image {index}: expected at most {self._input_size} px a side, got {width}x{height}")
-            multiple = self._input_size if self._square else NETWORK_STRIDE
-            letterboxes.append(Letterbox.padded(height, width, size, multiple))
-        return self._detect_placed(images, letterboxes)
-
     def _place(self, height: int, width: int) -> Letterbox:
         if self._square:
             return Letterbox.fit(height, width, self._input_size, self._input_size)
         return Letterbox.rectangular(height, width, self._input_size, NETWORK_STRIDE)
 
-    def _run(self, images: Sequence[Image], places: Sequence[Letterbox], shape: tuple[int, int]) -> list[Detections]:
-        inputs = self._inputs(len(images), shape)
-        for image, letterbox, slot in zip(images, places, inputs, strict=True):
-            letterbox.draw(image, slot)
-        return self._decoder.decode(self._engine.heads(inputs), places)
+    def _place_reduced(self, height: int, width: int, size: tuple[int, int]) -> Letterbox:
+        return Letterbox.padded(height, width, size, self._input_size if self._square else NETWORK_STRIDE)
 
-    def _run_empty(self, count: int, shape: tuple[int, int]) -> None:
-        inputs = self._inputs(count, shape)
-        inputs[...] = 0
-        self._engine.heads(inputs)
+    def _outputs(self, inputs: Image) -> Any:
+        return self._engine.heads(inputs)
 
-    def _inputs(self, count: int, shape: tuple[int, int]) -> Image:
-        whole = (count, *shape, 3)
-        return self._buffer.bytes[: math.prod(whole)].reshape(whole)
-
-
-class _Buffer(threading.local):
-    """What holds the letterboxed images of a batch, whatever its shape; each thread has its own."""
-
-    def __init__(self, size: int) -> None:
-        self.bytes: NDArray[np.uint8] = np.empty(size, dtype=np.uint8)
+    def _decode(self, outputs: Any, places: Sequence[Letterbox]) -> list[Detections]:
+        return self._decoder.decode(outputs, places)
 
 
 def _check_input_size(input_size: int) -> None:
