@@ -17,7 +17,7 @@ import pytest
         ("sinks", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
         ("sinks.feed.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
-        ("run_pipeline", ["tensorflow", "scipy"]),
+        ("run_pipeline", ["tensorflow", "openvino", "scipy"]),
     ],
 )
 def test_importing_does_not_load_what_is_not_needed(module: str, absent: list[str]) -> None:

@@ -17,6 +17,11 @@ from pipeline.models.cache import CACHE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 
+needs_nncf = pytest.mark.skipif(
+    find_spec("nncf") is None, reason="NNCF is not installed: pip install 'sightline[calibrate]'"
+)
+without_gpu = pytest.mark.skipif(has_gpu_device(), reason="there is a GPU, which TensorFlow is asked about")
+
 RUN = """
 from sightline.commands.main import main
 words = [clip, "--duration", "0.4", "-o", "out.mp4", "--jsonl", "out.jsonl", "--report", "out.json", "-q"]
@@ -46,24 +51,43 @@ assert main(["calibrate", clip, "--seconds", "1", "--frames", "10", "--weights",
 """
 
 
-@pytest.mark.skipif(has_gpu_device(), reason="there is a GPU, which TensorFlow is asked about")
-@pytest.mark.parametrize(
-    "code", [RUN, DETECT, DOCTOR, IMAGEAI, CALIBRATE], ids=["run", "detect", "doctor", "imageai", "calibrate"]
-)
-def test_tensorflow_is_not_loaded(code: str, demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    if code is CALIBRATE and find_spec("nncf") is None:
-        pytest.skip("NNCF is not installed: pip install 'sightline[calibrate]'")
-    cv2.imwrite(str(tmp_path / "picture.png"), np.full((96, 128, 3), 127, np.uint8))
-    before = f"clip, weights = {str(demo_clip)!r}, {str(tiny_weights)!r}\n"
-    after = "\nimport sys\nprint('loaded:', *(name for name in ('tensorflow', 'keras') if name in sys.modules))\n"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), CACHE_VARIABLE: str(tmp_path / "cache")}
+EACH = {"run": RUN, "detect": DETECT, "doctor": DOCTOR, "imageai": IMAGEAI}
+
+
+def loaded(code: str, folder: Path, clip: Path, weights: Path) -> list[str]:
+    """What a fresh process that runs the code prints last."""
+    cv2.imwrite(str(folder / "picture.png"), np.full((96, 128, 3), 127, np.uint8))
+    before = f"""
+import sys
+clip, weights = {str(clip)!r}, {str(weights)!r}
+def loaded():
+    return [name for name in ("tensorflow", "keras") if name in sys.modules]
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), CACHE_VARIABLE: str(folder / "cache")}
     done = subprocess.run(
-        [sys.executable, "-c", before + code + after],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
+        [sys.executable, "-c", before + code], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "loaded:"
+    return done.stdout.splitlines()
+
+
+@without_gpu
+def test_nothing_of_the_default_loads_tensorflow(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    code = "".join(f"{each}\nprint('after {name}:', *loaded())\n" for name, each in EACH.items())
+    told = loaded(code, tmp_path, demo_clip, tiny_weights)
+    assert [line for line in told if line.startswith("after ")] == [f"after {name}:" for name in EACH]
+
+
+@without_gpu
+@needs_nncf
+def test_nor_does_what_calibrates(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    code = "from pipeline.detection.yolov3.calibration import _quantizer\n_quantizer()\nprint('after:', *loaded())"
+    assert loaded(code, tmp_path, demo_clip, tiny_weights)[-1] == "after:"
+
+
+@pytest.mark.slow
+@without_gpu
+@needs_nncf
+def test_nor_does_calibrating(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    told = loaded(f"{CALIBRATE}\nprint('after:', *loaded())", tmp_path, demo_clip, tiny_weights)
+    assert told[-1] == "after:"

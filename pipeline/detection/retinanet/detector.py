@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,20 +12,18 @@ from pipeline.detection.base import ImageDetector, check_detection_options
 from pipeline.detection.retinanet.decoder import Decoder
 from pipeline.detection.retinanet.placement import Placement
 from pipeline.errors import ConfigError
+from pipeline.models.engines.retinanet_factory import PyramidEngine, create_retinanet_engine
 from pipeline.models.networks.retinanet import NETWORK_STRIDE, RetinaNet
 from pipeline.models.registry import Model, find_model, find_weights
 from pipeline.models.weights.pytorch_retinanet import read_retinanet_weights
 from pipeline.types import Detections, Float32Array, Image
-
-if TYPE_CHECKING:  # importing it imports TensorFlow
-    from pipeline.models.engines.retinanet_engine import RetinaNetEngine  # noqa: F401 - named below, in quotes
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 _MOST_PIXELS = 1 << 21  # at once; a million take about 400 MB
 _LONGER_PER_SHORTER = 1333 / 800  # torchvision's limits
 
 
-class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
+class RetinaNetDetector(ImageDetector[PyramidEngine, Placement]):
     """RetinaNet with a ResNet-50 and a feature pyramid. Any number of threads may use an instance; they take turns.
 
     Every default is torchvision's, so that a picture gives what ``retinanet_resnet50_fpn`` gives.
@@ -39,7 +36,7 @@ class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
         longest_side: longer side that they may have then; a longer image gets a shorter side of less. None for 1.666
             times the input size, which is 1333 for 800.
         engine: ``tensorflow``; ``auto`` and None are the same here: no other runs this network.
-        precision: ``auto`` (bfloat16 where the processor computes in it), ``float32`` or ``bfloat16``.
+        precision: ``float32``, ``bfloat16``, or ``auto`` for the faster of both here, by measurement.
         confidence: smallest score to report.
         iou: boxes of one class that overlap a better one by more than this are dropped.
         max_detections: per image; the best are kept.
@@ -80,9 +77,7 @@ class RetinaNetDetector(ImageDetector["RetinaNetEngine", Placement]):
             raise ConfigError(f"{model.name}: its class names are not those of its network, in the same order.")
         path = find_weights(model, weights)
         parameters = read_retinanet_weights(path, network)
-        from pipeline.models.engines.retinanet_engine import RetinaNetEngine
-
-        network_engine = RetinaNetEngine(network, parameters, precision=precision, threads=threads)
+        network_engine = create_retinanet_engine(network, parameters, precision=precision, threads=threads)
         super().__init__(network_engine, model.class_names, batch_size)
         self._shorter, self._longer = input_size, longest_side
         self._decoder = Decoder(str(path), confidence, iou, max_detections)

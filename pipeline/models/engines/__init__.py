@@ -16,6 +16,7 @@ openvino_network    A network of the YOLOv3 family as an OpenVINO model
 pictures            What runs a network from an ONNX file: the protocol of its engines
 quiet_tensorflow    TensorFlow, imported once, without its chatter and without Keras
 retinanet_engine    RetinaNet on the CPU, in TensorFlow: pictures in, raw outputs of every level out
+retinanet_factory   Makes what runs RetinaNet: TensorFlow, in the precision that is asked for, or in the fastest here
 tensorflow_engine   A network of the YOLOv3 family in TensorFlow, on the CPU or a GPU
 tensorflow_session  How TensorFlow is set up to run a network on a processor
 yolo                What runs a network of the YOLOv3 family: the protocol of its engines

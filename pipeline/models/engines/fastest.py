@@ -10,7 +10,9 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from numpy.typing import NDArray
 
 from pipeline.errors import ModelError, PipelineError
 from pipeline.hardware import cpu_name, has_gpu_device
@@ -103,8 +105,8 @@ class FastestEngine(ABC, Generic[E]):
     def call(self, engine: E, images: Image) -> object:
         """Have an engine compute a batch, uint8 ``(batch, height, width, 3)`` BGR."""
 
-    def chosen(self, images: Image) -> E:
-        """The engine for such images; the first of them decide."""
+    def chosen(self, images: NDArray[Any]) -> E:
+        """The engine for images ``(batch, height, width, channels)``; the first of them decide."""
         if self._engine is None:
             with self._choosing:
                 if self._engine is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.hardware import available_threads, cpu_has_bfloat16
+from pipeline.hardware import available_threads
 from pipeline.models.engines.quiet_tensorflow import tf
 from pipeline.models.engines.tensorflow_session import session_config
 from pipeline.models.networks.retinanet import (
@@ -39,12 +39,12 @@ class RetinaNetEngine:
     Args:
         network: its description.
         parameters: of each of its convolutions, by name.
-        precision: ``auto``, ``float32`` or ``bfloat16``. The outputs are float32 in either.
+        precision: ``float32`` or ``bfloat16``. The outputs are float32 in either.
         threads: processor cores to use; None for all that the process may use.
     """
 
     name = "tensorflow"
-    reason = "the only engine for this network"
+    reason = "asked for"
     calls_at_once = 1
 
     def __init__(
@@ -52,11 +52,9 @@ class RetinaNetEngine:
         network: RetinaNet,
         parameters: Mapping[str, ConvolutionParameters],
         *,
-        precision: str = "auto",
+        precision: str = "float32",
         threads: int | None = None,
     ) -> None:
-        if precision == "auto":
-            precision = "bfloat16" if cpu_has_bfloat16() else "float32"
         self.precision = precision
         self._turn = threading.Lock()
         self.threads = available_threads() if threads is None else threads
@@ -70,12 +68,7 @@ class RetinaNetEngine:
         self._run = self._session.make_callable([output.name for output in outputs], feed_list=[self._images.name])
 
     def outputs(self, images: Float32Array) -> list[LevelOutput]:
-        """The raw outputs of P3 to P7, before any sigmoid or exponential.
-
-        Args:
-            images: float32 ``(batch, height, width, 3)``, BGR in [0, 255], both sides multiples of 32; what is not
-                picture is `PIXEL_MEAN_BGR`.
-        """
+        """The raw outputs, as `pipeline.models.engines.retinanet_factory.PyramidEngine` says."""
         with self._turn:
             arrays: list[Float32Array] = self._run(images)
         levels = zip(arrays[::2], arrays[1::2], strict=True)

@@ -23,7 +23,9 @@ from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.retinanet.placement import Placement
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
+from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.engines import retinanet_factory
 from pipeline.models.engines.base import Engine
 from pipeline.models.engines.retinanet_engine import RetinaNetEngine
 from pipeline.models.engines.yolo import YoloEngine
@@ -146,6 +148,7 @@ def test_input_equals_torchvisions(case: str, reference: dict[str, np.ndarray]) 
 
 @pytest.mark.parametrize("case", CASES)
 def test_layers_equal_torchvisions(case: str, reference: dict[str, np.ndarray], detector: RetinaNetDetector) -> None:
+    assert isinstance(detector.engine, RetinaNetEngine)
     outputs = detector.engine.layers(draw(case)[1])
     prefix = f"{case}/layer/"
     names = [key.removeprefix(prefix) for key in reference if key.startswith(prefix)]
@@ -226,6 +229,25 @@ def test_bfloat16_is_near_float32(shallow_weights: Path) -> None:
         assert 0 < np.abs(first - second).max() < 0.1 * first.max()
 
 
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_the_precision_is_measured(
+    bfloat16: bool, shallow_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(retinanet_factory, "cpu_has_bfloat16", lambda: bfloat16)
+    for when in ("measured just now", "measured before"):
+        with closing(RetinaNetDetector(shallow_model(), weights=shallow_weights, input_size=64)) as detector:
+            detector.warm_up(60, 90)
+            if not bfloat16:
+                assert (detector.precision, detector.engine_reason.split("; ")[1]) == (
+                    "float32",
+                    "the only precision here",
+                )
+                continue
+            assert detector.precision in ("float32", "bfloat16")
+            assert f"the only engine for this network; precision auto, {when}: tensorflow " in detector.engine_reason
+
+
 def test_a_model_of_ones_own(shallow_weights: Path) -> None:
     detector = create_detector(shallow_model(), weights=shallow_weights, input_size=64, iou=None, engine=None)
     assert isinstance(detector, RetinaNetDetector)
@@ -283,7 +305,9 @@ def test_threads_that_share_it_take_turns_in_the_network(tmp_path: Path, monkeyp
     """Two batches at once would want twice the memory."""
     weights = write_random_weights(tmp_path / "shallow.pth", shallow())
     with closing(RetinaNetDetector(shallow_model(), weights=weights, input_size=64, precision="float32")) as detector:
-        turn, run, calls = threading.Lock(), detector.engine._run, []
+        engine = detector.engine
+        assert isinstance(engine, RetinaNetEngine)
+        turn, run, calls = threading.Lock(), engine._run, []
 
         def alone(images: Float32Array) -> object:
             assert turn.acquire(blocking=False), "two threads are in it"
@@ -294,7 +318,7 @@ def test_threads_that_share_it_take_turns_in_the_network(tmp_path: Path, monkeyp
             finally:
                 turn.release()
 
-        monkeypatch.setattr(detector.engine, "_run", alone)
+        monkeypatch.setattr(engine, "_run", alone)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda number: detector.detect([picture(64, 64 + number)]), range(8)))
     assert calls == [1] * 8
