@@ -7,6 +7,7 @@
 
 Importing it is cheap: what it has loads when it is first asked for.
 
+batch        Many files one after the other, each as a run of its own
 commands     The command line: one module a command
 composition  From a configuration to a pipeline with its trackers and sinks
 config       From YAML and options to a checked configuration

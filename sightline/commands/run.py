@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from itertools import count
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from pipeline.errors import ConfigError
 from pipeline.runtime.report import process_started_s
 from pipeline.sources.uri import stream_name
+from sightline.commands.each import run_each
 from sightline.commands.images import refuse_pictures
 from sightline.commands.options import (
     EXIT_INTERRUPTED,
@@ -45,7 +47,12 @@ def _streams(sources: Sequence[str]) -> dict[str, Any]:
     """One source as ``source``, several as ``streams`` under names of their own."""
     if len(sources) < 2:
         return {"source": sources[0] if sources else None}
-    streams: dict[str, Any] = {}
+    return {"streams": named_streams(sources)}
+
+
+def named_streams(sources: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Each source under a name of its own."""
+    streams: dict[str, dict[str, str]] = {}
     for source in sources:
         name = base = stream_name(source)
         for number in count(2):
@@ -53,7 +60,7 @@ def _streams(sources: Sequence[str]) -> dict[str, Any]:
                 break
             name = f"{base}-{number}"
         streams[name] = {"source": source}
-    return {"streams": streams}
+    return streams
 
 
 def run(
@@ -119,6 +126,17 @@ def run(
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
     ] = None,
+    each: Annotated[
+        bool,
+        typer.Option("--each", help="Run each file by itself, one after the other; what is done is left out."),
+    ] = False,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, max=64, metavar="N", help="With --each, run so many files at a time.")
+    ] = 1,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(metavar="X.jsonl", help="With --each, what became of each file. [default: beside the outputs]"),
+    ] = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     log_format: LogFormatOption = "text",
@@ -131,7 +149,6 @@ def run(
     set_log(log_format=log_format, verbose=verbose, quiet=quiet)
     refuse_pictures(sources or ())
     options: dict[str, Any] = {
-        **_streams(sources or ()),
         "detect_every": int(detect_every) if detect_every and detect_every.isdecimal() else detect_every,
         "duration_s": duration,
         "model": {
@@ -156,7 +173,17 @@ def run(
         "events": {"endpoint": events},
         "callbacks": callbacks,
     }
-    _run(lambda: load_config(config, override or (), options), path=config, quiet=quiet)
+
+    def read(streams: Mapping[str, Any]) -> Config:
+        return load_config(config, override or (), {**streams, **options})
+
+    if each:
+        named = {name: stream["source"] for name, stream in named_streams(sources or ()).items()}
+        run_each(named, read, manifest=manifest, at_once=at_once, quiet=quiet)
+    elif manifest is not None or at_once != 1:
+        raise ConfigError("--manifest and --at-once: are for --each, which runs many files one after the other")
+    else:
+        _run(lambda: read(_streams(sources or ())), path=config, quiet=quiet)
 
 
 def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
