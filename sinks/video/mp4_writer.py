@@ -16,11 +16,13 @@ import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
 from av.video.frame import PictureType
+from numpy.typing import NDArray
 
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
@@ -99,6 +101,8 @@ class Mp4Writer:
             raise SinkError(f"cannot write {self.path}: pictures of {width}x{height} are too small for H.264")
         self.source_shape = (height, width)
         self._yuv = np.empty((self.height * 3 // 2, self.width), np.uint8)
+        # One for all pictures: the encoder copies what it is given.
+        self._picture = av.VideoFrame(self.width, self.height, "yuv420p")
         self._tick_s = 1 / (fps * ticks_per_frame)
         self._ticks = self._pictures = 0
         self._broken = self._completed = False
@@ -160,7 +164,8 @@ class Mp4Writer:
             SinkError: the disk is full, or another failure; nothing more can be written.
         """
         cv2.cvtColor(image[: self.height, : self.width], cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
-        picture = av.VideoFrame.from_ndarray(self._yuv, format="yuv420p")
+        picture = self._picture
+        _fill(picture, self._yuv)
         picture.time_base = self._tick_s
         for tick, following in pairwise([*ticks, ticks.stop]):
             picture.pts = tick
@@ -255,6 +260,16 @@ class Mp4Writer:
         except OSError as error:
             logger.debug("trimming %s after a failed write: %s", self.partial, error)
         keep_partial(self.partial, self.path)
+
+
+def _fill(picture: av.VideoFrame, yuv: NDArray[np.uint8]) -> None:
+    """Copy what OpenCV calls I420, uint8 ``(height * 3 / 2, width)``, into the three planes of a picture."""
+    values = yuv.reshape(-1)
+    for plane in picture.planes:
+        rows = np.frombuffer(memoryview(cast(Any, plane)), np.uint8).reshape(plane.height, plane.line_size)
+        count = plane.height * plane.width
+        rows[:, : plane.width] = values[:count].reshape(plane.height, plane.width)
+        values = values[count:]
 
 
 def _cut_to_whole_fragments(path: Path) -> None:
