@@ -47,6 +47,7 @@ from sightline.commands.signals import stopping_on_signals
 from sightline.config.files import configured_files
 from sightline.config.loading import load_config
 from sightline.terminal.progress import PictureProgress
+from sightline.terminal.summary import detector_line
 from sinks.files.coco_results import CocoResults
 from sinks.files.image_copies import ImageCopies
 from sinks.files.image_results import CsvResults, JsonResults, PictureObject, PictureRecord, PictureResults, in_order
@@ -218,6 +219,8 @@ class _Job:
         left_out = f", {count_of(self.broken, 'file')} left out" if self.broken else ""
         rate = f", {done / seconds:.1f} a second" if seconds > 0 else ""
         typer.echo(f"{count_of(done - self.broken, 'picture')}{left_out}{rate}")
+        if not told:
+            typer.echo(detector_line(self.detector))
         if self.copies is not None:
             objects = f", {count_of(self.copies.cut_out, 'object')} cut out" if self.copies.cut_out else ""
             written = count_of(self.copies.written, "picture")

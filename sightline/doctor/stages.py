@@ -22,6 +22,7 @@ from pipeline.models.registry import Model, catalogue, find_model
 from pipeline.types import Image, SourceInfo
 from sightline.doctor.diagnosis import Check
 from sightline.doctor.source import _SAMPLES
+from sightline.terminal.summary import detector_line
 from sinks.video.mp4_writer import Mp4Writer
 
 
@@ -41,10 +42,7 @@ def _examine_detector(
             detector = own = create_detector(chosen, **options)
         height, width = images[0].shape[:2]
         shape = detector.warm_up(height, width)
-        if detector.engine_name is not None:
-            threads = f", threads: {detector.network_threads}" if detector.network_threads else ""
-            reason = f" ({detector.engine_reason})" if detector.engine_reason else ""
-            checks.append(Check("ok", f"network: {detector.engine_name}, {detector.precision}{threads}{reason}"))
+        checks.append(Check("ok", detector_line(detector)))
         rates = {}
         for batch in (1, 4):
             pictures = list(islice(cycle(images), batch))

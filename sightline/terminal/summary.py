@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.events import OutputCounts
+from pipeline.interfaces import Detector
 from pipeline.printable import readable
 from pipeline.runtime.report import Report, StreamReport
 from sightline.terminal.status import loss_lines
@@ -45,16 +46,21 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
         _print_losses(console, stream.outputs)
     _print_losses(console, report.outputs)
     console.print(_times_line(report))
-    console.print(_network_line(report), soft_wrap=True, markup=False, highlight=False)
+    network = network_line(report.engine, report.precision, report.network_threads, report.engine_reason)
+    console.print(network, soft_wrap=True, markup=False, highlight=False)
     for word, path in written.items():
         console.print(f"{word}: {readable(path)}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _network_line(report: Report) -> str:
-    """What computed the network, and why that."""
-    told = [report.engine, report.precision, f"threads: {report.network_threads}" if report.network_threads else None]
-    reason = f" ({report.engine_reason})" if report.engine_reason else ""
-    return f"network: {', '.join(word for word in told if word)}{reason}"
+def network_line(engine: str | None, precision: str, threads: int | None, reason: str | None) -> str:
+    """What computed the network, and why that; what is not known is left out."""
+    told = [engine, precision, f"threads: {threads}" if threads else None]
+    return f"network: {', '.join(word for word in told if word)}{f' ({reason})' if reason else ''}"
+
+
+def detector_line(detector: Detector) -> str:
+    """The same of a detector that has run."""
+    return network_line(detector.engine_name, detector.precision, detector.network_threads, detector.engine_reason)
 
 
 def _print_losses(console: Console, outputs: Mapping[str, OutputCounts]) -> None:

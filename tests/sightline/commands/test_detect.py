@@ -49,6 +49,7 @@ def test_copies_cut_outs_and_results(folder: Path, tmp_path: Path, capsys: pytes
     said = capsys.readouterr()
     assert said.err == ""
     assert "6 stop sign in 6 pictures" in said.out
+    assert ", float32, threads: " in said.out.partition("network: ")[2]
     assert str(results["coco"]) in said.out
     assert f"copies: {out} (6 pictures, {len(list(out.glob('*-objects/*')))} objects cut out)" in said.out
 

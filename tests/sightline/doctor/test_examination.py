@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.types import Frame
+from sightline.doctor import examination
 from sightline.doctor.diagnosis import Diagnosis, Load
 from sightline.doctor.examination import examine
 from tests.support.clips import write_clip
@@ -63,6 +64,17 @@ def test_a_file_is_timed_in_every_stage(tmp_path: Path) -> None:
         assert part in text
     assert list(tmp_path.iterdir()) == [path], "nothing is left behind"
     assert set(threading.enumerate()) <= before
+
+
+def test_it_tells_what_runs_the_network_and_what_the_container_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "cpu_quota", lambda: 0.5)
+    monkeypatch.setattr(examination, "processor_cores", lambda: 4)
+    detector = BlobDetector()
+    detector.engine_name, detector.precision, detector.network_threads = "abacus", "int4", 3
+    detector.engine_reason = "it was at hand"
+    diagnosis = diagnose(detector=detector)
+    assert "0.5 processor cores of 4, as the container's quota allows" in diagnosis.machine
+    assert "network: abacus, int4, threads: 3 (it was at hand)" in [check.text for check in diagnosis.checks]
 
 
 def test_without_a_source_a_typical_camera_is_assumed() -> None:
