@@ -36,7 +36,7 @@ from tests.support.darknet_files import miniature, narrow, random_parameters, wr
 from tests.support.onnx_files import FAMILIES, Known, write_miniature_yolox, write_network
 
 NETWORK = miniature()
-LONGEST_S = 10.0
+LONGEST_S = 30.0
 MEMORY_BYTES = 64 << 20
 """What a process that reads files of 40 KB may need beyond what it had: page caches and fragments of its allocator."""
 

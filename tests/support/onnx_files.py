@@ -429,7 +429,7 @@ def write_miniature_yolox(path: Path, *, fixed: tuple[int, int] | None = None, c
         helper.make_node("Concat", ["boxes", "scores"], ["rows"], axis=1),
         helper.make_node("Transpose", ["rows"], ["output"], perm=[0, 2, 1]),
     ]
-    shape = [1, 3, *fixed] if fixed is not None else ["batch", 3, "height", "width"]
+    shape: list[int | str] = ["batch", 3, "height", "width"] if fixed is None else [1, 3, *fixed]
     graph = helper.make_graph(
         nodes,
         "miniature",

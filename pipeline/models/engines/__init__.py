@@ -2,6 +2,7 @@
 
 base                What runs a network: the protocol of engines, and the choice of one by name
 choices             What was measured on this machine before: the fastest engine and precision in a situation
+compiled_shapes     A model compiled for inputs of any shape, and once more for those that come often
 factory             Makes the engine that is asked for, or the best one where none is
 fastest             The fastest engine and precision for a network on this machine
 int8_files          Networks that were calibrated for int8, as the cache folder keeps them

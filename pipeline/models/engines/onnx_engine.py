@@ -1,14 +1,13 @@
 """A network from an ONNX file on the CPU, in OpenVINO: images in, raw outputs out.
 
 What each family does to a picture's pixels before its network sees them is made a part of the model: it takes what
-`Letterbox.draw` makes. One compiled model serves every input that the network can take.
+`Letterbox.draw` makes.
 
 Importing this module imports OpenVINO.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from openvino.preprocess import ColorFormat, PrePostProcessor
 from pipeline.errors import ConfigError, ModelError
 from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
+from pipeline.models.engines.compiled_shapes import CompiledShapes
 from pipeline.models.engines.onnx_graph import OnnxGraph
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.networks.onnx_network import Preparation
@@ -70,30 +70,21 @@ class OnnxEngine:
         self.threads = available_threads() if threads is None else threads
         self._batches, self._whole = batches and not whole, whole
         self._picture = graph.picture
-        model = graph.model.clone()
+        self._model = graph.model.clone()
         height, width = (-1 if side is None else side for side in size)
-        if not graph.reshape(model, -1 if self._batches else 1, height, width):
+        if not graph.reshape(self._model, -1 if self._batches else 1, height, width):
             raise ModelError(f"{self.path}: the network can't take an input of {width}x{height}.")
-        prepare(model, graph, preparation)
-        settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-            "INFERENCE_NUM_THREADS": self.threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            # Decoding, tracking and encoding want the same cores: let the system move the threads about.
-            "ENABLE_CPU_PINNING": False,
-        }
-        try:
-            self._compiled: Any = openvino_core().compile_model(model, "CPU", settings)
-        except RuntimeError as error:
-            raise ModelError(f"{self.path}: can't be made ready: {' '.join(str(error).split())[-300:]}") from error
-        self._requests = _Requests(self._compiled)
+        prepare(self._model, graph, preparation)
+        known = not self._batches and None not in size
+        self._compiled: CompiledShapes | None = CompiledShapes(self._compile, known=known)
 
     def outputs(self, images: Image) -> list[tuple[NDArray[Any], ...]]:
         """The raw outputs, as `pipeline.models.engines.pictures.PictureEngine` says."""
+        if self._compiled is None:
+            raise RuntimeError("the engine is closed")
         images = np.ascontiguousarray(images)
         given = [images] if self._batches else [images[index : index + 1] for index in range(len(images))]
-        requests = self._requests.first(len(given))
+        requests = self._compiled.requests(given[0].shape, len(given))
         failure = _run(requests, [self._feed(batch) for batch in given])
         if failure is not None:
             reason = " ".join(str(failure).split())[-300:]
@@ -110,31 +101,41 @@ class OnnxEngine:
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
-        self._compiled = None
-        self._requests = _Requests(None)
+        self._compiled = self._model = None
+
+    def _compile(self, shape: tuple[int, ...] | None) -> Any:
+        """The compiled model, for inputs of one shape or of any."""
+        model = self._model
+        if shape is not None:
+            model = model.clone()
+            shapes = {index: _sides(port, shape[0]) for index, port in enumerate(model.inputs)}
+            model.reshape({**shapes, self._picture: list(shape)})
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "INFERENCE_NUM_THREADS": self.threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            # Decoding, tracking and encoding want the same cores: let the system move the threads about.
+            "ENABLE_CPU_PINNING": False,
+        }
+        try:
+            return openvino_core().compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            raise ModelError(f"{self.path}: can't be made ready: {' '.join(str(error).split())[-300:]}") from error
 
     def _feed(self, batch: Image) -> dict[int, Any]:
         feed: dict[int, Any] = {self._picture: batch}
-        for index, port in enumerate(self._compiled.inputs):
+        for index, port in enumerate(self._model.inputs):
             if index != self._picture:
                 # Boxes are wanted in pixels of the input, whatever the picture's size.
                 size = np.array([batch.shape[2], batch.shape[1]], dtype=port.get_element_type().to_dtype())
-                feed[index] = np.tile(size, (len(batch), 1)) if len(port.get_partial_shape()) == 2 else size
+                feed[index] = np.broadcast_to(size, _sides(port, len(batch))).copy()
         return feed
 
 
-class _Requests(threading.local):
-    """What holds the outputs of a call; each thread has its own."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._made: list[Any] = []
-
-    def first(self, count: int) -> Sequence[Any]:
-        """So many requests."""
-        while len(self._made) < count:
-            self._made.append(self._compiled.create_infer_request())
-        return self._made[:count]
+def _sides(port: Any, count: int) -> list[int]:
+    """The shape of an input that takes the size of each of so many pictures."""
+    return [count, 2] if len(port.get_partial_shape()) == 2 else [2]
 
 
 def prepare(model: Any, graph: OnnxGraph, preparation: Preparation) -> None:
