@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from pipeline.hardware import available_threads, cpu_has_bfloat16, has_gpu_device
@@ -12,6 +13,8 @@ from pipeline.models.engines.int8_models import has_int8
 from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
+
+logger = logging.getLogger(__name__)
 
 
 def create_engine(
@@ -101,6 +104,9 @@ def _tensorflow_has_gpu() -> bool:
     """Whether TensorFlow can use a GPU; it is asked, and so imported, only where there is the device of one."""
     if not has_gpu_device():
         return False
-    from pipeline.models.engines.quiet_tensorflow import gpu_count
-
+    try:
+        from pipeline.models.engines.quiet_tensorflow import gpu_count
+    except ImportError as error:
+        logger.warning("there is a GPU, but TensorFlow, which would use it, can't be loaded: %s", error)
+        return False
     return gpu_count > 0

@@ -213,7 +213,9 @@ def test_the_main_job_leaves_all_its_outputs(finished_run: Path) -> None:
     assert report["input_shape"] == [192, 416]
     assert report["fps"] > 0
     assert 0 < report["start_s"] <= report["wall_s"]
-    assert report["precision"] in ("float32", "bfloat16")
+    assert report["precision"] in ("float32", "bfloat16", "float16", "int8")
+    assert report["network_threads"] >= 1
+    assert "; precision auto, measured " in report["engine_reason"] or "the only precision" in report["engine_reason"]
     assert "tensorflow" in report["versions"]
     with av.open(str(finished_run / "x.mp4")) as container:
         video = container.streams.video[0]
@@ -225,6 +227,7 @@ def test_the_summary_tells_what_was_seen(finished_run: Path) -> None:
     printed = (finished_run / "stdout.txt").read_text()
     assert "person" in printed
     assert "100 processed" in printed
+    assert "network: " in printed
     assert "x.mp4" in printed.replace("\n", "")
 
 

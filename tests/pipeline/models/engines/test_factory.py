@@ -66,6 +66,15 @@ def test_a_gpu_that_tensorflow_can_not_use_is_told(monkeypatch: pytest.MonkeyPat
     assert choose_engines(None, "auto") == (("openvino",), "TensorFlow can use no GPU that is here")
 
 
+def test_a_tensorflow_that_can_not_be_loaded_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(factory, "has_gpu_device", lambda: True)
+    monkeypatch.setitem(sys.modules, "pipeline.models.engines.quiet_tensorflow", None)
+    assert choose_engines(None, "auto")[0] == ("openvino",)
+    assert "TensorFlow, which would use it, can't be loaded" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("engine", "gpu", "bfloat16", "precisions"),
     [
