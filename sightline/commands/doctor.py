@@ -25,7 +25,7 @@ def doctor(
 
     settings = load_config(config)
     model = choose_model(settings.model.name, settings.custom_models(), settings.model.weights)
-    diagnosis = examine(source, model=model, options=detector_options(settings))
+    diagnosis = examine(source, model=model, options=detector_options(settings), compare=True)
     typer.echo(diagnosis)
     raise typer.Exit(0 if diagnosis.ok else 1)
 

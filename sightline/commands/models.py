@@ -16,6 +16,8 @@ from pipeline.classification.registry import (
 )
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.files import read_files, refuse_conflicts
+from pipeline.hardware import cpu_name
+from pipeline.models.costs import known_cost
 from pipeline.models.custom import ModelFiles, choose_model, custom_model
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.registry import DEFAULT_MODEL, Model, catalogue, fetch, find_model
@@ -30,7 +32,8 @@ from sinks.output_files import Claim, check_output, commit, write_error, written
 def list_command(config: OwnModelsOption = None) -> None:
     """List the models, and where their weights are.
 
-    First the detectors, for run and detect, then the classifiers, for classify.
+    First the detectors, for run and detect, with COCO's AP, licence, who published them, and what a picture costs on
+    this machine once doctor has measured it; then the classifiers, for classify.
     """
     own = [custom_model(name, files) for name, files in _own(config).items()]
     typer.echo("detectors:")
@@ -50,7 +53,9 @@ def _told(model: Model) -> str:
     """How good a published model is, whose it is and how it may be used."""
     about = model.about
     told = f"AP {about.average_precision:4.1f}  {about.licence}, {about.source}" if about is not None else ""
-    return f"{told:42}"
+    cost = known_cost(model.name, cpu_name())
+    measured = f"{cost.picture_ms:.1f} ms" if cost is not None else ""
+    return f"{told:42}{measured:>9}  "
 
 
 def fetch_command(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from models list.")]) -> None:

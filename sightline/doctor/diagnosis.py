@@ -87,6 +87,7 @@ class Diagnosis:
         shape: of the network's input, ``(height, width)``; None without a detector.
         load: per frame.
         fps: rate of the cameras that are counted.
+        models: lines that compare the published models; empty where they were not timed.
     """
 
     machine: str
@@ -98,6 +99,7 @@ class Diagnosis:
     shape: tuple[int, int] | None
     load: Load
     fps: float
+    models: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -121,7 +123,7 @@ class Diagnosis:
             lines.append(f"detect  {rate:7.1f} frames per second, {batch} at a time, {width}x{height}")
         if self.encode_fps is not None:
             lines.append(f"encode  {self.encode_fps:7.1f} frames per second")
-        return "\n".join([*lines, *self._conclusion()])
+        return "\n".join([*lines, *self._conclusion(), *self.models])
 
     def _conclusion(self) -> list[str]:
         if not self.load.detect:

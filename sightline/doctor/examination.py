@@ -26,6 +26,7 @@ from pipeline.sources.opening import open_source
 from pipeline.types import SourceInfo
 from sightline.doctor.diagnosis import Diagnosis, Load, Reading
 from sightline.doctor.machine import _busy, _disk, _libraries
+from sightline.doctor.models import compare_models, told
 from sightline.doctor.source import _examine_source
 from sightline.doctor.stages import _drawn, _examine_detector, _examine_encoder
 
@@ -42,6 +43,7 @@ def examine(
     seconds: float = 3.0,
     folder: str | os.PathLike[str] = ".",
     connect: Callable[[str], Source] = open_source,
+    compare: bool = False,
 ) -> Diagnosis:
     """Test the machine, and a source.
 
@@ -54,6 +56,7 @@ def examine(
         seconds: about how long each stage is timed.
         folder: where outputs are to go.
         connect: opens the source.
+        compare: time the other published models, too, where their weights are here.
     """
     # What a core can do is timed; a container that may use one and a half has so much more than one.
     quota = cpu_quota()
@@ -78,7 +81,8 @@ def examine(
         f"{platform.system()} {platform.machine()}, {cores:g} processor cores{limited}, {memory_gb:.1f} GB of memory"
     )
     encode_fps = encode[0] if encode else None
-    return Diagnosis(machine, tuple(checks), reading, decode_fps, detect_fps, encode_fps, shape, load, fps)
+    compared = told(compare_models(images, seconds / 2, load, fps)) if compare else ()
+    return Diagnosis(machine, tuple(checks), reading, decode_fps, detect_fps, encode_fps, shape, load, fps, compared)
 
 
 def _rate(reading: Reading | None) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeline.models.registry import Model, catalogue, find_model
 from pipeline.types import Image, SourceInfo
 from sightline.doctor.diagnosis import Check
 from sightline.doctor.source import _SAMPLES
+from sightline.doctor.timing import per_second
 from sightline.terminal.summary import detector_line
 from sinks.video.mp4_writer import Mp4Writer
 
@@ -47,7 +48,7 @@ def _examine_detector(
         for batch in (1, 4):
             pictures = list(islice(cycle(images), batch))
             detector.detect(pictures)
-            rates[batch] = batch * _per_second(lambda: detector.detect(pictures), seconds)  # noqa: B023
+            rates[batch] = batch * per_second(lambda: detector.detect(pictures), seconds)  # noqa: B023
         return rates, shape
     except PipelineError as error:
         checks.append(Check("problem", f"detector: {error}"))
@@ -91,7 +92,7 @@ def _examine_encoder(images: Sequence[Image], seconds: float, checks: list[Check
                 recording.write(next(pictures), range(tick, tick + 1))
 
             cpu_s = time.process_time()
-            rate = _per_second(write, seconds / 2)
+            rate = per_second(write, seconds / 2)
             cpu_s = time.process_time() - cpu_s
             written = next(ticks)
             recording.finish()
@@ -99,15 +100,6 @@ def _examine_encoder(images: Sequence[Image], seconds: float, checks: list[Check
             checks.append(Check("problem", f"encoder: {error}"))
             return None
     return rate, cpu_s / written
-
-
-def _per_second(call: Callable[[], object], seconds: float) -> float:
-    """How often a second it can be called, from at least three calls."""
-    begun_s, calls = time.monotonic(), 0
-    while calls < 3 or time.monotonic() - begun_s < seconds:
-        call()
-        calls += 1
-    return calls / (time.monotonic() - begun_s)
 
 
 def _drawn(info: SourceInfo) -> list[Image]:
