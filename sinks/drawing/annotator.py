@@ -3,7 +3,9 @@
     annotator = Annotator(detector.class_names)
     picture = annotator.draw(tracked)          # a new image; the frame's own is left alone
 
-Lines and text scale with the picture. A track keeps its colour for as long as it lives. A track that the detector
+Lines and text scale with the picture. A track keeps its colour for as long as it lives, and those near each other have
+colours that differ. A label stands where there is room: beside its box, or a little away with a line to it, in fewer
+words where it is crowded, never over another's and never cut. A track that the detector
 looked for and did not see in this very frame (its motion model carries it) is a thin dashed box without a score.
 """
 
@@ -16,13 +18,18 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.geometry.boxes import iou_matrix
+from pipeline.objects import class_name_of
 from pipeline.types import Detections, Float32Array, Image, TrackedFrame, Tracks
 from sinks.drawing.colors import Color, track_color
 from sinks.drawing.lettering import lettering
-from sinks.drawing.shapes import _draw_box, _draw_dashed_box, _draw_label
+from sinks.drawing.placement import LabelPlaces, PlacedLabel, box_label
+from sinks.drawing.shapes import _draw_box, _draw_dashed_box
+from sinks.drawing.track_colors import TrackColors
 from sinks.drawing.trails import _SHIFT, _TRAIL_POINTS, _draw_trail, _Trail
 
-Overlay = Callable[[Image, TrackedFrame], None]
+# What it returns are labels of its own, which are drawn over the boxes, and which those of the boxes keep away from.
+Overlay = Callable[[Image, TrackedFrame], Sequence[PlacedLabel] | None]
 ColorBy = Literal["track", "class"]
 AnnotatorFactory = Callable[[Sequence[str]], "Annotator"]
 
@@ -38,6 +45,8 @@ class LaterOverlay(Protocol):
 
 # Coordinates further outside the picture than this change nothing that can be seen, and could overflow OpenCV's.
 _MARGIN = 64
+# Two boxes that overlap more are of the same thing, whatever classes they say.
+_SAME_PLACE_IOU = 0.8
 
 
 class Annotator:
@@ -87,17 +96,22 @@ class Annotator:
         self._scale = scale
         self._overlays = tuple(overlays)
         self._trails: dict[int, _Trail] = {}
+        self._track_colors = TrackColors()
         self._observed_s = float("-inf")
 
     def observe(self, tracked: TrackedFrame) -> None:
         """Remember where the tracks are without drawing; for frames that are not shown. ``draw`` does it by itself."""
         pts_s = tracked.frame.pts_s
-        if self._trail_s == 0 or pts_s == self._observed_s:
+        if pts_s == self._observed_s:
             return
         self._observed_s = pts_s
-        for track_id in tracked.ended.tolist():
+        tracks, ended = tracked.tracks, tracked.ended.tolist()
+        self._track_colors.forget(ended, pts_s)
+        self._track_colors.of(tracks, pts_s)
+        if self._trail_s == 0:
+            return
+        for track_id in ended:
             self._trails.pop(track_id, None)
-        tracks = tracked.tracks
         if len(tracks):
             self._extend_trails(tracks, pts_s, tracked.frame.width, tracked.frame.height)
         oldest_s = pts_s - self._trail_s
@@ -113,7 +127,7 @@ class Annotator:
         """
         self.observe(tracked)
         trails = {track_id: trail.points for track_id, trail in self._trails.items()}
-        return self._draw(tracked, trails, self._overlays, out)
+        return self._draw(tracked, trails, self._colors(tracked.tracks, tracked.frame.pts_s), self._overlays, out)
 
     def later(self, tracked: TrackedFrame) -> Callable[[], Image]:
         """What draws this frame as ``draw`` would now, whenever it is called, and by whatever thread."""
@@ -123,12 +137,13 @@ class Annotator:
         overlays = [
             overlay.later(tracked) if isinstance(overlay, LaterOverlay) else overlay for overlay in self._overlays
         ]
-        return partial(self._draw, tracked, trails, overlays)
+        return partial(self._draw, tracked, trails, self._colors(tracked.tracks, tracked.frame.pts_s), overlays)
 
     def _draw(
         self,
         tracked: TrackedFrame,
         trails: Mapping[int, NDArray[np.int32]],
+        colors: Sequence[Color],
         overlays: Sequence[Overlay],
         out: Image | None = None,
     ) -> Image:
@@ -143,24 +158,32 @@ class Annotator:
         # Far objects first: what stands lower in the picture is nearer and covers what is behind it.
         order = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
         ids = tracks.track_id.tolist()
-        if self._trail_s:
-            colors = self._colors(tracks)
-            for row in order:
-                _draw_trail(picture, trails[ids[row]], colors[row], unit)
-        for overlay in overlays:
-            overlay(picture, tracked)
-        if order:
-            self._draw_tracks(picture, tracks, order, unit, looked=tracked.detections is not None)
+        for row in order if self._trail_s else ():
+            _draw_trail(picture, trails[ids[row]], colors[row], unit)
+        given = [label for overlay in overlays for label in overlay(picture, tracked) or ()]
+        # Where nobody looked, not to have been seen says nothing.
+        coasting = (tracks.unseen_s > 0).tolist() if tracked.detections is not None else [False] * len(tracks)
+        self._draw_boxes(picture, tracks.xyxy, order, colors, coasting)
+        labels = [self._label(tracks, row, ids[row], coasting[row]) for row in range(len(ids))]
+        # The oldest first, whose labels then stay where they are.
+        self._draw_labels(picture, tracks.xyxy, np.argsort(ids).tolist(), colors, labels, given)
         return picture
 
     def draw_objects(self, image: Image, objects: Detections) -> Image:
-        """A copy of a picture with detections, or tracks with their ids, drawn on it; without trails and overlays."""
+        """A copy of a picture with detections, or tracks with their ids, drawn on it; without trails and overlays.
+
+        Of two detections in one place, which say different classes, only the stronger has a label.
+        """
         picture = np.array(image, order="C")
-        order = np.argsort(objects.xyxy[:, 3], kind="stable").tolist()
         ids = objects.track_id.tolist() if isinstance(objects, Tracks) else [0] * len(objects)
-        if order:
-            labels = [self._label(objects, row, track_id) for row, track_id in enumerate(ids)]
-            self._draw_boxes(picture, objects.xyxy, order, self._unit(image), self._colors(objects), labels)
+        colors = self._colors(objects, 0.0)
+        order = np.argsort(objects.xyxy[:, 3], kind="stable").tolist()
+        self._draw_boxes(picture, objects.xyxy, order, colors, [False] * len(ids))
+        labels = [self._label(objects, row, track_id) for row, track_id in enumerate(ids)]
+        strongest = np.argsort(-objects.score, kind="stable")
+        if not isinstance(objects, Tracks):
+            strongest = strongest[_first_of_each_place(objects.xyxy[strongest])]
+        self._draw_labels(picture, objects.xyxy, strongest.tolist(), colors, labels)
         return picture
 
     def _unit(self, image: Image) -> float:
@@ -179,52 +202,70 @@ class Annotator:
                 trail = self._trails[track_id] = _Trail()
             trail.add(pts_s, point, oldest_s, step_s)
 
-    def _draw_tracks(self, picture: Image, tracks: Tracks, order: Sequence[int], unit: float, *, looked: bool) -> None:
-        # Where nobody looked, not to have been seen says nothing.
-        coasting = (tracks.unseen_s > 0).tolist() if looked else [False] * len(tracks)
-        ids = tracks.track_id.tolist()
-        labels = [self._label(tracks, row, ids[row], coasting[row]) for row in range(len(ids))]
-        self._draw_boxes(picture, tracks.xyxy, order, unit, self._colors(tracks), labels, dashed=coasting)
-
-    def _colors(self, objects: Detections) -> list[Color]:
+    def _colors(self, objects: Detections, pts_s: float) -> list[Color]:
         by_track = isinstance(objects, Tracks) if self._color_by is None else self._color_by == "track"
         if by_track and isinstance(objects, Tracks):
-            return [track_color(track_id) for track_id in objects.track_id.tolist()]
+            return self._track_colors.of(objects, pts_s)
         return [track_color(class_id + 1) for class_id in objects.class_id.tolist()]
 
     def _draw_boxes(
+        self, picture: Image, xyxy: Float32Array, order: Sequence[int], colors: Sequence[Color], dashed: Sequence[bool]
+    ) -> None:
+        """Boxes ``(N, 4)`` in the given order."""
+        unit, boxes = self._unit(picture), _whole(xyxy, picture)
+        thickness = max(1, round(2 * unit))
+        for row in order if self._show_boxes else ():
+            if dashed[row]:
+                _draw_dashed_box(picture, boxes[row], colors[row], max(1, thickness // 2), round(6 * unit))
+            else:
+                _draw_box(picture, boxes[row], colors[row], thickness)
+
+    def _draw_labels(
         self,
         picture: Image,
         xyxy: Float32Array,
         order: Sequence[int],
-        unit: float,
         colors: Sequence[Color],
-        labels: Sequence[str],
-        dashed: Sequence[bool] | None = None,
+        labels: Sequence[Sequence[str]],
+        given: Sequence[PlacedLabel] = (),
     ) -> None:
-        """Boxes ``(N, 4)`` in the given order, and their labels above them all."""
+        """The labels of boxes, each in words of several lengths, the first in order choosing their places first; and
+        those that have a place already, which others keep away from."""
         height, width = picture.shape[:2]
-        edges = np.clip(xyxy, -_MARGIN, (width + _MARGIN, height + _MARGIN) * 2)
-        boxes = np.rint(edges).astype(int).tolist()
-        thickness = max(1, round(2 * unit))
-        for row in order if self._show_boxes else ():
-            if dashed is not None and dashed[row]:
-                _draw_dashed_box(picture, boxes[row], colors[row], max(1, thickness // 2), round(6 * unit))
-            else:
-                _draw_box(picture, boxes[row], colors[row], thickness)
-        letters = lettering(max(8, round(10 * unit)))
+        unit, boxes = self._unit(picture), _whole(xyxy, picture)
+        letters, thickness = lettering(max(8, round(10 * unit))), max(1, round(2 * unit))
+        places, placed = LabelPlaces(width, height), list(given)
+        for label in given:
+            places.take(label)
         for row in order:
-            if labels[row]:
-                _draw_label(picture, letters.plate(labels[row], colors[row]), boxes[row], thickness)
+            plates = (letters.plate(text, colors[row])[:height, :width] for text in labels[row])
+            found = box_label(places, plates, boxes[row], thickness, colors[row])
+            placed += [] if found is None else [found]
+        for label in placed:
+            label.draw(picture)
 
-    def _label(self, objects: Detections, row: int, track_id: int = 0, coasting: bool = False) -> str:
-        class_id = int(objects.class_id[row])
-        known = 0 <= class_id < len(self._class_names)
-        words = []
-        if self._show_names:
-            words.append(self._class_names[class_id] if known else f"class {class_id}")
-        if self._show_ids and track_id > 0:
-            words.append(f"#{track_id}")
-        if self._show_scores and not coasting:
-            words.append(f"{objects.score[row]:.0%}")
-        return " ".join(words)
+    def _label(self, objects: Detections, row: int, track_id: int = 0, coasting: bool = False) -> list[str]:
+        """What a label says, and in fewer words where there is little room; nothing where it is to say nothing."""
+        name = class_name_of(self._class_names, int(objects.class_id[row])) if self._show_names else ""
+        number = f"#{track_id}" if self._show_ids and track_id > 0 else ""
+        score = f"{objects.score[row]:.0%}" if self._show_scores and not coasting else ""
+        texts = (" ".join(filter(None, words)) for words in ((name, number, score), (name, number), (number,)))
+        return list(dict.fromkeys(filter(None, texts)))
+
+
+def _whole(xyxy: Float32Array, picture: Image) -> list[list[int]]:
+    """Boxes in whole pixels, near enough to the picture to be drawn."""
+    height, width = picture.shape[:2]
+    edges = np.clip(xyxy, -_MARGIN, (width + _MARGIN, height + _MARGIN) * 2)
+    boxes: list[list[int]] = np.rint(edges).astype(int).tolist()
+    return boxes
+
+
+def _first_of_each_place(xyxy: Float32Array) -> list[int]:
+    """The rows of boxes, in their order, but for those that are nearly where one before them is."""
+    kept: list[int] = []
+    overlap = iou_matrix(xyxy, xyxy)
+    for row in range(len(xyxy)):
+        if not (overlap[row, kept] > _SAME_PLACE_IOU).any():
+            kept.append(row)
+    return kept

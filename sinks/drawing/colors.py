@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,8 @@ from pipeline.types import Image
 
 Color = tuple[int, int, int]
 _GOLDEN = (math.sqrt(5) - 1) / 2
+# Colours this far apart in OKLab are told apart at a glance; so many others are tried for one that is.
+_APART, _ATTEMPTS, _STRIDE = 0.14, 8, 5
 _DARK, _LIGHT = (24, 20, 16), (255, 255, 255)
 
 
@@ -29,6 +32,47 @@ def track_color(track_id: int) -> Color:
         chroma -= 0.005
     red, green, blue = rgb
     return blue, green, red
+
+
+def color_apart(track_id: int, neighbours: Sequence[Color]) -> Color:
+    """The colour of a track, or where a neighbour has one like it another, as far from theirs as there is one.
+
+    Args:
+        track_id: whose.
+        neighbours: the colours of what is shown near it.
+    """
+    best, best_distance = track_color(track_id), -1.0
+    for attempt in range(_ATTEMPTS):
+        color = track_color(track_id + attempt * _STRIDE)
+        distance = min((_distance(color, other) for other in neighbours), default=_APART)
+        if distance >= _APART:
+            return color
+        if distance > best_distance:
+            best, best_distance = color, distance
+    return best
+
+
+@lru_cache(maxsize=4096)
+def _distance(one: Color, other: Color) -> float:
+    """How different two colours look: the distance in OKLab, in which black and white are 1 apart."""
+    return math.dist(_oklab(one), _oklab(other))
+
+
+@lru_cache(maxsize=4096)
+def _oklab(color: Color) -> tuple[float, float, float]:
+    blue, green, red = map(_linear, color)
+    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
+    middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
+    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+def _linear(value: int) -> float:
+    return value / 255 / 12.92 if value / 255 <= 0.04045 else ((value / 255 + 0.055) / 1.055) ** 2.4
 
 
 def text_color(background: Color) -> Color:
@@ -66,7 +110,5 @@ def _oklch_to_rgb(lightness: float, chroma: float, hue: float) -> Color | None:
 
 
 def _luminance(color: Color) -> float:
-    blue, green, red = (
-        value / 255 / 12.92 if value / 255 <= 0.04045 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in color
-    )
+    blue, green, red = map(_linear, color)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

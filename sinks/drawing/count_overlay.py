@@ -24,6 +24,7 @@ from pipeline.geometry.points import Placement
 from pipeline.types import Frame, Image, TrackedFrame
 from sinks.drawing.colors import Color
 from sinks.drawing.lettering import lettering
+from sinks.drawing.placement import LabelPlaces, PlacedLabel
 
 # BGR. Apart from each other, and from black, white and grey, in all common kinds of colour blindness
 # (Okabe and Ito, "Color universal design", 2008).
@@ -68,15 +69,16 @@ class CountOverlay:
         self._arrows: list[_Arrow] = []
         self._unit = 1.0
 
-    def __call__(self, picture: Image, tracked: TrackedFrame) -> None:
-        self._draw(self._counts(tracked.frame), picture)
+    def __call__(self, picture: Image, tracked: TrackedFrame) -> list[PlacedLabel]:
+        return self._draw(self._counts(tracked.frame), picture)
 
-    def later(self, tracked: TrackedFrame) -> Callable[[Image, TrackedFrame], None]:
+    def later(self, tracked: TrackedFrame) -> Callable[[Image, TrackedFrame], list[PlacedLabel]]:
         """The overlay with the counts as of this frame, whenever it is drawn."""
         counts = self._counts(tracked.frame)
         return lambda picture, _: self._draw(counts, picture)
 
-    def _draw(self, counts: LiveCounts, picture: Image) -> None:
+    def _draw(self, counts: LiveCounts, picture: Image) -> list[PlacedLabel]:
+        """Draw zones and lines; returns their labels, which go over all lines."""
         height, width = picture.shape[:2]
         if (width, height) != self._size:
             self._fit(width, height)
@@ -84,14 +86,16 @@ class CountOverlay:
             area.draw(picture, occupied=bool(counts.zones.get(zone.name)))
         for arrow in self._arrows:
             arrow.draw(picture)
-        # Texts last, so that no line runs through them.
         letters = lettering(max(8, round(11 * self._unit)))
+        places = LabelPlaces(width, height)
+        labels: list[PlacedLabel] = []
         for zone, area in zip(self._zones, self._areas, strict=True):
-            text = zone_text(zone.name, counts.zones.get(zone.name, {}))
-            area.put(picture, letters.plate(text, area.color))
+            plate = _fitting(letters.plate(zone_text(zone.name, counts.zones.get(zone.name, {})), area.color), picture)
+            labels.append(_placed(places, plate, area.corners(plate)))
         for line, arrow in zip(self._lines, self._arrows, strict=True):
-            text = line_text(line.name, counts.lines.get(line.name, {}))
-            arrow.put(picture, letters.plate(text, arrow.color))
+            plate = _fitting(letters.plate(line_text(line.name, counts.lines.get(line.name, {})), arrow.color), picture)
+            labels.append(_placed(places, plate, arrow.corners(plate)))
+        return labels
 
     def _fit(self, width: int, height: int) -> None:
         self._size = (width, height)
@@ -174,11 +178,12 @@ class _Area:
             cv2.copyTo(mixed, self.mask, part)
         cv2.polylines(picture, [self.outline], True, self.color, self.thickness, cv2.LINE_AA, _SHIFT)
 
-    def put(self, picture: Image, label: Image) -> None:
-        """The label below the highest corner, within the zone's sides where it fits."""
-        columns = label.shape[1]
+    def corners(self, label: Image) -> list[tuple[float, float]]:
+        """Places for the label, best first: below the highest corner, within the zone's sides where it fits, then lower
+        and higher."""
+        rows, columns = label.shape[:2]
         left = max(self.sides[0], min(self.top[0] - columns / 2, self.sides[1] - columns))
-        _put(picture, label, left, self.top[1])
+        return [(left, self.top[1] + step * rows) for step in (0, 1, 2, 3, -1, -2, -3, 4, 5)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,11 +219,18 @@ class _Arrow:
             cv2.polylines(picture, [path], False, self.color, self.thickness, cv2.LINE_AA, _SHIFT)
         cv2.fillPoly(picture, [self.head], self.color, cv2.LINE_AA, _SHIFT)
 
-    def put(self, picture: Image, label: Image) -> None:
-        """The label beside the middle, on the side that is out."""
+    def corners(self, label: Image) -> list[tuple[float, float]]:
+        """Places for the label, best first: beside the middle, on the side that is out, then along the line and in."""
         size = np.array([label.shape[1], label.shape[0]])
-        centre = self.middle - self.inwards * (np.abs(self.inwards) @ size / 2 + 2 * self.thickness)
-        _put(picture, label, *(centre - size / 2).tolist())
+        beside = np.abs(self.inwards) @ size / 2 + 2 * self.thickness
+        along = np.array([self.inwards[1], -self.inwards[0]])
+        step = np.abs(along) @ size
+        centres = [
+            self.middle + side * self.inwards * beside + shift * step * along
+            for side in (-1, 1)
+            for shift in (0, 1, -1, 2, -2)
+        ]
+        return [tuple((centre - size / 2).tolist()) for centre in centres]
 
 
 def _pixels(
@@ -233,12 +245,12 @@ def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.rint(np.clip(points, -_FAR, _FAR) * (1 << _SHIFT)).astype(np.int32).reshape(-1, 1, 2)
 
 
-def _put(picture: Image, label: Image, left: float, top: float) -> None:
-    """Copy a label into the picture, all of it inside."""
-    height, width = picture.shape[:2]
-    label = label[:height, :width]
-    rows, columns = label.shape[:2]
-    first_row, first_column = (
-        min(max(0, round(at)), room) for at, room in ((top, height - rows), (left, width - columns))
-    )
-    picture[first_row : first_row + rows, first_column : first_column + columns] = label
+def _fitting(label: Image, picture: Image) -> Image:
+    """The label, cut where it is larger than the picture."""
+    return label[: picture.shape[0], : picture.shape[1]]
+
+
+def _placed(places: LabelPlaces, label: Image, corners: Sequence[tuple[float, float]]) -> PlacedLabel:
+    """The label at the first place that is free; where none is, at the first of all."""
+    found = places.find(label, corners)
+    return PlacedLabel(label, *places.inside(label, corners[0 if found is None else found]))

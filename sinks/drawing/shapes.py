@@ -1,4 +1,4 @@
-"""Boxes, dashed boxes and labels, drawn into an image."""
+"""Boxes and dashed boxes, drawn into an image."""
 
 from __future__ import annotations
 
@@ -38,15 +38,3 @@ def _dashes(start: int, stop: int, dash: int, size: int) -> NDArray[np.intp]:
     # Seven parts line, four parts gap.
     period = max(3, dash * 11 // 7)
     return positions[(positions - start) % period < dash]
-
-
-def _draw_label(picture: Image, plate: Image, box: Sequence[int], thickness: int) -> None:
-    """Above the box, or inside it where there is no room above; always inside the picture."""
-    height, width = picture.shape[:2]
-    plate = plate[:height, :width]
-    left = min(max(0, box[0] - thickness // 2), width - plate.shape[1])
-    top = box[1] - thickness // 2 - plate.shape[0]
-    if top < 0:
-        top = box[1]
-    top = min(max(0, top), height - plate.shape[0])
-    picture[top : top + plate.shape[0], left : left + plate.shape[1]] = plate

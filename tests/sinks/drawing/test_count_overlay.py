@@ -29,7 +29,8 @@ def nothing(_: Frame) -> LiveCounts:
 
 def draw(overlay: CountOverlay, width: int = 640, height: int = 480) -> Image:
     picture = grey(width, height)
-    overlay(picture, tracked_frame(0, 0.0, {}, size=(width, height)))
+    for label in overlay(picture, tracked_frame(0, 0.0, {}, size=(width, height))):
+        label.draw(picture)
     return picture
 
 

@@ -296,7 +296,7 @@ def test_check_says_what_is_wrong_and_writes_nothing(tmp_path: Path) -> None:
     os.link(source, tmp_path / "b.partial.mp4")
     before = sorted(tmp_path.rglob("*"))
     for name, said in [
-        ("missing/a.mp4", "does not exist"),
+        ("in.mp4/a.mp4", "part of its path is a file"),
         ("folder.mp4", "is a folder"),
         ("a.avi", "must end in .mp4"),
         ("in.mp4", "is the input"),
