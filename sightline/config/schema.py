@@ -8,7 +8,6 @@ line. Later wins: the file, then ``key.path=value`` overrides, then the options 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -147,9 +146,27 @@ class Config(StreamSettings):
 
 
 def _model_files(own: CustomModelSection) -> ModelFiles:
-    told = {field.name: getattr(own, field.name) for field in fields(OnnxOptions)}
-    options = OnnxOptions(**told) if own.onnx is not None else None
-    return ModelFiles(own.weights, own.cfg, own.network, own.names, own.onnx, options)
+    options = OnnxOptions(
+        family=own.family,
+        color=own.color,
+        range=own.range,
+        mean=own.mean,
+        deviation=own.deviation,
+        layout=own.layout,
+        placement=own.placement,
+        pad=own.pad,
+        logits=own.logits,
+        nms=own.nms,
+        anchors=own.anchors,
+    )
+    return ModelFiles(
+        weights=own.weights,
+        cfg=own.cfg,
+        network=own.network,
+        names=own.names,
+        onnx=own.onnx,
+        options=options if own.onnx is not None else None,
+    )
 
 
 def _refuse_undecodable(document: Document) -> None:

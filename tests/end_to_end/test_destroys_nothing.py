@@ -29,7 +29,7 @@ from tests.support.clips import write_clip
 WRITTEN = {"output.video", "output.tracks", "output.jsonl", "output.report", "store.path", "webhook.spool"}
 WRITTEN |= {"streams.*.output.video", "streams.*.output.tracks"}
 READ = {"model.weights", "models.*.weights", "models.*.cfg", "models.*.names", "classify.weights", "classify.names"}
-READ |= {"events.keys", "callbacks"}  # besides, as text: source, events.clients, filters.predicate
+READ |= {"models.*.onnx", "events.keys", "callbacks"}  # besides, as text: source, events.clients, filters.predicate
 
 # Every option and argument of a command that is a path.
 OPTIONS_WRITTEN = {
@@ -145,6 +145,7 @@ RUN_INPUTS = {
     "weights": "x.weights",
     "weights of a model": "own.weights",
     "layers of a model": "own.cfg",
+    "ONNX file of a model": "own.onnx",
     "names of a model": "own.names",
     "weights of the classifier": "classifier.h5",
     "names of the classifier": "classifier.txt",
@@ -189,7 +190,7 @@ def settings() -> dict[str, Any]:
         "callbacks": "callbacks.py",
         "filters": {"predicate": "filter.py:keep"},
         "model": {"weights": "x.weights"},
-        "models": {"mine": own},
+        "models": {"mine": own, "other": {"onnx": "own.onnx"}},
         "classify": {"weights": "classifier.h5", "names": "classifier.txt"},
         "events": {"keys": "x.key_secret", "clients": ["y.key", "clients"]},
     }
