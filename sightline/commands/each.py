@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from pipeline.errors import ConfigError
+from pipeline.files import OutputFiles, read_files, refuse_conflicts
 from sightline.batch.manifest import Manifest
 from sightline.batch.runs import Batch, Job, jobs
 from sightline.commands.images import count_of
@@ -16,6 +17,7 @@ from sightline.commands.options import EXIT_INTERRUPTED
 from sightline.commands.signals import stopping_on_signals
 from sightline.composition.outputs import written_files
 from sightline.config.schema import Config
+from sinks.output_files import written_file
 
 _MANIFEST = "manifest.jsonl"
 
@@ -44,7 +46,9 @@ def run_each(
         raise ConfigError("--each: name the files to process")
     work = jobs(sources, lambda name, path: read({"streams": {name: {"source": path}}}))
     say = (lambda _: None) if quiet else typer.echo
-    with Manifest(manifest or _place(work)) as record:
+    place = manifest or _place(work)
+    _refuse_conflicts(place, work)
+    with Manifest(place) as record:
         batch = Batch(work, record, at_once=at_once, progress=not quiet and at_once == 1, say=say)
         with stopping_on_signals(batch.stop) as stopped:
             batch.run()
@@ -60,6 +64,17 @@ def _place(work: list[Job]) -> Path:
     """The manifest beside the first output; without outputs, in the current folder."""
     first = next((path for job in work for path in written_files(job.config).values()), Path(_MANIFEST))
     return first.with_name(_MANIFEST)
+
+
+def _refuse_conflicts(manifest: Path, work: list[Job]) -> None:
+    """Raise ``ConfigError`` for a manifest that is a file to process, or an output of one."""
+    outputs = [
+        written_file(f"the {kind} of {job.name}", path)
+        for job in work
+        for kind, path in written_files(job.config).items()
+    ]
+    given = read_files([("a file to process", job.input) for job in work])
+    refuse_conflicts(given, [OutputFiles("the manifest", manifest, (manifest,)), *outputs])
 
 
 def _sum_up(batch: Batch, manifest: Path) -> None:

@@ -33,7 +33,7 @@ READ |= {"models.*.onnx", "events.keys", "callbacks"}  # besides, as text: sourc
 
 # Every option and argument of a command that is a path.
 OPTIONS_WRITTEN = {
-    *("run output", "run jsonl", "run tracks", "run report", "export output", "report-html output"),
+    *("run output", "run jsonl", "run tracks", "run report", "run manifest", "export output", "report-html output"),
     *("detect output", "detect json", "detect csv", "detect coco", "classify json", "models convert output"),
     "keys new folder",  # makes new files only
 }

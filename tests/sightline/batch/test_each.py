@@ -125,6 +125,8 @@ def test_one_that_fails_is_named_and_tried_again(clips: list[str], capsys: pytes
         ([".", "--each"], "is a folder; name the files in it"),
         (["clip-0.mp4", "--at-once", "2"], "are for --each"),
         (["clip-0.mp4", "--each", "--manifest", "clip-1.mp4"], "is no manifest of a batch"),
+        (["clip-0.mp4", "clip-1.mp4", "--each", "--manifest", "clip-1.mp4"], "it is a file to process"),
+        (["clip-0.mp4", "--each", *OUTPUTS, "--manifest", "out/clip-0.jsonl"], "the manifest"),
     ],
 )
 def test_mistakes_are_one_line(
