@@ -38,6 +38,7 @@ from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
+from sightline.terminal.preview import PreviewSink
 from sightline.terminal.progress import waiting_for
 from sightline.terminal.status import showing_status
 from sightline.terminal.summary import print_summary
@@ -126,6 +127,7 @@ def run(
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
     ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show the picture in a window; q ends the run.")] = False,
     each: Annotated[
         bool,
         typer.Option("--each", help="Run each file by itself, one after the other; what is done is left out."),
@@ -183,14 +185,21 @@ def run(
     elif manifest is not None or at_once != 1:
         raise ConfigError("--manifest and --at-once: are for --each, which runs many files one after the other")
     else:
-        _run(lambda: read(_streams(sources or ())), path=config, quiet=quiet)
+        _run(lambda: read(_streams(sources or ())), path=config, quiet=quiet, show=show)
 
 
-def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool) -> None:
+def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool, show: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read()
     with nullcontext() if quiet else waiting_for(f"loading {config.model.name}"):
-        pipeline = build_pipeline(config, progress=not quiet, path=path, started_s=process_started_s())
+        preview = PreviewSink(lambda: pipeline.stop()) if show else None
+        pipeline = build_pipeline(
+            config,
+            progress=not quiet,
+            path=path,
+            sinks=[] if preview is None else [preview],
+            started_s=process_started_s(),
+        )
     reloader = build_reloader(pipeline, config, read)
     with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
         stack.enter_context(reloading_on_hangup(reloader.reload))
