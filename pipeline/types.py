@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import inf
 from typing import Any, Protocol, Self, cast, overload, runtime_checkable
 
 import numpy as np
@@ -88,7 +89,7 @@ class Detections:
         _check_rows("xyxy", self.xyxy, np.float32, (count, 4))
         _check_rows("score", self.score, np.float32, (count,))
         _check_rows("class_id", self.class_id, np.int32, (count,))
-        if not count:
+        if not count or self._is_sound():
             return
         bad = ~(np.isfinite(self.xyxy).all(axis=1) & (self.xyxy[:, 2:] >= self.xyxy[:, :2]).all(axis=1))
         if bad.any():
@@ -100,6 +101,17 @@ class Detections:
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(f"score row {row}: expected a number in [0, 1], got {float(self.score[row])}")
+
+    def _is_sound(self) -> bool:
+        """Whether all values are right, told by few passes over them: what is not a number fails every comparison."""
+        first, last, score = self.xyxy[:, :2], self.xyxy[:, 2:], self.score
+        return bool(
+            np.logical_and.reduce(last >= first, axis=None)
+            and np.minimum.reduce(first, axis=None) > -inf
+            and np.maximum.reduce(last, axis=None) < inf
+            and np.minimum.reduce(score) >= 0
+            and np.maximum.reduce(score) <= 1
+        )
 
     def __len__(self) -> int:
         return len(self.xyxy)

@@ -105,12 +105,19 @@ def peak_rss_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
+def _version(name: str) -> str:
+    """As ``metadata.version`` gives it, which parses everything else that is said of the library too."""
+    lines = (metadata.distribution(name).read_text("METADATA") or "").splitlines()
+    stated = next((line for line in lines if line.startswith("Version: ")), None)
+    return metadata.version(name) if stated is None else stated.removeprefix("Version: ").strip()
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries that shape the result."""
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            found[name] = _version(name)
         except metadata.PackageNotFoundError:
             continue
     return found
