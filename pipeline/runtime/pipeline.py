@@ -58,7 +58,7 @@ class Pipeline:
         max_wait_s: float = 0.0,
         queue: int = 16,
         sink_queue: int = 16,
-        queue_mb: float = 256,
+        queue_mb: float = 128,
         started_s: float | None = None,
     ) -> None:
         if batch < 1 or queue < 1:

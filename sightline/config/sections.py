@@ -309,7 +309,7 @@ class QueueSection(Section):
 
     frames: Annotated[int, Field(ge=1, le=1024)] = 16
     sink: Annotated[int, Field(ge=1, le=4096)] = 16
-    max_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 256
+    max_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 128
 
 
 class ThreadSection(Section):
