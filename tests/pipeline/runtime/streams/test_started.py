@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import pytest
+
 from pipeline.errors import SourceError
 from pipeline.events import Event, StreamOffline, StreamOnline, StreamStarted
 from pipeline.runtime.pipeline import Pipeline
@@ -62,6 +64,10 @@ def test_a_camera_that_is_on_starts_with_its_size_and_rate() -> None:
     assert isinstance(events[0], StreamStarted)
     assert events[0].live
     assert kept(events) == [("StreamStarted", 64, 48, 25.0), ("StreamOnline", 32, 24, 10.0)]
+    (back,) = (event for event in events if isinstance(event, StreamOnline))
+    (went, _) = (event for event in events if isinstance(event, StreamOffline))
+    last_s = went.pts_s - 1 / 25
+    assert back.pts_s == pytest.approx(max(went.pts_s, last_s + back.offline_s), abs=1e-3), "media time went on"
 
 
 def test_a_camera_that_is_off_tells_with_the_first_connection() -> None:
