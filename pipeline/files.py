@@ -14,6 +14,7 @@ Pipes, sockets and devices keep nothing that could be destroyed, so several outp
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -251,8 +252,15 @@ def _same(one: Path, other: Path) -> bool:
 def _resolved(path: Path) -> Path | None:
     """Where a path leads; None for links that lead to themselves, of which ``check_output`` tells."""
     try:
+        path.stat()  # from Python 3.13 on, resolving links that lead to themselves is no error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+    except ValueError:  # a zero byte in the path
+        return None
+    try:
         return path.resolve()
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, RuntimeError):
         return None
 
 
