@@ -105,7 +105,7 @@ def calibrate(
     if not isinstance(network, DarknetNetwork):
         raise ConfigError(f"{described.name}: only networks of the YOLO family can be calibrated.")
     parameters = read_weights(find_weights(described, weights), network)
-    images = spread((_input(frame, size) for frame in frames), count + count // (_HELD_OUT - 1))
+    images = spread((network_input(frame, size) for frame in frames), count + count // (_HELD_OUT - 1))
     if len(images) < LEAST_FRAMES:
         raise ConfigError(f"{clip}: has {len(images)} frames; calibrating needs at least {LEAST_FRAMES}.")
     held_out = images[_HELD_OUT // 2 :: _HELD_OUT]
@@ -192,7 +192,7 @@ def compare_speed(engines: Sequence[YoloEngine], image: Image) -> dict[str, floa
     return {precision: round(1 / statistics.median(taken), 1) for precision, taken in times.items()}
 
 
-def _input(image: Image, size: int) -> Image:
+def network_input(image: Image, size: int) -> Image:
     """The image as the network gets it; another letterbox leaves it as it is."""
     letterbox = Letterbox.rectangular(image.shape[0], image.shape[1], size, NETWORK_STRIDE)
     drawn = np.empty((letterbox.height, letterbox.width, 3), dtype=np.uint8)

@@ -25,6 +25,7 @@ def create_engine(
     precision: str = "auto",
     threads: int | None = None,
     batch: int = 1,
+    square: bool = False,
 ) -> YoloEngine:
     """The engine of that name for a network.
 
@@ -36,6 +37,7 @@ def create_engine(
             where its ranges are known.
         threads: processor cores to use; None for all that the process may use.
         batch: images that will come at a time, which is what is measured with.
+        square: whether they are letterboxed into a square, as of `has_int8`.
 
     Raises:
         ConfigError: as `check_engine` says, or int8 without a network that is calibrated for it.
@@ -56,7 +58,7 @@ def create_engine(
         return OpenVinoEngine(network, parameters, precision=candidate.precision, threads=threads)
 
     if precision == "auto":
-        int8 = "openvino" in names and has_int8(network, parameters)
+        int8 = "openvino" in names and has_int8(network, parameters, square=square)
         candidates = [Candidate("openvino", "int8")] if int8 else []
         candidates += [Candidate(name, able) for name in names for able in processor_precisions(name)]
     else:

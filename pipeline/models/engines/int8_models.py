@@ -1,32 +1,45 @@
-"""The network for int8 of given weights: the one that was calibrated on this machine, before any other.
+"""The network for int8 of given weights: calibrated here, else from shipped ranges.
 
 Importing this module does not import OpenVINO.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import ModelError
+from pipeline.models.engines.activation_ranges import LEAST_AGREEMENT, shipped_ranges
 from pipeline.models.engines.int8_files import load_int8, read_record, weights_digest
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 
-LEAST_AGREEMENT = 0.95
-"""F1 of int8's detections with float32's taken as the truth; below it, int8 is for those who ask for it."""
+_MEASURED_ON = ("x86_64", "amd64")
 
 
-def has_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> bool:
-    """Whether int8 is known to find nearly what float32 finds with these weights, so that it may run unasked.
+def has_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], *, square: bool = False) -> bool:
+    """Whether int8 is known to find nearly what float32 finds with these weights on this machine, so that it may run
+    unasked.
 
     Reads a small file or two, and imports nothing heavy.
+
+    Args:
+        network: its description.
+        parameters: one entry per convolution, in the network's order.
+        square: whether pictures are letterboxed into a square.
     """
+    digest = weights_digest(network, parameters)
     try:
-        record = read_record(network, weights_digest(network, parameters))
+        record = read_record(network, digest)
     except ModelError:
         return False  # damaged, which `int8_model` tells those who ask for it
-    return record is not None and record.agreement >= LEAST_AGREEMENT
+    if record is not None:
+        return record.agreement >= LEAST_AGREEMENT
+    if platform.machine().lower() not in _MEASURED_ON:
+        return False
+    ranges = shipped_ranges(digest)
+    return ranges is not None and ranges.within_gate(square=square)
 
 
 def int8_model(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> Any:
@@ -36,5 +49,10 @@ def int8_model(network: DarknetNetwork, parameters: Sequence[ConvolutionParamete
         ConfigError: there is none for these weights; the message says how to make one.
         ModelError: the calibrated one is damaged.
     """
+    digest = weights_digest(network, parameters)
+    if read_record(network, digest) is None and (ranges := shipped_ranges(digest)) is not None:
+        from pipeline.models.engines.openvino_int8 import build_int8_model
+
+        return build_int8_model(network, parameters, ranges.layers)
     _, model = load_int8(network, parameters)
     return model

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from pipeline.hardware import available_threads, cpu_has_bfloat16
+from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.int8_models import int8_model
 from pipeline.models.engines.openvino_core import openvino_core
@@ -31,7 +31,6 @@ from pipeline.types import Float32Array, Image
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 5.0
-_HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
 
 
 class OpenVinoEngine:
@@ -40,16 +39,15 @@ class OpenVinoEngine:
     Args:
         network: its description.
         parameters: one entry per convolution, in the network's order.
-        precision: ``float32``, ``bfloat16``, or ``int8``, which runs the network that was calibrated for these weights,
-            see `pipeline.detection.yolov3.calibration`; what of it stays outside int8 is computed in bfloat16 where the
-            processor has that. The heads come out as float32 in each.
+        precision: ``float32``, ``bfloat16``, or ``int8``, see `pipeline.models.engines.int8_models`. The heads come out
+            as float32 in each.
         threads: processor cores to use; None for all that the process may use, also when that changes: a container's
             limit is looked up every few seconds, and the network compiled anew in the background.
         quantized: the ``openvino.Model`` for int8, where it is not the one that the cache folder has.
         cores: tells how many processor cores there are to use, where ``threads`` doesn't.
 
     Raises:
-        ConfigError: an option that can't be used; int8, and no network is calibrated for these weights.
+        ConfigError: an option that can't be used; int8, where nothing is known of these weights' ranges.
         ModelError: the calibrated network is damaged.
     """
 
@@ -69,7 +67,6 @@ class OpenVinoEngine:
         cores: Callable[[], int] = available_threads,
     ) -> None:
         check_engine("openvino", precision, threads)
-        beside = "bfloat16" if cpu_has_bfloat16() else "float32"
         self.precision = precision
         self.threads = cores() if threads is None else threads
         self._cores = cores if threads is None else None
@@ -83,7 +80,8 @@ class OpenVinoEngine:
         else:
             model = int8_model(network, parameters) if quantized is None else quantized
         self._settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS.get(self.precision, _HINTS[beside]),
+            # What of int8 stays outside it is little, and as fast in float32 as in anything else.
+            "INFERENCE_PRECISION_HINT": ov.Type.bf16 if self.precision == "bfloat16" else ov.Type.f32,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             # Decoding, tracking and encoding want the same cores: let the system move the threads about.

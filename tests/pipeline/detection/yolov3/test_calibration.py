@@ -228,8 +228,6 @@ def test_the_command_and_a_run_with_what_it_made(
     weights = ["--weights", str(tiny_weights)]
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     run = ["run", str(demo_clip), "--engine", "openvino", "--precision", "int8", "--duration", "1", "-q", *weights]
-    assert main(run) == 2
-    assert "run_pipeline.py calibrate VIDEO" in capsys.readouterr().err
     small = ["--frames", "16", "--seconds", "3", "--input-size", "160"]
     assert main(["calibrate", str(demo_clip), *small, *weights]) == 0
     printed = capsys.readouterr()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ KINDS = [
 EXACT = [kind for kind in KINDS if kind.precision == "float32"]
 
 
-def make(kind: Kind, network: DarknetNetwork, parameters: list[ConvolutionParameters], **options: int) -> YoloEngine:
+def make(kind: Kind, network: DarknetNetwork, parameters: list[ConvolutionParameters], **options: Any) -> YoloEngine:
     return create_engine(kind.engine, network, parameters, precision=kind.precision, **options)
 
 
