@@ -82,6 +82,7 @@ Family = Literal[
     "rt-detr",
     "rt-detr-logits",
     "rt-detr-rows",
+    "rt-detr-finished",
     "rf-detr",
     "nanodet-plus",
     "nanodet",

@@ -69,10 +69,16 @@ def recommended(models: Sequence[TimedModel]) -> str:
     best = (
         max(able, key=lambda model: model.average_precision) if able else max(timed, key=lambda model: model.fps or 0)
     )
-    why = "finds most of those that carry a camera" if able else "is the fastest, though no camera's every frame"
+    why = (
+        "finds most of those that carry a camera"
+        if able
+        else "is the fastest, though not fast enough for every frame of a camera"
+    )
     lighter = next((model for model in models if model.name == _LIGHTEST and model.fps is None), None)
     hint = (
-        f"; {_LIGHTEST}, not here, costs half of tiny-yolov3: models fetch {_LIGHTEST}" if lighter is not None else ""
+        f"; {_LIGHTEST}, which is not here, costs about half of tiny-yolov3: models fetch {_LIGHTEST}"
+        if lighter is not None
+        else ""
     )
     return f"Recommended: --model {best.name}, which {why}{hint}."
 

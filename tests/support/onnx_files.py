@@ -47,6 +47,7 @@ class Reads:
     placement: str = "centred"
     pad: int | None = 114
     sizes: bool = False  # has a second input
+    description: str = ""  # that its exporter writes
 
 
 def _cells(shape: tuple[int, int], strides: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -172,6 +173,13 @@ def query_rows(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> 
     return [("output0", output)]
 
 
+def finished_parts(boxes: Sequence[Known], classes: int, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    output = np.zeros((300, 6))
+    for index, known in enumerate(boxes):
+        output[index] = *_parts(known, shape), known.score, known.class_id
+    return [("output0", output)]
+
+
 def _distances(boxes: Sequence[Known], classes: int, shape: tuple[int, int], plus: bool) -> Array:
     strides = (8, 16, 32, 64) if plus else (8, 16, 32)
     output = np.zeros((len(_cells(shape, strides)), classes + 32))
@@ -252,7 +260,8 @@ FAMILIES: Mapping[str, Reads] = {
     "counted": Reads(counted),
     "rt-detr": Reads(labels, placement="stretched", pad=None, sizes=True),
     "rt-detr-logits": Reads(logits, placement="stretched", pad=None),
-    "rt-detr-rows": Reads(query_rows, placement="stretched", pad=None),
+    "rt-detr-rows": Reads(query_rows, placement="stretched", pad=None, description="Ultralytics RT-DETR-l model"),
+    "rt-detr-finished": Reads(finished_parts, placement="stretched", pad=None, description="Ultralytics rtdetr-l"),
     "rf-detr": Reads(rf_detr, values=IMAGENET_RGB, placement="stretched", pad=None),
     "nanodet-plus": Reads(nanodet_plus, bgr=True, values=IMAGENET_RGB, placement="stretched", pad=None),
     "nanodet": Reads(nanodet, bgr=True, values=IMAGENET_RGB, pad=0),
@@ -322,7 +331,8 @@ def write_network(
     constants += _expected(reads, padded)
     graph = helper.make_graph(nodes, "known", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    helper.set_model_props(model, dict(metadata or {}))
+    written = {"description": reads.description} if reads.description else {}
+    helper.set_model_props(model, {**written, **(metadata or {})})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return path

@@ -35,6 +35,7 @@ class Family:
             made for one size.
         alone: whether pictures go through it one at a time, since its outputs are not one row of numbers a picture.
         names: outputs that are always called so, where shapes don't tell the family from another.
+        written: what the exporter's description has to say, in lower case and without dashes, where shapes don't tell.
         exponentials: whether the network itself takes exponentials, where shapes don't tell; None for either.
     """
 
@@ -50,6 +51,7 @@ class Family:
     reshapes: bool = False
     alone: bool = False
     names: frozenset[str] = frozenset()
+    written: str = ""
     exponentials: bool | None = None
 
 
@@ -124,6 +126,15 @@ FAMILIES: Mapping[str, Family] = {
         layout=queries.decode_query_rows,
         placement="stretched",
         nms=True,
+        written="rtdetr",
+    ),
+    "rt-detr-finished": Family(
+        title="Ultralytics' RT-DETR, best classes only",
+        match=matching.match_corner_rows,
+        layout=queries.decode_finished_parts,
+        placement="stretched",
+        nms=True,
+        written="rtdetr",
     ),
     "rf-detr": Family(
         title="RF-DETR",

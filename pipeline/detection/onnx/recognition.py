@@ -92,14 +92,14 @@ def _named(name: str) -> dict[str, Family]:
 def _possible(described: OnnxDescription, outputs: Sequence[Value]) -> dict[str, Family]:
     """The families that nothing but the shapes can rule out."""
     names = {value.name for value in outputs}
-    written = described.metadata.get("description", "").lower()
+    written = described.metadata.get("description", "").lower().replace("-", "")
     possible = {}
     for name, family in FAMILIES.items():
         if family.exponentials is not None and family.exponentials != ("Exp" in described.operators):
             continue
         if family.names and family.names != names:
             continue
-        if "ultralytics" in written and ("rtdetr" in written.replace("-", "")) != (name == "rt-detr-rows"):
+        if family.written not in written or ("ultralytics rtdetr" in written and not family.written):
             continue
         possible[name] = family
     return possible

@@ -49,6 +49,13 @@ def decode_query_rows(outputs: Sequence[Array], shape: tuple[int, int], wanted: 
     return chosen(_in_pixels(output[:, :4], shape), scores_of(output[:, 4:], wanted), wanted)
 
 
+def decode_finished_parts(outputs: Sequence[Array], shape: tuple[int, int], wanted: Wanted) -> Boxes:
+    """Boxes of one output, ``(queries, 6)``: centre x and y, width and height in parts of the input, score, class. So
+    do newer versions of Ultralytics write RT-DETR's."""
+    rows = outputs[0]
+    return finished(_in_pixels(rows[:, :4], shape), rows[:, 4], rows[:, 5], wanted)
+
+
 def _in_pixels(boxes: Array, shape: tuple[int, int]) -> Array:
     height, width = shape
     return from_centres(boxes * np.array([width, height, width, height], dtype=np.float64))

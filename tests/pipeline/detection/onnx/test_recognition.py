@@ -73,16 +73,27 @@ def test_names_that_do_not_fit(tmp_path: Path, three_names: Path) -> None:
         opened(path)
 
 
+def test_what_the_exporter_says_tells_networks_of_the_same_shapes(tmp_path: Path) -> None:
+    names = {"names": "['a', 'b', 'c']"}
+    for description, family in (
+        ("", "end-to-end"),
+        ("Ultralytics YOLO26n model trained on my.yaml", "end-to-end"),
+        ("Ultralytics rtdetr-l model trained on my.yaml", "rt-detr-finished"),
+        ("Ultralytics RT-DETR-l model", "rt-detr-finished"),
+    ):
+        written = {**names, "description": description}
+        detector = opened(network(tmp_path, "end-to-end", 2, metadata=written), family=None, names=None)
+        assert detector._recognised.name == family
+
+
 def test_what_may_be_two_families_needs_a_word(tmp_path: Path) -> None:
-    path = network(tmp_path, "end-to-end", metadata={"names": "['a', 'b']"})
-    with pytest.raises(ModelError, match=r"may be end-to-end .* or rt-detr-rows .*\(1, 300, 6\); say which as models"):
+    path = network(tmp_path, "yolox", 35)  # 35 classes of YOLOX, or 8 of NanoDet
+    names = tmp_path / "names"
+    for count, family in ((35, "yolox"), (8, "nanodet")):
+        names.write_text("\n".join(map(str, range(count))))
+        assert opened(path, names=names)._recognised.name == family
+    with pytest.raises(ModelError, match=r"80 class names .* for 35 classes as YOLOX or 8 classes as NanoDet"):
         opened(path)
-    for family in ("end-to-end", "rt-detr-rows"):
-        assert opened(path, family=family).class_names == ("a", "b")
-    written = {"names": "['a', 'b']", "description": "Ultralytics RT-DETR-l model trained on my.yaml"}
-    assert opened(network(tmp_path, "rt-detr-rows", 2, metadata=written)).class_names == ("a", "b")
-    written = {"names": "['a', 'b']", "description": "Ultralytics YOLO26n model trained on my.yaml"}
-    assert opened(network(tmp_path, "end-to-end", 2, metadata=written)).class_names == ("a", "b")
 
 
 def test_what_fits_no_family(tmp_path: Path) -> None:
