@@ -17,13 +17,12 @@ from pipeline.events import Event, OutputCounts, StreamEnded, StreamOffline
 from pipeline.interfaces import Sink
 from pipeline.types import Image, SourceInfo, TrackedFrame
 from sinks.drawing.annotator import Annotator, AnnotatorFactory
-from sinks.drawing.lettering import lettering
+from sinks.drawing.away import away
 
 # No window shows more pictures a second: nobody sees more, and each takes time from the run.
 _MOST_PER_S = 30.0
 _LONGEST_SIDE = 1600
 _QUIT_KEYS = (ord("q"), 27)
-_AWAY_COLOR = (60, 60, 230)
 
 
 class Windows(Protocol):
@@ -114,16 +113,6 @@ class PreviewSink(Sink):
         self._windows.imshow(name, picture)
         if self._windows.waitKey(1) & 0xFF in _QUIT_KEYS:
             self._stop()
-
-
-def away(picture: Image, since: datetime) -> Image:
-    """The last picture of a camera that is away, marked as that: uint8 ``(height, width, 3)``, BGR, a new one."""
-    dark: Image = (picture * 0.45).astype(picture.dtype)
-    unit = max(1.0, min(picture.shape[:2]) / 480)
-    plate = lettering(max(8, round(14 * unit))).plate(f"offline since {since:%H:%M:%S}", _AWAY_COLOR)
-    plate = plate[: picture.shape[0], : picture.shape[1]]
-    dark[: plate.shape[0], : plate.shape[1]] = plate
-    return dark
 
 
 def _display() -> bool:

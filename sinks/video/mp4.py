@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SinkError
-from pipeline.events import Event, OutputCounts
+from pipeline.events import Event, OutputCounts, StreamOffline
 from pipeline.files import OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
@@ -173,6 +174,11 @@ class Mp4Sink(Sink):
         except Exception:
             self._failed = True
             raise
+
+    def on_event(self, event: Event) -> None:
+        """Mark the last picture of a camera that goes away."""
+        if isinstance(event, StreamOffline) and self._video is not None and event.stream == self._chosen:
+            self._video.away(event.pts_s, datetime.now().astimezone())
 
     def close(self, error: BaseException | None = None) -> None:
         """Complete the file.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from fractions import Fraction
 
 import cv2
 import numpy as np
 
-from pipeline.types import Frame, Image, SourceInfo, TrackedFrame
+from pipeline.types import Frame, Image, SourceInfo, TrackedFrame, Tracks
 from sinks.drawing.annotator import Annotator
+from sinks.drawing.away import away
 from sinks.video.mp4_writer import Mp4Writer
 from sinks.video.output_clock import EachFrameClock, OutputClock, measured_rate, nominal_rate
 
@@ -19,6 +21,8 @@ _FRAMES_MEASURED = 8
 # A live picture that stands still for longer than this is one long picture in the file instead of many equal ones:
 # catching up with an outage of hours must not take minutes.
 _LONGEST_REPEAT_S = 10
+# A camera that is back sooner leaves no mark: nobody could read it.
+_SHORTEST_AWAY_S = 0.5
 # A first frame later than this starts the output. Sources believe a file's stated start within the same limit.
 _LATEST_START_S = 10.0
 
@@ -58,6 +62,7 @@ class VideoTrack:
         self._clock: OutputClock | EachFrameClock | None = None
         # Frames whose time on screen is not known yet: the last one, or the first few while the rate is measured.
         self._waiting: deque[TrackedFrame] = deque()
+        self._away: TrackedFrame | None = None  # the mark, should the camera stay away
         self._first_s = 0.0
         self._frames = 0
         self._buffer: Image | None = None
@@ -65,12 +70,26 @@ class VideoTrack:
 
     def add(self, tracked: TrackedFrame) -> None:
         """Take the next frame, and show those before it."""
+        marked, self._away = self._away, None
+        if marked is not None and tracked.frame.pts_s - marked.frame.pts_s >= _SHORTEST_AWAY_S:
+            self._waiting.append(marked)
         if not self._frames:
             self._first_s = tracked.frame.pts_s
         self._frames += 1
         self._waiting.append(tracked)
         if self._fps is not None or len(self._waiting) >= _FRAMES_MEASURED:
             self._show_all_but_last(self._started_clock())
+
+    def away(self, pts_s: float, since: datetime) -> None:
+        """The camera went at that media time: until it is back its last picture is shown, marked.
+
+        One that is back at once leaves no mark.
+        """
+        last = self._waiting[-1].frame if self._waiting and self._fps is not None else None
+        if last is None or pts_s <= last.pts_s:
+            return
+        marked = Frame(away(last.image, since), last.index, pts_s, last.captured_s, last.stream)
+        self._away = TrackedFrame(marked, None, Tracks.empty(), np.zeros(0, np.int64))
 
     def begin_at(self, origin_s: float) -> None:
         """Have the output start at that media time; to be called before the first frame."""

@@ -11,7 +11,8 @@ import sightline
 from pipeline.errors import SinkPathError
 from pipeline.events import StreamOffline
 from pipeline.types import Image, SourceInfo
-from sightline.terminal.preview import PreviewSink, away
+from sightline.terminal.preview import PreviewSink
+from sinks.drawing.away import away
 from tests.support.fakes import BlobDetector, moving_box, picture
 
 
@@ -60,8 +61,8 @@ def test_a_camera_that_is_away_is_marked() -> None:
     assert len(windows.shown) == before, "a camera that brought no picture has no window"
     bright = np.full((480, 640, 3), 200, np.uint8)
     marked = away(bright, datetime(2026, 11, 30, 9, 0, tzinfo=UTC))
-    assert (marked[-1, -1] < bright[-1, -1]).all()
-    assert (marked[5, 5] != marked[-1, -1]).any()
+    assert (marked[5, -1] < bright[5, -1]).all()
+    assert (marked[-5, 5] != marked[5, -1]).any()
 
 
 def test_without_a_display_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

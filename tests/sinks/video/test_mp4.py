@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SinkError
+from pipeline.events import StreamOffline
 from pipeline.types import Image, SourceInfo, TrackedFrame
 from sinks.drawing.annotator import Annotator
 from sinks.video.mp4 import Mp4Sink
@@ -126,6 +127,22 @@ class Counting(Annotator):
     def draw(self, tracked: TrackedFrame, out: Image | None = None) -> Image:
         Counting.drawn += 1
         return super().draw(tracked, out)
+
+
+def test_a_camera_that_is_away_is_marked_until_it_is_back(tmp_path: Path) -> None:
+    sink = Mp4Sink(tmp_path / "a.mp4", annotate=None)
+    sink.open("camera", SourceInfo(160, 120, fps=Fraction(25), live=True), [])
+    bright = np.full((120, 160, 3), 200, np.uint8)
+    times = [0.0, 0.04, 0.08, 3.0, 3.04, 3.08]
+    for number, pts_s in enumerate(times):
+        sink.on_frame(tracked(bright, number, pts_s))
+        if number in (2, 4):  # the second time it is back before anybody could read it
+            sink.on_event(StreamOffline(seq=1, run="r", stream="camera", pts_s=pts_s + 0.04, wall="w", reason="gone"))
+    sink.close()
+    video = read_video(tmp_path / "a.mp4")
+    dark = [image[:60].mean() < 150 for image in video.images]
+    assert dark == [False] * 3 + [True] * (75 - 3) + [False] * 3
+    assert video.images[10][100:].max() > video.images[10][:60].max() + 40, "with words at its lower edge"
 
 
 def test_frames_left_out_are_not_drawn(tmp_path: Path) -> None:
