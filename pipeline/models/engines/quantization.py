@@ -98,6 +98,6 @@ def _largest_pair(weights: Float32Array, largest: Float32Array) -> Float32Array:
     """
     if weights.shape[1] % 4:
         return 2 * largest
-    sums = weights[:, ::2] + weights[:, 1::2]
-    both: Float32Array = np.maximum(sums.max(axis=(1, 2, 3)), -sums.min(axis=(1, 2, 3)))
+    sums = (weights[:, ::2] + weights[:, 1::2]).reshape(len(weights), -1)
+    both: Float32Array = np.maximum(sums.max(axis=1), -sums.min(axis=1))
     return both
