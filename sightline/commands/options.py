@@ -13,7 +13,8 @@ EXIT_INTERRUPTED = 130
 
 ModelOption = Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")]
 WeightsOption = Annotated[
-    Path | None, typer.Option(help="Weights of that model: .weights, .h5, .pt, .pth. [default: see models list]")
+    Path | None,
+    typer.Option(help="Weights: .weights, .h5, .pt, .pth; or an ONNX network. [default: see models list]"),
 ]
 InputSizeOption = Annotated[
     int | None,

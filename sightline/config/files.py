@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.classification.registry import local_classifier_weights
 from pipeline.files import InputFiles, read_files
+from pipeline.models.onnx.description import describe, is_onnx
 from pipeline.models.registry import Model, local_weights
 from pipeline.sources.local_files import source_files
 from sightline.config.schema import Config, ResolvedStream
@@ -32,8 +33,8 @@ def configured_files(config: Config, model: Model, path: Path | None = None) -> 
     named: list[tuple[str, Path | None]] = [
         ("the configuration", path),
         ("the callbacks file", config.callbacks),
-        ("the weights of the model", config.model.weights),
-        ("the weights of the model", local_weights(model)),
+        *(("the weights of the model", path) for path in _with_numbers(config.model.weights)),
+        *(("the weights of the model", path) for path in _with_numbers(local_weights(model))),
         ("the weights of the classifier", config.classify.weights),
         (
             "the weights of the classifier",
@@ -45,11 +46,18 @@ def configured_files(config: Config, model: Model, path: Path | None = None) -> 
     ]
     for own in config.models.values():
         named += [
-            ("the weights of a model", own.weights or own.onnx),
+            *(("the weights of a model", path) for path in (own.weights, *_with_numbers(own.onnx))),
             ("the layers of a model", own.cfg),
             ("a model's file of class names", own.names),
         ]
     return read_files(named)
+
+
+def _with_numbers(weights: Path | None) -> Iterator[Path | None]:
+    """A file of weights, and the files beside it that hold an ONNX network's numbers."""
+    yield weights
+    if weights is not None and is_onnx(weights) and weights.is_file():
+        yield from describe(weights).external
 
 
 def _keys(client: Path) -> Iterator[Path]:

@@ -27,7 +27,8 @@ class TimedModel:
     Attributes:
         name: as in ``--model``.
         average_precision: COCO's AP in percent.
-        fps: pictures per second; None where its weights are not here or can't be used.
+        fps: pictures per second; None where it could not be timed.
+        problem: why not.
         cameras: how many it carries, recorded and every frame looked at.
     """
 
@@ -35,6 +36,7 @@ class TimedModel:
     average_precision: float
     fps: float | None
     cameras: int
+    problem: str = ""
 
 
 def compare_models(images: Sequence[Image], seconds: float, load: Load, fps: float) -> tuple[TimedModel, ...]:
@@ -51,12 +53,14 @@ def compare_models(images: Sequence[Image], seconds: float, load: Load, fps: flo
         about = status.model.about
         if about is None:
             continue
-        rate = None
+        rate, problem = None, f"not here; models fetch {status.model.name}"
         if status.where != "missing":
-            with contextlib.suppress(PipelineError):  # one that can't be used is not what was asked about
-                rate = _timed(status, images, seconds)
+            try:
+                rate, problem = _timed(status, images, seconds), ""
+            except PipelineError as error:
+                problem = str(error)
         cameras = 0 if rate is None else replace(load, detect=1 / rate).cameras(fps)
-        compared.append(TimedModel(status.model.name, about.average_precision, rate, cameras))
+        compared.append(TimedModel(status.model.name, about.average_precision, rate, cameras, problem))
     return tuple(compared)
 
 
@@ -87,9 +91,9 @@ def told(models: Sequence[TimedModel]) -> tuple[str, ...]:
     """Lines that tell all of it to a person."""
     lines = ["", "Published models, each with such cameras, recorded and every frame looked at:"]
     for model in models:
-        known = f"{model.fps:7.1f} frames per second  {model.cameras} cameras" if model.fps is not None else (
-            f"not here; models fetch {model.name}"
-        )  # fmt: skip
+        known = model.problem
+        if model.fps is not None:
+            known = f"{model.fps:7.1f} frames per second  {model.cameras} cameras"
         lines.append(f"  {model.name:12} AP {model.average_precision:4.1f}  {known}")
     return (*lines, recommended(models))
 

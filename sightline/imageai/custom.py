@@ -6,6 +6,8 @@ detector.setModelPath("hololens-ex-60--loss-2.76.h5")
 detector.setJsonPath("detection_config.json")
 detector.loadModel()
 objects = detector.detectObjectsFromImage(input_image="in.jpg", output_image_path="out.jpg")
+
+An ONNX file will do as well, whatever type is set; its JSON file may be left out where it holds its class names.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.files import InputFiles, read_files
 from pipeline.interfaces import Detector
 from pipeline.models.custom import ModelFiles, custom_model
+from pipeline.models.onnx.description import is_onnx
 from pipeline.models.registry import Model
 from sightline.imageai.detection_model import DetectionModel
 from sightline.imageai.model_file import PathLike
@@ -58,6 +61,8 @@ class _OwnModel(DetectionModel):
         return (*super()._reads(), *read_files([("the JSON file of the model", self._json)]))
 
     def _described(self, model: str) -> Model:
+        if self._path is not None and is_onnx(self._path):
+            return custom_model("custom", ModelFiles(onnx=self._path, names=self._json))
         if self._path is None or self._json is None:
             raise ConfigError("no model is set: call setModelPath() and setJsonPath() before loadModel()")
         self._iou = _USUAL_IOU if self._iou is None else self._iou

@@ -11,6 +11,7 @@ from pipeline.files import InputFiles, read_files
 from pipeline.hardware import has_gpu_device
 from pipeline.interfaces import Detector
 from pipeline.models.class_names import COCO_CLASS_NAMES
+from pipeline.models.networks.onnx_network import OnnxNetwork
 from pipeline.models.registry import Model, find_model, local_weights
 from sightline.imageai.model_file import ModelFileUser
 from sightline.imageai.names import Generation, custom_objects, generation_of, spelled
@@ -105,8 +106,10 @@ class DetectionModel(ModelFileUser[Detector]):
     def _load(self) -> None:
         if self._model is None:
             raise ConfigError(f"no model type is set: call {self._TYPES} before loadModel()")
-        size = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
         described = self._described(self._model)
+        size: int | None = INPUT_SIZES[self._model][SPEEDS.index(self._speed)]
+        if isinstance(described, Model) and isinstance(described.network(), OnnxNetwork):
+            size = None  # that which the file was exported for
         engine = None if self._model == "retinanet" else self._engine
         options = {"weights": self._path, "input_size": size, "confidence": self._lowest, "iou": self._iou}
         self._loaded = create_detector(described, engine=engine, **options)

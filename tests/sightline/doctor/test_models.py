@@ -55,7 +55,7 @@ def test_the_recommended_one_finds_most_of_those_that_keep_up() -> None:
     slow = TimedModel("yolov3", 31.0, 6.0, 0)
     assert "--model yolox-nano, which finds most of those that carry a camera." in recommended([TINY, NANO, slow])
     assert "--model tiny-yolov3, which is the fastest" in recommended([TimedModel("tiny-yolov3", 16.6, 9.0, 0), slow])
-    missing = TimedModel("yolox-nano", 25.8, None, 0)
+    missing = TimedModel("yolox-nano", 25.8, None, 0, "not here; models fetch yolox-nano")
     assert "models fetch yolox-nano" in recommended([TINY, missing])
     assert recommended([missing]) == ""
     lines = told([TINY, missing])
