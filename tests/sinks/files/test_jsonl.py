@@ -138,9 +138,9 @@ def test_a_stream_without_events_leaves_an_empty_file(tmp_path: Path) -> None:
     assert (tmp_path / "x.jsonl").read_bytes() == b""
 
 
-def test_check_names_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="does not exist"):
-        JsonlSink(tmp_path / "no" / "x.jsonl").check()
+def test_check_makes_a_missing_folder(tmp_path: Path) -> None:
+    JsonlSink(tmp_path / "new" / "x.jsonl").check()
+    assert (tmp_path / "new").is_dir()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that Linux has")

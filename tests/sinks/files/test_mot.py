@@ -107,6 +107,6 @@ def test_an_interrupt_completes_it(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.txt"]
 
 
-def test_check_names_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="does not exist"):
-        MotSink(tmp_path / "no" / "x.txt").check()
+def test_check_makes_a_missing_folder(tmp_path: Path) -> None:
+    MotSink(tmp_path / "new" / "x.txt").check()
+    assert (tmp_path / "new").is_dir()
