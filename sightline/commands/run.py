@@ -179,6 +179,8 @@ def run(
     def read(streams: Mapping[str, Any]) -> Config:
         return load_config(config, override or (), {**streams, **options})
 
+    if each and show:
+        raise ConfigError("--show: shows one run, and --each makes many; leave one of them out")
     if each:
         named = {name: stream["source"] for name, stream in named_streams(sources or ()).items()}
         run_each(named, read, manifest=manifest, at_once=at_once, quiet=quiet)

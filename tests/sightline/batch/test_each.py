@@ -124,6 +124,7 @@ def test_one_that_fails_is_named_and_tried_again(clips: list[str], capsys: pytes
         (["clip-0.mp4", "missing.mp4", "--each"], "missing.mp4: no such file"),
         ([".", "--each"], "is a folder; name the files in it"),
         (["clip-0.mp4", "--at-once", "2"], "are for --each"),
+        (["clip-0.mp4", "--each", "--show"], "leave one of them out"),
         (["clip-0.mp4", "--each", "--manifest", "clip-1.mp4"], "is no manifest of a batch"),
         (["clip-0.mp4", "clip-1.mp4", "--each", "--manifest", "clip-1.mp4"], "it is a file to process"),
         (["clip-0.mp4", "--each", *OUTPUTS, "--manifest", "out/clip-0.jsonl"], "the manifest"),
