@@ -13,7 +13,8 @@
 ``DATA/kitti``, with the detections that come with them and, end to end, those below ``--recorded``
 (``DETECTOR/SEQ/det/det.txt``, see ``tracking_record``), each also backwards and at half the rate; ``--seeds`` repeats
 all of it with disturbed detections. A peer is a tracker of another library, run by an interpreter that has it:
-``tracking_peer_runner.py`` names them.
+``tracking_peer_runner.py`` names them. The word ``hindsight`` in a candidate, or ``+hindsight`` behind a peer, has its
+tracks settled by what comes within a second after them.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from benchmarks.tracking_data import Boxes, Unit, every_world
 from benchmarks.tracking_scores import judge
 from pipeline.errors import ConfigError
-from pipeline.interfaces import Tracker
-from pipeline.types import Tracks
+from pipeline.interfaces import SightingTracker, Tracker
+from pipeline.sampling.settling import TrackSettler
+from pipeline.types import Detections, Frame, Image, TrackedFrame, Tracks
 from trackers.factory import create_tracker
 
 # What a tracker shows on each frame of each unit.
@@ -33,13 +34,17 @@ Measured = dict[str, NDArray[np.float64]]
 CONFIDENCE = 0.25
 # What a peer gets to see by its defaults: those that use weak detections, use them from here on.
 _WEAKEST = 0.1
+_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
 
 def ours(candidate: str) -> Runner:
-    """A tracker of this project's: its name, then settings: ``buffered iou=0.3``."""
+    """A tracker of this project's: its name, then settings, and ``hindsight``: ``buffered iou=0.3 hindsight``."""
     name, *words = candidate.split()
-    settings = {}
+    hindsight = "hindsight" in words
+    settings: dict[str, Any] = {}
     for word in words:
+        if word == "hindsight":
+            continue
         key, _, value = word.partition("=")
         try:
             settings[key] = float(value)
@@ -47,18 +52,60 @@ def ours(candidate: str) -> Runner:
             raise ConfigError(f"candidate {candidate!r}: expected NAME SETTING=NUMBER ..., got {word!r}") from None
 
     def run(units: Sequence[Unit]) -> list[list[Boxes]]:
-        return [follow(create_tracker(name, confidence=CONFIDENCE, **settings), unit) for unit in units]
+        make = (create_tracker(name, confidence=CONFIDENCE, **settings) for _ in units)
+        return [follow(tracker, unit, hindsight=hindsight) for tracker, unit in zip(make, units, strict=True)]
 
     return run
 
 
-def follow(tracker: Tracker, unit: Unit) -> list[Boxes]:
-    """What one tracker shows on a unit's frames."""
-    return [_boxes(tracker.update(found, index / unit.fps)) for index, found in enumerate(unit.detections)]
+def follow(tracker: Tracker, unit: Unit, *, hindsight: bool = False) -> list[Boxes]:
+    """What one tracker shows on a unit's frames, at once or with a second of hindsight."""
+    settler, shown = TrackSettler(), []
+    for index, found in enumerate(unit.detections):
+        tracks = tracker.update(found, index / unit.fps)
+        if not hindsight:
+            shown.append(_boxes(tracks))
+            continue
+        sighted = tracker.sighted if isinstance(tracker, SightingTracker) else None
+        frame = TrackedFrame(Frame(_PICTURE, index, index / unit.fps, 0.0, unit.name), found, tracks, tracker.ended)
+        shown += [_boxes(settled.tracks) for settled in settler.add(frame, sighted)]
+    return shown + [_boxes(settled.tracks) for settled in settler.flush()]
+
+
+class _Recorded:
+    """A tracker whose tracks are known already, such as a peer's."""
+
+    needs_image = False
+    lowest_score = 0.0
+
+    def __init__(self, shown: Sequence[Boxes]) -> None:
+        self._shown = iter(shown)
+
+    def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
+        """The next frame's tracks, each taken to be a sure detection."""
+        boxes = next(self._shown)
+        count, nothing = len(boxes), np.zeros(len(boxes), np.float32)
+        corners = boxes.xyxy.astype(np.float32)
+        corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])
+        ids = boxes.track_id + 1  # some peers count from 0
+        return Tracks(corners, nothing + 1, np.zeros(count, np.int32), ids, nothing, nothing)
+
+    @property
+    def ended(self) -> NDArray[np.int64]:
+        """Nobody says."""
+        return np.zeros(0, np.int64)
+
+    def reset(self) -> NDArray[np.int64]:
+        """Nothing to forget."""
+        return self.ended
 
 
 def peer(python: str, tracker: str) -> Runner:
-    """Another library's tracker, run by an interpreter that has it; see ``tracking_peer_runner``."""
+    """Another library's tracker, run by an interpreter that has it; see ``tracking_peer_runner``.
+
+    Behind ``+hindsight`` its tracks are settled like ours.
+    """
+    tracker, _, hindsight = tracker.partition("+")
     threshold = tracker.partition("@")[2]
     weakest = float(threshold) if threshold else _WEAKEST
 
@@ -71,7 +118,10 @@ def peer(python: str, tracker: str) -> Runner:
                 subprocess.run([python, str(script), tracker, str(given), str(out)], check=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 raise ConfigError(f"peer {tracker}: {python} could not run it ({error})") from error
-            return _unpack(units, out)
+            shown = _unpack(units, out)
+        if not hindsight:
+            return shown
+        return [follow(_Recorded(each), unit, hindsight=True) for each, unit in zip(shown, units, strict=True)]
 
     return run
 

@@ -6,7 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from pipeline.types import BoolArray, Detections, Frame, Image, Int64Array, SourceInfo, TrackedFrame, Tracks
+from pipeline.types import (
+    BoolArray,
+    Detections,
+    Frame,
+    Image,
+    Int64Array,
+    Sightings,
+    SourceInfo,
+    TrackedFrame,
+    Tracks,
+)
 
 if TYPE_CHECKING:
     from pipeline.events import Event, OutputCounts
@@ -174,6 +184,16 @@ class Tracker(Protocol):
 
     def reset(self) -> Int64Array:
         """Let go of every track (end of stream, or a gap) and return the ids; they are not used again."""
+        ...
+
+
+@runtime_checkable
+class SightingTracker(Tracker, Protocol):
+    """A tracker that also tells of tracks that it does not show yet, so that they can be shown from the beginning."""
+
+    @property
+    def sighted(self) -> Sightings:
+        """What the last ``update`` took for its tracks; empty where nobody looked."""
         ...
 
 

@@ -211,10 +211,34 @@ class Tracks(Detections):
         ]
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sightings(Detections):
+    """What a tracker took for its tracks in one frame, shown or not: ``Detections`` plus whose they are.
+
+    Attributes:
+        key: int64 ``(N,)``, number of the track, the same from its first detection on; later ones have higher numbers.
+        track_id: int64 ``(N,)``, the id by which it is shown; 0 where it was not shown yet.
+        sure: bool ``(N,)``, False for detections too weak to be shown, which only tell that the track goes on.
+    """
+
+    key: Int64Array
+    track_id: Int64Array
+    sure: BoolArray
+
+    def __post_init__(self) -> None:
+        Detections.__post_init__(self)
+        count = len(self.xyxy)
+        _check_rows("key", self.key, np.int64, (count,))
+        _check_rows("track_id", self.track_id, np.int64, (count,))
+        _check_rows("sure", self.sure, np.bool_, (count,))
+
+
 _EMPTY: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "xyxy": (np.float32, (0, 4)),
     "score": (np.float32, (0,)),
     "class_id": (np.int32, (0,)),
+    "key": (np.int64, (0,)),
+    "sure": (np.bool_, (0,)),
     "track_id": (np.int64, (0,)),
     "age_s": (np.float32, (0,)),
     "unseen_s": (np.float32, (0,)),

@@ -19,13 +19,16 @@ from pipeline.types import (
     IndexArray,
     Int32Array,
     Int64Array,
+    Sightings,
     Tracks,
 )
 from trackers.kalman import KalmanFilter
 
-# One row per track. ``track_id`` is 0 until the track is shown for the first time, so that users see no gaps.
+# One row per track. ``key`` numbers all of them from 1; ``track_id`` is 0 until the track is shown for the first time,
+# so that users see no gaps. ``seen`` is the box of its last detection.
 TRACK = np.dtype(
     [
+        ("key", np.int64),
         ("track_id", np.int64),
         ("class_id", np.int32),
         ("score", np.float32),
@@ -35,6 +38,7 @@ TRACK = np.dtype(
         ("streak", np.int64),
         ("missed", np.int64),
         ("shown", np.bool_),
+        ("seen", np.float64, 4),
     ]
 )
 
@@ -122,11 +126,14 @@ class ArrayTracker(ABC):
     lowest_score: float = 1.0
     """The lowest score of a detection that this tracker can use; an instance may be more choosy than its class."""
 
+    shown_from: float = 0.0
+    """A track is shown only where its detection scores as much; an instance may be more choosy than its class."""
+
     _track: ClassVar[np.dtype[np.void]] = TRACK
     """What is kept per track; subclasses may add to it."""
 
     def __init__(self) -> None:
-        self._next_id = 1
+        self._next_id = self._next_key = 1
         self._ended: Int64Array = _NO_IDS
         self._clear()
 
@@ -134,6 +141,21 @@ class ArrayTracker(ABC):
         self._clock = StepClock()
         self._rows: NDArray[np.void] = np.zeros(0, self._track)
         self._filter = KalmanFilter()
+        self._looked = False
+
+    @property
+    def sighted(self) -> Sightings:
+        """What the last ``update`` took for its tracks, those not shown yet among them; empty where nobody looked."""
+        chosen = self._sighted_rows() & self._looked
+        rows = self._rows[chosen]
+        return Sightings(
+            xyxy=rows["seen"].astype(np.float32),
+            score=rows["score"].copy(),
+            class_id=rows["class_id"].copy(),
+            key=rows["key"].copy(),
+            track_id=rows["track_id"].copy(),
+            sure=self._strong_rows()[chosen],
+        )
 
     @property
     def ended(self) -> Int64Array:
@@ -168,6 +190,7 @@ class ArrayTracker(ABC):
         if steps and len(self._rows):
             self._predict(steps)
         over = np.zeros(len(self._rows), np.bool_)
+        self._looked = detections is not None
         if detections is not None:
             over = self._look(Found.of(detections, self.lowest_score), pts_s)
         self._ended = _NO_IDS
@@ -193,15 +216,24 @@ class ArrayTracker(ABC):
         self._rows = self._rows[rows]
         self._filter.keep(rows)
 
-    def _seen(self, rows: IndexArray, score: Float32Array, pts_s: float) -> None:
-        """Count a look, in which ``rows`` were detected with ``score`` and the others were not."""
+    def _sighted_rows(self) -> BoolArray:
+        """Which rows the last look saw."""
+        return np.asarray(self._rows["missed"] == 0)
+
+    def _strong_rows(self) -> BoolArray:
+        """Which rows' last detections score enough to be shown."""
+        return np.asarray(self._rows["score"] >= np.float32(self.shown_from))
+
+    def _seen(self, rows: IndexArray, found: Found, pts_s: float) -> None:
+        """Count a look, in which ``rows`` were detected, as ``found`` says one by one, and the others were not."""
         self._rows["streak"][self._rows["missed"] > 0] = 0
         self._rows["missed"] += 1
         self._rows["missed"][rows] = 0
         self._rows["streak"][rows] += 1
         self._rows["hits"][rows] += 1
         self._rows["seen_s"][rows] = pts_s
-        self._rows["score"][rows] = score
+        self._rows["score"][rows] = found.score
+        self._rows["seen"][rows] = found.boxes
 
     def _start(self, new: Found, pts_s: float) -> NDArray[np.void]:
         """Append a row for each of ``new`` and return those rows, a view; the filter's are the subclass's business."""
@@ -210,12 +242,14 @@ class ArrayTracker(ABC):
         rows[:before] = self._rows
         self._rows = rows
         started = rows[before:]
-        started["class_id"], started["score"] = new.class_id, new.score
+        started["class_id"], started["score"], started["seen"] = new.class_id, new.score, new.boxes
+        started["key"] = np.arange(self._next_key, self._next_key + len(new.boxes))
+        self._next_key += len(new.boxes)
         started["first_s"] = started["seen_s"] = pts_s
         return started
 
     def _shown(self, pts_s: float) -> Tracks:
-        shown = self._rows["shown"].nonzero()[0]
+        shown = (self._rows["shown"] & self._strong_rows()).nonzero()[0]
         ids = self._rows["track_id"][shown]
         new = ids == 0
         if np.count_nonzero(new):

@@ -1,20 +1,17 @@
-"""Our best tracker: ByteTrack's stages on buffered, height-aware overlaps.
+"""The default tracker: buffered, height-aware overlaps, and thresholds that follow the detector's own scores.
 
-What it takes from where, each kept because it raised the figures of docs/tracking.md:
+What it takes from where; docs/tracking.md says what each was measured to gain, and what was tried and left out:
 
-- Weak detections carry on tracks that exist, but start none: Zhang et al., "ByteTrack: multi-object tracking by
-  associating every detection box", ECCV 2022, arXiv:2110.06864.
-- Sure detections are matched in a cascade of buffered overlaps, boxes enlarged a little, then more, so that a fast or
-  badly predicted object still meets its track: Yang, Odashima, Masui and Jiang, "Hard to track objects with irregular
-  motions and similar appearances? Make it easier by buffering the matching space", WACV 2023, arXiv:2211.14317.
+- Detections that are not to be trusted carry on tracks that exist, but start none: Zhang et al., "ByteTrack:
+  multi-object tracking by associating every detection box", ECCV 2022, arXiv:2110.06864.
+- Detections are matched in a cascade of buffered overlaps, boxes enlarged a little, then more, so that a fast or badly
+  predicted object still meets its track: Yang, Odashima, Masui and Jiang, "Hard to track objects with irregular motions
+  and similar appearances? Make it easier by buffering the matching space", WACV 2023, arXiv:2211.14317.
 - Overlaps are multiplied by how well the heights agree, which tells people at differing distances apart: Yang et al.,
   "Hybrid-SORT: weak cues matter for online multi-object tracking", AAAI 2024, arXiv:2308.00783.
 - Noise is relative to the size of the box: Wojke, Bewley and Paulus, "Simple online and realtime tracking with a deep
-  association metric", ICIP 2017, arXiv:1703.07402.
-
-Observation-centric momentum and re-update (Cao et al., "Observation-centric SORT", CVPR 2023, arXiv:2203.14360) and
-score-aware noise (Du et al., "GIAOTracker", ICCVW 2021, arXiv:2202.11983) were measured too and left out: on these
-filters they cost more than they gained.
+  association metric", ICIP 2017, arXiv:1703.07402; and less where the detector is surer: Du et al., "GIAOTracker",
+  ICCVW 2021, arXiv:2202.11983.
 """
 
 from __future__ import annotations
@@ -23,7 +20,8 @@ import numpy as np
 
 from pipeline.types import BoolArray, Float64Array, IndexArray
 from trackers.association import Stage, assign_in_stages, overlapping_pairs, pair_iou
-from trackers.base import ArrayTracker, Found
+from trackers.base import TRACK, ArrayTracker, Found
+from trackers.scores import ScoreScale
 
 # Standard deviations of (centre x, centre y, width, height) per step, as parts of the square root of the box's area.
 _MEASUREMENT = np.array([0.05, 0.05, 0.15, 0.15]) ** 2
@@ -36,22 +34,40 @@ _FIRST_VELOCITY = (10.0 * np.array([0.01, 0.01, 0.008, 0.008])) ** 2
 _THINNEST = 1.0
 
 
-class BufferedTracker(ArrayTracker):
-    """Two-stage association by buffered overlap, within each class, on a filter of centre, width and height.
+# What a track carries beside what all do: whether it was confirmed by lasting rather than by its scores.
+_ROW = np.dtype([*TRACK.descr, ("confirmed", np.bool_), ("faint", np.bool_)])
 
-    Each frame, in this order: sure detections with confirmed tracks by overlap of boxes enlarged by ``buffer``, what is
-    left of both by overlap of boxes enlarged by ``wide_buffer``, weak detections with confirmed tracks that are left,
-    sure detections with tracks not confirmed yet. Sure ones that still are alone start tracks. A track is confirmed,
-    and shown whenever it is matched, from its ``min_hits``-th match on; at once in the stream's first frame.
+# A track starts at this part of the typical score.
+_START = 0.85
+# Seconds without a miss after which what never scored as high as that is an object too, if there is no other about.
+_STEADY_S = 1.0
+# The measurement's variance is less by this part times the score.
+_SURER = 0.5
+
+
+class BufferedTracker(ArrayTracker):
+    """Association by buffered overlap, within each class, on a filter of centre, width and height.
+
+    Detections below ``min_score`` start nothing; down to ``low_score`` they carry on tracks that exist. How much more
+    is needed is not fixed, but learned from the stream's own scores (`trackers.scores`): to *start* a track, 0.85 of
+    the score that is typical of the detector; to be *trusted*, the score from which on at least half of its detections
+    are on tracks.
+
+    Each frame, in this order: trusted detections with confirmed tracks by overlap of boxes enlarged by ``buffer``; what
+    is left of them with tracks that were missing already, by overlap of boxes enlarged by ``wide_buffer``; the others
+    with confirmed tracks that are left; trusted ones with tracks not confirmed yet. What still is alone becomes a track
+    not confirmed yet. That happens with its ``min_hits``-th trusted detection, counted from one that may start a track;
+    at once in the stream's first frame; or when it has been detected in every frame for a second, however weakly, while
+    there was no other track to compare it with. A track that is confirmed is shown whenever it is matched with a
+    trusted detection; one that lasted, with any.
 
     Args:
-        min_score: score from which a detection is sure.
+        min_score: the user's confidence.
         low_score: detections below are ignored.
-        start_margin: a track starts at ``min_score`` plus this.
         buffer: a box is enlarged on each side by this part of its width and height.
         wide_buffer: the same for the second round.
-        iou: least buffered overlap of a sure detection with a track's prediction.
-        low_iou: least buffered overlap of a weak one.
+        iou: least buffered overlap of a trusted detection with a track's prediction.
+        low_iou: least buffered overlap of another.
         min_hits: matches before a track is confirmed; until then it is let go as soon as it is missing in a frame.
         max_unseen_s: a confirmed track is let go when it is missing in a frame more than this many seconds of media
             time after it was last seen.
@@ -59,12 +75,13 @@ class BufferedTracker(ArrayTracker):
 
     lowest_score = 0.07
 
+    _track = _ROW
+
     def __init__(
         self,
         *,
         min_score: float = 0.25,
         low_score: float = 0.07,
-        start_margin: float = 0.3,
         buffer: float = 0.1,
         wide_buffer: float = 0.5,
         iou: float = 0.2,
@@ -72,16 +89,22 @@ class BufferedTracker(ArrayTracker):
         min_hits: int = 3,
         max_unseen_s: float = 1.5,
     ) -> None:
-        self._min_score, self.start_score = min_score, min_score + start_margin
         self._near, self._wide = _enlarging(buffer), _enlarging(wide_buffer)
         self._iou, self._low_iou = iou, low_iou
         self._min_hits, self._max_unseen_s = min_hits, max_unseen_s
+        self._min_score, self.lowest_score = min_score, min(low_score, min_score)
         super().__init__()
-        self.lowest_score = min(low_score, min_score)
 
     def _clear(self) -> None:
         super()._clear()
+        self._scale = ScoreScale()
+        self._weigh_scores()
         self._looks = 0
+        self._others_s = -np.inf  # when a track was seen last that its scores had confirmed
+
+    def _weigh_scores(self) -> None:
+        self.start_score = max(self._min_score, _START * self._scale.typical)
+        self._trusted = min(self._scale.trusted, self.start_score)
 
     def _predict(self, steps: float) -> None:
         size, change = self._filter.position[:, 2:], self._filter.velocity[:, 2:]
@@ -92,29 +115,61 @@ class BufferedTracker(ArrayTracker):
     def _boxes(self) -> Float64Array:
         return np.asarray(self._filter.position @ _BOXING)
 
+    def _sighted_rows(self) -> BoolArray:
+        rows = self._rows
+        believed = rows["faint"] | ~rows["confirmed"] | (rows["score"] >= self._trusted)
+        return np.asarray((rows["missed"] == 0) & believed)
+
     def _look(self, found: Found, pts_s: float) -> BoolArray:
         self._looks += 1
+        self._weigh_scores()
         taken, matched = self._associate(found)
-        self._seen(matched, found.score[taken], pts_s)
+        seen = found.select(taken)
+        self._seen(matched, seen, pts_s)
         size = self._filter.position[matched, 2:]
-        measured = _to_measurements(found.boxes[taken])
-        self._filter.update(matched, measured, (size[:, 0] * size[:, 1])[:, None] * _MEASUREMENT)
+        noise = (size[:, 0] * size[:, 1] * (1.0 - _SURER * seen.score))[:, None] * _MEASUREMENT
+        self._filter.update(matched, _to_measurements(seen.boxes), noise)
+        self._confirm(matched, pts_s)
 
-        unmatched = found.score >= self.start_score
-        unmatched[taken] = False
-        if np.count_nonzero(unmatched):
-            new = found.select(unmatched)
-            self._start(new, pts_s)["hits"] = self._min_hits if self._looks == 1 else 1
-            first = _to_measurements(new.boxes)
-            area = (first[:, 2] * first[:, 3])[:, None]
-            self._filter.add(first, area * _FIRST, area * _FIRST_VELOCITY)
+        alone = found.score >= self._min_score
+        alone[taken] = False
+        if np.count_nonzero(alone):
+            self._begin(found.select(alone), pts_s)
         rows = self._rows
-        confirmed, missing = rows["hits"] >= self._min_hits, rows["missed"] > 0
-        rows["shown"] = confirmed & ~missing
+        proven = (rows["confirmed"] & ~rows["faint"])[matched]
+        if np.count_nonzero(proven):
+            self._others_s = pts_s
+        on_track = np.zeros(len(found.score), np.bool_)
+        on_track[taken] = proven
+        self._scale.note(found.score, on_track, pts_s)
+        confirmed, missing = rows["confirmed"], rows["missed"] > 0
+        rows["shown"] = confirmed & self._sighted_rows()
         return np.asarray(missing & (~confirmed | (pts_s - rows["seen_s"] > self._max_unseen_s)))
 
+    def _begin(self, new: Found, pts_s: float) -> None:
+        """Start rows, confirmed at once in the first frame where they score enough."""
+        strong = new.score >= self.start_score
+        started = self._start(new, pts_s)
+        started["hits"] = strong
+        started["confirmed"] = strong & (self._looks == 1)
+        first = _to_measurements(new.boxes)
+        area = (first[:, 2] * first[:, 3])[:, None]
+        self._filter.add(first, area * _FIRST, area * _FIRST_VELOCITY)
+
+    def _confirm(self, matched: IndexArray, pts_s: float) -> None:
+        """Confirm what has shown itself often enough among the rows just matched, or for long enough."""
+        rows = self._rows[matched]
+        # Hits count from the first that may start a track, which here is the second hit of any.
+        rows["hits"][(rows["hits"] == 1) & ~rows["confirmed"] & (rows["score"] < self.start_score)] = 0
+        often = rows["hits"] >= self._min_hits
+        alone_s = pts_s - np.maximum(rows["first_s"], self._others_s)
+        lasted = ~often & ~rows["confirmed"] & (alone_s >= _STEADY_S)
+        rows["faint"] |= lasted
+        rows["confirmed"] |= often | lasted
+        self._rows[matched] = rows
+
     def _associate(self, found: Found) -> tuple[IndexArray, IndexArray]:
-        """The four rounds: pairs ``(detections, rows)``."""
+        """All rounds: pairs ``(detections, rows)``."""
         rows, boxes = self._rows, self._boxes()
         wide_found, wide_boxes = found.boxes @ self._wide, boxes @ self._wide
         pairs = overlapping_pairs(wide_found, wide_boxes, found.class_id, rows["class_id"])
@@ -128,14 +183,16 @@ class BufferedTracker(ArrayTracker):
             wide_overlap = pair_iou(wide_found[pairs.row], wide_boxes[pairs.column])
             return np.asarray(wide_overlap * alike * (wide_overlap >= self._iou))
 
-        sure, confirmed = found.score >= self._min_score, rows["hits"] >= self._min_hits
+        trusted = found.score >= max(self._trusted, self._min_score)
+        confirmed, usable = rows["confirmed"], found.score >= self._min_score
         return assign_in_stages(
             pairs,
             (
-                Stage(sure, confirmed, lambda: sure_value),
-                Stage(sure, confirmed, wide_value),
-                Stage(~sure, confirmed, lambda: value * (overlap >= self._low_iou)),
-                Stage(sure, ~confirmed, lambda: sure_value),
+                Stage(trusted, confirmed, lambda: sure_value),
+                Stage(trusted, confirmed & (rows["missed"] > 0), wide_value),
+                Stage(~trusted, confirmed, lambda: value * (overlap >= self._low_iou)),
+                Stage(trusted, ~confirmed, lambda: sure_value),
+                Stage(~trusted & usable, ~confirmed & (rows["hits"] == 0), lambda: sure_value),
             ),
         )
 

@@ -76,7 +76,7 @@ class ByteTracker(ArrayTracker):
     def _look(self, found: Found, pts_s: float) -> BoolArray:
         self._looks += 1
         taken, matched = self._associate(found)
-        self._seen(matched, found.score[taken], pts_s)
+        self._seen(matched, found.select(taken), pts_s)
         measured = _to_measurements(found.boxes[taken])
         height = self._filter.position[matched, 3]
         self._filter.update(matched, measured, _variance(height, _PLACE, _ASPECT_MEASURED))

@@ -21,16 +21,19 @@ TRACKERS: tuple[str, ...] = tuple(_CLASSES)
 """Names that ``create_tracker`` knows."""
 
 DEFAULT_TRACKER = "buffered"
-"""The one that wins end to end; docs/tracking.md has the table."""
+"""The best on sequences that it was not chosen by; docs/tracking.md has the table."""
 
 
-def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **settings: Any) -> ArrayTracker:
+def create_tracker(
+    name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, show_weak: bool = False, **settings: Any
+) -> ArrayTracker:
     """A tracker for one stream, by name.
 
     Args:
         name: one of ``TRACKERS``.
-        confidence: score from which a detection is sure enough to start a track. A tracker that can also use weaker
-            ones says so in ``lowest_score``: run the detector at ``min(confidence, tracker.lowest_score)``.
+        confidence: nothing that scores less is shown or starts a track. A tracker that can also use weaker ones to
+            carry on a track says so in ``lowest_score``: run the detector at ``min(confidence, tracker.lowest_score)``.
+        show_weak: show tracks also where the detection that carries them on scores less than the confidence.
         settings: the tracker's own keyword arguments.
 
     Raises:
@@ -57,4 +60,6 @@ def create_tracker(name: str = DEFAULT_TRACKER, *, confidence: float = 0.25, **s
         if key not in allowed:
             hint = did_you_mean(key, allowed) or f"it has {', '.join(sorted(allowed))}"
             raise ConfigError(f"tracker {name} has no setting {key!r}: {hint}")
-    return kind(**{"min_score": confidence, **settings})
+    tracker = kind(**{"min_score": confidence, **settings})
+    tracker.shown_from = 0.0 if show_weak else confidence
+    return tracker

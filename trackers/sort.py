@@ -72,7 +72,7 @@ class SortTracker(ArrayTracker):
         pairs = overlapping_pairs(found.boxes, boxes, found.class_id, self._rows["class_id"])
         overlap = pair_iou(found.boxes[pairs.row], boxes[pairs.column])
         taken, matched = associate(pairs, overlap, self._iou, found.class_id)
-        self._seen(matched, found.score[taken], pts_s)
+        self._seen(matched, found.select(taken), pts_s)
         self._filter.update(matched, _to_measurements(found.boxes[taken]), _MEASUREMENT)
 
         unmatched = np.ones(len(found.boxes), np.bool_)

@@ -77,13 +77,17 @@ def build_stream(
             unless it was changed.
         recorded: files that were written in this run. None of them is written again.
     """
+    given = source is not None
     source = source or running_source(stream, before)
     if source is None:
         source = build_source(config, stream, sight.reduce_to, at_once=before is not None)
         stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     tracker = create_tracker(
-        stream.tracker.name or DEFAULT_TRACKER, confidence=config.model.confidence, **stream.tracker.settings
+        stream.tracker.name or DEFAULT_TRACKER,
+        confidence=config.model.confidence,
+        show_weak=stream.tracker.show_weak,
+        **stream.tracker.settings,
     )
     drawn_on = before is not None and analytics is before.stream.analytics
     return Stream(
@@ -97,6 +101,8 @@ def build_stream(
         region=build_region(stream),
         classify=build_track_classifier(config, sight.class_names),
         duration_s=stream.duration_s,
+        # Pictures that a program hands over are worked on as they come, unless it asks for more.
+        lag_s=0.0 if stream.tracker.lag_s is None and given else stream.tracker.lag_s,
         shown_from=0.0 if stream.tracker.show_weak else config.model.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,

@@ -56,7 +56,9 @@ def _track_detections(found: Iterator[Any], options: dict[str, Any]) -> Iterator
     fps = FRAMES_PER_S if fps is None else fps
     section: dict[str, Any] = {"name": tracker} if isinstance(tracker, str) else dict(tracker or {})
     settings = {**section.get("settings", {}), **({} if confidence is None else {"confidence": confidence})}
-    chosen = create_tracker(section.get("name") or DEFAULT_TRACKER, **settings)
+    chosen = create_tracker(
+        section.get("name") or DEFAULT_TRACKER, show_weak=bool(section.get("show_weak")), **settings
+    )
     return (
         chosen.update(detections, pts_s).named(detections.class_names)
         for pts_s, detections in (

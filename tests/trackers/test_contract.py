@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ FPS = 25.0
 
 @pytest.fixture(params=TRACKERS)
 def make(request: pytest.FixtureRequest) -> Make:
-    def create(**settings: float) -> Tracker:
+    def create(**settings: Any) -> Tracker:
         return create_tracker(request.param, confidence=0.3, **settings)
 
     return create

@@ -11,10 +11,12 @@ from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.runtime.channel import WhenFull
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.groups import SampleGroups
-from pipeline.sampling.interpolation import TrackInterpolator
 from pipeline.sampling.sampler import EveryNth, SamplerBySource
+from pipeline.sampling.settling import TrackSettler
 from pipeline.types import SourceInfo
 
+# How long a file's frames wait, in seconds of media time.
+_LAG_S = 1.0
 # A live stream's newest frame is the one that counts; one in hand and one queued keep the detector busy.
 _LIVE_QUEUE = 1
 
@@ -26,13 +28,13 @@ class Manner:
     Attributes:
         live: whether the source goes on whatever its reader does.
         gathering: takes the stream's frames before the detector does.
-        filler: says where tracks were between two looks; None where nothing waits for that.
+        settler: decides on a frame's tracks once it is known what came after it; None where no frame waits for that.
         analytics: counts.
     """
 
     live: bool
     gathering: SampleGroups
-    filler: TrackInterpolator | None
+    settler: TrackSettler | None
     analytics: StreamAnalytics
 
     @classmethod
@@ -51,12 +53,13 @@ class Manner:
             pace = chosen.make(info.live)
         else:
             pace = EveryNth(chosen) if isinstance(chosen, int) else chosen
+        lag_s = (0.0 if info.live else _LAG_S) if stream.lag_s is None else stream.lag_s
         looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
         return cls(
             live=info.live,
             gathering=SampleGroups(pace, live=info.live),
-            # A file's frames can wait until what is between two looks is known; a camera's can't.
-            filler=None if info.live or looks_at_all else TrackInterpolator(),
+            # Without any lag a file's frames still wait for the next look; a camera's don't.
+            settler=None if not lag_s and (info.live or looks_at_all) else TrackSettler(lag_s=lag_s),
             analytics=counting
             or StreamAnalytics(
                 stream.source.stream,

@@ -167,13 +167,14 @@ class StreamRun:
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
         tracked = self._tracking.update(frame, detections)
-        for final in (tracked,) if self._manner.filler is None else self._manner.filler.add(tracked):
+        settler = self._manner.settler
+        for final in (tracked,) if settler is None else settler.add(tracked, self._tracking.sighted):
             self._deliver(final)
         self._manner.gathering.observe(tracked, time.monotonic() - frame.captured_s)
 
     def _deliver(self, tracked: TrackedFrame) -> None:
         """Take a frame whose tracks are final to the sinks."""
-        frame = tracked.frame
+        tracked, frame = self._tracking.numbered(tracked), tracked.frame
         self._halfway, self._shown = True, len(tracked.tracks)
         if self._changed_s is not None:
             self._send(self._events.online(frame.pts_s, time.monotonic() - self._changed_s, self.info))
@@ -217,6 +218,9 @@ class StreamRun:
             self.successor._offline(reason)
         if self._finished or self._changed_s is not None:
             return  # it was told while the stream was being ended, or is known already
+        if self._manner.settler is not None:
+            for tracked in self._manner.settler.flush():
+                self._deliver(tracked)
         self._state, self._offline_s, self._went_s = "offline", time.monotonic(), self.media_s
         events = [*self._tracking.end(), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
@@ -322,9 +326,9 @@ class StreamRun:
     def _deliver_rest(self, first: FirstError) -> None:
         """Take the frames that still wait to the sinks; ``first`` learns what went wrong."""
         # Behind a frame that did not reach all sinks none follows: they would see a gap, and tracks that never started.
-        if self._manner.filler is not None and not self._halfway:
+        if self._manner.settler is not None and not self._halfway:
             with first:
-                for tracked in self._manner.filler.flush():
+                for tracked in self._manner.settler.flush():
                     self._deliver(tracked)
 
     @property

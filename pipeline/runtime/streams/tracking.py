@@ -7,11 +7,12 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.events import Event
+from pipeline.interfaces import SightingTracker
 from pipeline.runtime.streams.stream import Stream
 from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.runtime.streams.stream_events import StreamEvents
 from pipeline.runtime.timing import Timings
-from pipeline.types import Detections, Frame, TrackedFrame
+from pipeline.types import Detections, Frame, Sightings, TrackedFrame
 
 AnyObjects = TypeVar("AnyObjects", bound=Detections)
 
@@ -31,10 +32,10 @@ class StreamTracking:
         self._account = account
         self._events = events
         self._timings = timings
-        self._ids_after = account.highest_id
+        self._ids_after: int | None = None
 
     def update(self, frame: Frame, detections: Detections | None) -> TrackedFrame:
-        """The frame with its tracks; ``None`` where the detector did not look."""
+        """The frame with its tracks by the tracker's own ids; ``None`` where the detector did not look."""
         tracker = self._stream.tracker
         with self._timings.stage("track"):
             if detections is not None:
@@ -44,9 +45,22 @@ class StreamTracking:
         if self._stream.shown_from > 0:
             tracks = _strong(tracks, self._stream.shown_from)
             detections = None if detections is None else _strong(detections, self._stream.shown_from)
-        tracks = tracks_numbered_on(tracks, self._ids_after)
+        return TrackedFrame(frame, detections, tracks, tracker.ended)
+
+    @property
+    def sighted(self) -> Sightings | None:
+        """What the tracker saw of all its tracks in the frame just updated; None for one that does not tell."""
+        tracker = self._stream.tracker
+        return tracker.sighted if isinstance(tracker, SightingTracker) else None
+
+    def numbered(self, tracked: TrackedFrame) -> TrackedFrame:
+        """A frame whose tracks are final, with ids that go on where those of the stream before ended."""
+        if self._ids_after is None:
+            self._ids_after = self._account.highest_id
+        tracks = tracks_numbered_on(tracked.tracks, self._ids_after)
         self._account.note(tracks)
-        return TrackedFrame(frame, detections, tracks, numbered_on(tracker.ended, self._ids_after))
+        ended = numbered_on(tracked.ended, self._ids_after)
+        return TrackedFrame(tracked.frame, tracked.detections, tracks, ended)
 
     def classify(self, tracked: TrackedFrame) -> list[Event]:
         """The events of tracks that a second network named in this frame."""

@@ -1,0 +1,282 @@
+"""Tracks with a second of hindsight: what is shown of a frame is decided once it is known what came after it.
+
+A file's frames need not leave the moment they are decoded, and a live stream's may wait a little. A track is then shown
+from its first detection on, not only from where the tracker was sure of it; its boxes are smoothed by what was seen
+before and after them; where it was lost for a moment, or where nobody looked, they are interpolated; and what lasts too
+short to be anything is not shown at all. It works behind any tracker.
+
+Smoothing is local linear regression with a Gaussian kernel, which bends neither at a track's ends nor at uneven times:
+Fan and Gijbels, "Local polynomial modelling and its applications", 1996. Interpolation is how trackers' results are
+commonly completed, as in Zhang et al., "ByteTrack", ECCV 2022, arXiv:2110.06864, there for whole videos.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.types import BoolArray, Float64Array, IndexArray, Int64Array, Sightings, TrackedFrame, Tracks
+
+# Times that differ by less are the same, but for rounding.
+_SAME_TIME_S = 1e-6
+# Narrower kernels hold no second frame.
+_SHARPEST_S = 0.005
+
+
+@dataclass(slots=True)
+class _Track:
+    """A hypothesis of the tracker's: when it was seen first and last, and the number it is shown by, 0 until it is."""
+
+    first_s: float
+    last_s: float
+    class_id: int
+    confirmed: bool = False
+    shown_as: int = 0
+
+
+class _Looks:
+    """What was seen of each track at the last looks, as arrays of ``(tracks, looks)``; the oldest look comes first."""
+
+    def __init__(self) -> None:
+        self.keys: Int64Array = np.zeros(0, np.int64)
+        self.time_s: Float64Array = np.zeros(0)
+        self.seen: BoolArray = np.zeros((0, 0), np.bool_)
+        self.sure: BoolArray = np.zeros((0, 0), np.bool_)
+        self.boxes: Float64Array = np.zeros((0, 0, 4))
+        self.score: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+
+    def add(self, sighted: Sightings, pts_s: float) -> None:
+        """Append a look."""
+        keys = np.union1d(self.keys, sighted.key)
+        shape, known = (len(keys), len(self.time_s) + 1), np.searchsorted(keys, self.keys)
+        seen, sure = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        score, boxes = np.zeros(shape, np.float32), np.zeros((*shape, 4))
+        seen[known, :-1], sure[known, :-1] = self.seen, self.sure
+        score[known, :-1], boxes[known, :-1] = self.score, self.boxes
+        self.keys, self.seen, self.sure, self.score, self.boxes = keys, seen, sure, score, boxes
+        self.time_s = np.append(self.time_s, pts_s)
+        rows = np.searchsorted(self.keys, sighted.key)
+        self.seen[rows, -1], self.sure[rows, -1] = True, sighted.sure
+        self.score[rows, -1] = sighted.score
+        self.boxes[rows, -1] = sighted.xyxy
+
+    def forget(self, before_s: float) -> None:
+        """Let go of the looks before then, but for the last of them, and of tracks that no other look shows."""
+        first = max(0, int(np.searchsorted(self.time_s, before_s)) - 1)
+        if not first:
+            return
+        rows = self.seen[:, first:].any(axis=1)
+        self.keys, self.time_s = self.keys[rows], self.time_s[first:]
+        self.seen, self.sure = self.seen[rows, first:], self.sure[rows, first:]
+        self.score, self.boxes = self.score[rows, first:], self.boxes[rows, first:]
+
+    def around(self, pts_s: float) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:
+        """Tracks seen surely both at or before a time and at or after it.
+
+        Returns:
+            ``(rows, before, after, sure)``: the tracks, the nearest looks that saw them, and the last that did surely.
+        """
+        until, since = (int(np.searchsorted(self.time_s, pts_s, side=side)) for side in ("right", "left"))
+        both = self.sure[:, :until].any(axis=1) & self.sure[:, since:].any(axis=1)
+        rows = np.flatnonzero(both)
+        if not len(rows):
+            return rows, rows, rows, rows
+        before, sure = (until - 1 - np.argmax(seen[rows, :until][:, ::-1], axis=1) for seen in (self.seen, self.sure))
+        return rows, before, since + np.argmax(self.seen[rows, since:], axis=1), sure
+
+    def smoothed(self, rows: IndexArray, looks: IndexArray, width_s: float) -> Float64Array:
+        """float64 ``(n, 4)`` xyxy of tracks at looks that saw them, by what the looks around saw."""
+        if width_s < _SHARPEST_S:
+            return self.boxes[rows, looks]
+        apart = (self.time_s - self.time_s[looks][:, None]) / width_s
+        weight = np.exp(-0.5 * apart * apart) * self.seen[rows]
+        leaning = weight * apart
+        total, lean = weight.sum(axis=1), leaning.sum(axis=1)
+        # A little more than there is, so that a single look gives its own box.
+        spread = (leaning * apart).sum(axis=1) + 1e-3
+        share = (spread[:, None] * weight - lean[:, None] * leaning) / (total * spread - lean * lean)[:, None]
+        return np.asarray(np.einsum("nl,nlc->nc", share, self.boxes[rows]))
+
+
+class TrackSettler:
+    """Takes one stream's tracked frames in order and gives them back in order, later, with their tracks settled.
+
+    Tracks are numbered anew, 1, 2, 3, ..., in the order in which they are shown.
+
+    Args:
+        lag_s: how long a frame waits, in seconds of media time. 0: for nothing but the look that follows it.
+        smooth_s: standard deviation of the kernel in seconds, at most half of ``lag_s``; 0 leaves boxes as detected.
+        bridge_s: longest time in seconds between two detections of a track to fill where looks between missed it.
+        least_s: a track is not shown that was seen for less and then missed; no more than ``lag_s`` counts.
+        most_held: frames that may wait; when there are more, the oldest leaves with what is known.
+        most_bytes: likewise for their pictures together.
+
+    Raises:
+        ValueError: a setting that makes no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        lag_s: float = 1.0,
+        smooth_s: float = 0.2,
+        bridge_s: float = 1.0,
+        least_s: float = 0.5,
+        most_held: int = 256,
+        most_bytes: int = 128_000_000,
+    ) -> None:
+        times = {"lag_s": lag_s, "smooth_s": smooth_s, "bridge_s": bridge_s, "least_s": least_s}
+        bounds = {"most_held": most_held, "most_bytes": most_bytes}
+        wrong = [name for name, value in times.items() if not value >= 0]
+        wrong += [name for name, value in bounds.items() if value < 1]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: expected times of 0 or more, and bounds of 1 or more")
+        # What can't be seen yet must not pull boxes back.
+        self._lag_s, self._smooth_s, self._bridge_s = lag_s, min(smooth_s, lag_s / 2.0), bridge_s
+        self._least_s = min(least_s, lag_s)
+        self._most_held, self._most_bytes = most_held, most_bytes
+        self._held: deque[TrackedFrame] = deque()
+        self._looks = _Looks()
+        self._tracks: dict[int, _Track] = {}
+        self._keys: dict[int, int] = {}  # by the tracker's id
+        self._next_id = 1
+
+    def add(self, tracked: TrackedFrame, sighted: Sightings | None = None) -> Iterator[TrackedFrame]:
+        """Take the next frame; yields those that can leave now.
+
+        Args:
+            tracked: the frame as the tracker left it.
+            sighted: what the tracker says of tracks that it does not show yet, too; None for a tracker that says
+                nothing, whose tracks count from where they are shown.
+        """
+        now_s = tracked.frame.pts_s
+        self._held.append(tracked)
+        if tracked.detections is not None:
+            self._take_in(_shown(tracked.tracks) if sighted is None else sighted, now_s)
+        while self._held and (self._is_settled(self._held[0].frame.pts_s, now_s) or self._is_full()):
+            yield self._release()
+
+    def flush(self) -> Iterator[TrackedFrame]:
+        """The frames that still wait: no more come, or only after a gap, which no track outlives."""
+        while self._held:
+            yield self._release()
+        self._looks, self._tracks, self._keys = _Looks(), {}, {}
+
+    def _take_in(self, sighted: Sightings, pts_s: float) -> None:
+        for key, track_id, class_id in zip(
+            sighted.key.tolist(), sighted.track_id.tolist(), sighted.class_id.tolist(), strict=True
+        ):
+            track = self._tracks.setdefault(key, _Track(pts_s, pts_s, class_id))
+            track.last_s = pts_s
+            if track_id and not track.confirmed:
+                track.confirmed = True
+                self._keys[track_id] = key
+        self._looks.add(sighted, pts_s)
+
+    def _is_settled(self, pts_s: float, now_s: float) -> bool:
+        """Whether a frame has waited long enough, and for the look that follows it."""
+        looked = self._looks.time_s
+        return now_s - pts_s >= self._lag_s - _SAME_TIME_S and bool(len(looked)) and bool(looked[-1] >= pts_s)
+
+    def _is_full(self) -> bool:
+        held = len(self._held)
+        return held > self._most_held or (held > 1 and held * self._held[0].frame.picture_bytes > self._most_bytes)
+
+    def _release(self) -> TrackedFrame:
+        tracked = self._held.popleft()
+        pts_s = tracked.frame.pts_s
+        last_look = self._looks.time_s[-1:]
+        tracks = self._settled(pts_s) if len(last_look) and last_look[0] >= pts_s else self._foretold(tracked)
+        tracks = tracks.named(tracked.tracks.class_names)
+        ended = [self._let_go(track_id) for track_id in tracked.ended.tolist()]
+        self._forget(pts_s)
+        over = np.array(sorted(track_id for track_id in ended if track_id), np.int64)
+        return TrackedFrame(tracked.frame, tracked.detections, tracks, over)
+
+    def _settled(self, pts_s: float) -> Tracks:
+        """The tracks at a time between two looks, or at one."""
+        looks = self._looks
+        rows, before, after, sure = looks.around(pts_s)
+        apart_s = looks.time_s[after] - looks.time_s[before]
+        near = (after - before <= 1) | (apart_s <= self._bridge_s)
+        real = np.array([self._is_real(self._tracks.get(key)) for key in looks.keys[rows].tolist()], np.bool_)
+        chosen = near & real
+        rows, before, after, sure = (each[chosen] for each in (rows, before, after, sure))
+        apart_s = apart_s[chosen]
+        if not len(rows):
+            return Tracks.empty()
+        since_s = pts_s - looks.time_s[before]
+        start = looks.smoothed(rows, before, self._smooth_s)
+        part = np.divide(since_s, apart_s, out=np.zeros_like(since_s), where=apart_s > 0)[:, None]
+        boxes = start
+        if part.any():
+            boxes = start + (looks.smoothed(rows, after, self._smooth_s) - start) * part
+        tracks = [self._tracks[key] for key in looks.keys[rows].tolist()]
+        return _in_order(
+            Tracks(
+                xyxy=_upright(boxes),
+                score=looks.score[rows, sure],
+                class_id=np.array([track.class_id for track in tracks], np.int32),
+                track_id=np.array([self._number(track) for track in tracks], np.int64),
+                age_s=np.array([pts_s - track.first_s for track in tracks], np.float32),
+                unseen_s=(pts_s - looks.time_s[sure]).astype(np.float32),
+            )
+        )
+
+    def _foretold(self, tracked: TrackedFrame) -> Tracks:
+        """The tracker's own tracks of a frame that no look follows, by the numbers that they are shown by."""
+        kept = []
+        for row, track_id in enumerate(tracked.tracks.track_id.tolist()):
+            track = self._tracks.get(self._keys.get(track_id, 0))
+            if track is not None and self._is_real(track):
+                kept.append((row, self._number(track)))
+        chosen = tracked.tracks.select(np.array([row for row, _ in kept], np.intp))
+        numbers = np.array([number for _, number in kept], np.int64)
+        return _in_order(Tracks(chosen.xyxy, chosen.score, chosen.class_id, numbers, chosen.age_s, chosen.unseen_s))
+
+    def _is_real(self, track: _Track | None) -> bool:
+        """Whether a track is shown: the tracker showed it at some time, and it was seen for long enough."""
+        if track is None or not track.confirmed:
+            return False
+        goes_on = track.last_s >= self._looks.time_s[-1]
+        return track.shown_as > 0 or goes_on or track.last_s - track.first_s >= self._least_s
+
+    def _number(self, track: _Track) -> int:
+        if not track.shown_as:
+            track.shown_as = self._next_id
+            self._next_id += 1
+        return track.shown_as
+
+    def _let_go(self, track_id: int) -> int:
+        """Forget a track by the tracker's id; the number that it was shown by, or 0."""
+        track = self._tracks.pop(self._keys.pop(track_id, 0), None)
+        return 0 if track is None else track.shown_as
+
+    def _forget(self, pts_s: float) -> None:
+        """Forget what no frame later than that one needs."""
+        self._looks.forget(pts_s - max(self._bridge_s, 4.0 * self._smooth_s))
+        if len(self._tracks) > 2 * (len(self._looks.keys) + len(self._keys)) + 64:
+            known = set(self._looks.keys.tolist())
+            self._tracks = {key: track for key, track in self._tracks.items() if track.confirmed or key in known}
+
+
+def _shown(tracks: Tracks) -> Sightings:
+    """What a tracker that shows no more than its tracks has seen."""
+    seen = tracks.select(tracks.unseen_s == 0)
+    sure = np.ones(len(seen), np.bool_)
+    return Sightings(seen.xyxy, seen.score, seen.class_id, key=seen.track_id, track_id=seen.track_id, sure=sure)
+
+
+def _upright(boxes: Float64Array) -> NDArray[np.float32]:
+    """Boxes whose far corner is not before the near one, whatever smoothing did to thin ones."""
+    upright = np.asarray(boxes, np.float32).copy()
+    upright[:, 2:] = np.maximum(upright[:, 2:], upright[:, :2])
+    return upright
+
+
+def _in_order(tracks: Tracks) -> Tracks:
+    return tracks.select(np.argsort(tracks.track_id))

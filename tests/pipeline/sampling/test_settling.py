@@ -1,0 +1,200 @@
+"""Tracks with hindsight: from their beginning, smooth, without gaps, in order, within bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.sampling.settling import TrackSettler
+from pipeline.types import Detections, Frame, Sightings, TrackedFrame, Tracks
+
+PICTURE = np.zeros((2, 4, 3), np.uint8)
+
+
+def tracked(
+    index: int, places: dict[int, float], *, looked: bool = True, fps: float = 10.0, ended: Sequence[int] = ()
+) -> TrackedFrame:
+    """A frame that shows boxes of 10 x 20 at ``places`` (x by id)."""
+    ids = sorted(places)
+    boxes = np.array([[places[key], 0, places[key] + 10, 20] for key in ids], np.float32).reshape(-1, 4)
+    tracks = Tracks(
+        xyxy=boxes,
+        score=np.full(len(ids), 0.5, np.float32),
+        class_id=np.zeros(len(ids), np.int32),
+        track_id=np.array(ids, np.int64),
+        age_s=np.full(len(ids), index / fps, np.float32),
+        unseen_s=np.full(len(ids), 0 if looked else 0.1, np.float32),
+    )
+    frame = Frame(PICTURE, index, index / fps, 0.0, "clip")
+    return TrackedFrame(frame, Detections.empty() if looked else None, tracks, np.array(ended, np.int64))
+
+
+def run(settler: TrackSettler, frames: Sequence[TrackedFrame]) -> list[TrackedFrame]:
+    return [out for frame in frames for out in settler.add(frame)] + list(settler.flush())
+
+
+def places(out: TrackedFrame) -> dict[int, float]:
+    return dict(zip(out.tracks.track_id.tolist(), out.tracks.xyxy[:, 0].tolist(), strict=True))
+
+
+def plain(**settings: float) -> TrackSettler:
+    """One that leaves boxes as they were seen, and shows tracks however short."""
+    return TrackSettler(**{"smooth_s": 0.0, "least_s": 0.0, **settings})  # type: ignore[arg-type]
+
+
+def test_between_two_looks_boxes_are_interpolated() -> None:
+    guess = {1: 99.0}
+    frames = [tracked(0, {1: 0}), *(tracked(i, guess, looked=False) for i in (1, 2, 3)), tracked(4, {1: 8})]
+    out = run(plain(), frames)
+    assert [places(one) for one in out] == [{1: 0}, {1: 2}, {1: 4}, {1: 6}, {1: 8}]
+    assert [one.tracks.unseen_s.tolist() for one in out] == [
+        pytest.approx([unseen], abs=1e-6) for unseen in (0, 0.1, 0.2, 0.3, 0)
+    ]
+    assert [float(one.tracks.age_s[0]) for one in out] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=1e-6)
+    assert [one.detections is None for one in out] == [False, True, True, True, False]
+
+
+def test_a_track_that_was_lost_for_a_while_is_filled_in_beside_the_others() -> None:
+    frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {2: 51}), tracked(2, {1: 4, 2: 52})]
+    assert [places(one) for one in run(plain(), frames)] == [{1: 0, 2: 50}, {1: 2, 2: 51}, {1: 4, 2: 52}]
+
+
+def test_a_track_that_was_lost_for_too_long_is_not() -> None:
+    frames = [tracked(index, {1: 0.0} if index in (0, 8) else {}) for index in range(9)]
+    assert [len(one.tracks) for one in run(plain(bridge_s=0.5), frames)] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 1.0])
+@pytest.mark.parametrize(("fps", "every"), [(29.97, 30), (30.0, 31), (1.0, 3), (0.2, 2)])
+def test_between_two_looks_that_follow_each_other_tracks_are_filled_in_however_far_apart(
+    fps: float, every: int, lag_s: float
+) -> None:
+    count = 2 * every + 1
+    frames = [tracked(index, {1: float(index)}, looked=index % every == 0, fps=fps) for index in range(count)]
+    out = run(TrackSettler(lag_s=lag_s), frames)
+    assert [places(one)[1] for one in out] == pytest.approx(list(range(count)), abs=1e-3)
+    assert [one.tracks.unseen_s[0] for one in out] == pytest.approx([index % every / fps for index in range(count)])
+
+
+def test_a_frame_waits_for_its_lag_and_for_the_look_after_it() -> None:
+    settler = plain(lag_s=0.5)
+    looks = [0, 1, 2, 3, 8, 9]
+    left = [len(list(settler.add(tracked(index, {1: 0.0}, looked=index in looks)))) for index in range(10)]
+    # Frame 3 leaves with frame 8; those from 4 on wait for the look at 8, and their half a second.
+    assert left == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert len(list(settler.flush())) == 5
+
+
+def test_what_is_not_seen_again_is_not_shown_on_the_way_and_after_the_last_look_the_tracker_speaks() -> None:
+    frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {1: 1, 2: 50}, looked=False), tracked(2, {1: 2}, ended=[2])]
+    frames.append(tracked(3, {1: 3.5}, looked=False))
+    assert [places(one) for one in run(plain(), frames)] == [{1: 0, 2: 50}, {1: 1}, {1: 2}, {1: 3.5}]
+
+
+def test_what_lasts_too_short_is_not_shown_and_leaves_no_gap_in_the_ids() -> None:
+    frames = [tracked(i, ({7: 200.0} if i < 4 else {}) | ({9: 0.0} if i >= 2 else {})) for i in range(20)]
+    frames[10] = tracked(10, {9: 0.0}, ended=[7])
+    out = run(TrackSettler(least_s=0.5), frames)
+    assert [places(one) for one in out] == [{}, {}, *[{1: 0.0}] * 18]
+    assert all(len(one.ended) == 0 for one in out), "what was never shown does not end either"
+
+
+def test_what_the_streams_end_cuts_short_is_shown() -> None:
+    frames = [tracked(i, {7: 0.0} if i >= 17 else {}) for i in range(20)]
+    assert [len(one.tracks) for one in run(TrackSettler(), frames)] == [0] * 17 + [1] * 3
+
+
+def test_a_track_that_ends_does_so_after_all_frames_that_show_it_and_by_the_id_that_they_show() -> None:
+    frames = [tracked(i, {5: 0.0} if i < 10 else {}, ended=[5] if i == 14 else []) for i in range(30)]
+    out = run(TrackSettler(), frames)
+    assert [index for index, one in enumerate(out) if len(one.tracks)] == list(range(10))
+    assert [one.ended.tolist() for one in out] == [[1] if index == 14 else [] for index in range(30)]
+
+
+def sighted(places: dict[int, float], *, shown: bool, sure: bool = True) -> Sightings:
+    seen = tracked(0, places).tracks
+    ids = seen.track_id if shown else np.zeros_like(seen.track_id)
+    return Sightings(
+        seen.xyxy, seen.score, seen.class_id, key=seen.track_id, track_id=ids, sure=np.full(len(ids), sure)
+    )
+
+
+def test_a_track_is_shown_from_its_first_detection() -> None:
+    settler = TrackSettler()
+    out: list[TrackedFrame] = []
+    for index in range(20):
+        shown = index >= 5
+        frame = tracked(index, {1: float(index)} if shown else {})
+        out += settler.add(frame, sighted({1: float(index)}, shown=shown))
+    out += settler.flush()
+    assert [places(one)[1] for one in out] == pytest.approx(list(range(20)), abs=0.01)
+
+
+def test_detections_too_weak_to_be_shown_only_bridge_those_that_are() -> None:
+    settler = plain()
+    out: list[TrackedFrame] = []
+    for index in range(30):
+        sure = index < 5 or 15 <= index < 20
+        frame = tracked(index, {1: float(index)} if sure else {})
+        out += settler.add(frame, sighted({1: float(index)}, shown=True, sure=sure))
+    out += settler.flush()
+    assert [index for index, one in enumerate(out) if len(one.tracks)] == list(range(20))
+    assert [places(one)[1] for one in out[:20]] == list(range(20))
+    assert [float(one.tracks.unseen_s[0]) for one in out[4:16]] == pytest.approx([*np.arange(0, 1.1, 0.1), 0], abs=1e-5)
+
+
+def test_boxes_are_smoothed_without_lagging_behind_or_bending_at_the_ends() -> None:
+    random = np.random.default_rng(1)
+    noise = random.normal(0.0, 2.0, 100)
+    frames = [tracked(i, {1: 3.0 * i + noise[i]}, fps=25.0) for i in range(100)]
+    found = np.array([places(one)[1] for one in run(TrackSettler(), frames)])
+    apart = found - 3.0 * np.arange(100)
+    assert np.abs(apart).mean() < 0.4 * np.abs(noise).mean()
+    assert abs(float(apart[:20].mean())) < 1.0 and abs(float(apart[-20:].mean())) < 1.0
+
+
+def test_no_more_frames_wait_than_allowed() -> None:
+    for settler in (TrackSettler(lag_s=100, most_held=5), TrackSettler(lag_s=100, most_bytes=5 * PICTURE.nbytes)):
+        out = [len(list(settler.add(tracked(index, {1: 0.0} if index == 0 else {})))) for index in range(20)]
+        assert sum(out) == 15
+        assert len(list(settler.flush())) == 5
+
+
+@pytest.mark.parametrize("settings", [{"bridge_s": -1.0}, {"most_held": 0}, {"lag_s": float("nan")}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        TrackSettler(**settings)  # type: ignore[arg-type]
+
+
+@given(
+    looks=st.lists(st.booleans(), min_size=1, max_size=60),
+    seen=st.lists(st.frozensets(st.integers(1, 4)), min_size=60, max_size=60),
+    bridge_s=st.floats(0, 3),
+    lag_s=st.floats(0, 3),
+    most_held=st.integers(1, 40),
+)
+def test_every_frame_comes_out_once_in_order_and_looks_are_kept(
+    looks: list[bool], seen: list[frozenset[int]], bridge_s: float, lag_s: float, most_held: int
+) -> None:
+    frames = [
+        tracked(index, {key: 10.0 * key + index for key in seen[index]}, looked=looked)
+        for index, looked in enumerate(looks)
+    ]
+    out = run(TrackSettler(bridge_s=bridge_s, lag_s=lag_s, least_s=0.0, most_held=most_held), frames)
+    assert [one.frame for one in out] == [one.frame for one in frames]
+    known: dict[int, int] = {}
+    for given_, got in zip(frames, out, strict=True):
+        ids = got.tracks.track_id.tolist()
+        assert ids == sorted(set(ids))
+        # All move alike, so whatever was filled in, smoothed or predicted is on the line.
+        whose = {key: round((place - got.frame.index) / 10) for key, place in places(got).items()}
+        assert all(
+            place == pytest.approx(10 * whose[key] + got.frame.index, abs=0.05) for key, place in places(got).items()
+        )
+        assert all(known.setdefault(key, track) == track for key, track in whose.items())
+        if given_.detections is not None:
+            assert set(whose.values()) >= set(places(given_))
