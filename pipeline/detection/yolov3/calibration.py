@@ -103,7 +103,7 @@ def calibrate(
         raise ConfigError(f"input_size: got {size}, expected a multiple of {NETWORK_STRIDE}.")
     network = described.network()
     if not isinstance(network, DarknetNetwork):
-        raise ConfigError(f"{described.name}: only networks of the YOLO family can be calibrated.")
+        raise ConfigError(f"{described.name}: only networks of the YOLOv3 family can be calibrated.")
     parameters = read_weights(find_weights(described, weights), network)
     images = spread((network_input(frame, size) for frame in frames), count + count // (_HELD_OUT - 1))
     if len(images) < LEAST_FRAMES:
