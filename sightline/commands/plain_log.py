@@ -17,6 +17,7 @@ LogFormat = Literal["text", "json"]
 # What a person waits for, or has asked for, is told without being asked.
 _TOLD = (
     "pipeline.classification.registry",
+    "pipeline.detection.onnx.detector",
     "pipeline.models.downloader",
     "pipeline.models.registry",
     "pipeline.sources.reconnect",

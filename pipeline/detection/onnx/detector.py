@@ -80,7 +80,8 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
             raise ConfigError(f"{model.name}: is no ONNX network; create_detector finds the right kind of detector.")
         path = find_weights(model, weights)
         opened = open_network(path, network, len(model.class_names), input_size)
-        logger.info("%s", opened)
+        # Who names the family knows what the network is; what was recognised somebody should read.
+        logger.log(logging.INFO if network.options.family is None else logging.DEBUG, "%s", opened)
         rectangular = opened.rectangular and not square
         runs = opened.engine(precision, threads, batch_size, rectangular=rectangular)
         super().__init__(runs, model.class_names, batch_size, largest_input=opened.size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -222,6 +224,9 @@ def test_a_fresh_file_with_only_its_name(
     picture = str(eval_dir / "images" / "dog.jpg")
     assert main(["detect", picture, "--weights", str(yolox), "--confidence", "0.5"]) == 0
     assert capsys.readouterr().out.splitlines()[0].startswith(f"{picture}: dog 8")
+    command = [sys.executable, "run_pipeline.py", "detect", picture, "--weights", str(yolox)]
+    said = subprocess.run(command, cwd=Path(__file__).parents[4], capture_output=True, text=True, check=True).stderr
+    assert "YOLOX (family yolox), 80 classes, input 416x416" in said
     path = write_network(tmp_path / "mine.onnx", FAMILIES["yolov8"], [], classes=2, shape=(96, 128))
     assert main(["detect", picture, "--weights", str(path)]) == 1
     said = capsys.readouterr().err
