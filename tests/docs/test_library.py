@@ -49,7 +49,7 @@ def test_the_loop_and_the_command_line_give_the_same(folder: Path, tiny_weights:
     subprocess.run([sys.executable, ROOT / "run_pipeline.py", *given], check=True, timeout=110)
     by_loop = sightline.to_mot(sightline.analyze("clip.mp4", duration_s=5, threads={"network": 1}))
     assert by_loop == (folder / "out" / "clip.txt").read_text()
-    assert by_loop.count("\n") > 100
+    assert by_loop.count("\n") > 50
 
 
 def test_the_page_names_all_there_is() -> None:
