@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.classification.registry import local_classifier_weights
+from pipeline.errors import ModelError
 from pipeline.files import InputFiles, read_files
 from pipeline.models.onnx.description import describe, is_onnx
 from pipeline.models.registry import Model, local_weights
@@ -54,10 +56,14 @@ def configured_files(config: Config, model: Model, path: Path | None = None) -> 
 
 
 def _with_numbers(weights: Path | None) -> Iterator[Path | None]:
-    """A file of weights, and the files beside it that hold an ONNX network's numbers."""
+    """A file of weights, and the files beside it that hold an ONNX network's numbers.
+
+    What is wrong with one is told when it is loaded, which not every model of a configuration is; it is an input still.
+    """
     yield weights
     if weights is not None and is_onnx(weights) and weights.is_file():
-        yield from describe(weights).external
+        with contextlib.suppress(ModelError):
+            yield from describe(weights).external
 
 
 def _keys(client: Path) -> Iterator[Path]:
