@@ -111,7 +111,8 @@ class TrackSettler:
         lag_s: how long a frame waits, in seconds of media time. 0: for nothing but the look that follows it.
         smooth_s: standard deviation of the kernel in seconds, at most half of ``lag_s``; 0 leaves boxes as detected.
         bridge_s: longest time in seconds between two detections of a track to fill where looks between missed it.
-        least_s: a track is not shown that was seen for less and then missed; no more than ``lag_s`` counts.
+        least_s: a track is not shown that was seen for less and then missed within as much; no more than ``lag_s``
+            counts.
         most_held: frames that may wait; when there are more, the oldest leaves with what is known.
         most_bytes: likewise for their pictures together.
 
@@ -239,11 +240,18 @@ class TrackSettler:
         return _in_order(Tracks(chosen.xyxy, chosen.score, chosen.class_id, numbers, chosen.age_s, chosen.unseen_s))
 
     def _is_real(self, track: _Track | None) -> bool:
-        """Whether a track is shown: the tracker showed it at some time, and it was seen for long enough."""
+        """Whether a track is shown: the tracker showed it at some time, and it was not seen too shortly.
+
+        Where looks are further apart than that, as in a folder of pictures, none can say that it was.
+        """
         if track is None or not track.confirmed:
             return False
-        goes_on = track.last_s >= self._looks.time_s[-1]
-        return track.shown_as > 0 or goes_on or track.last_s - track.first_s >= self._least_s
+        times_s = self._looks.time_s
+        goes_on = track.last_s >= times_s[-1]
+        if track.shown_as > 0 or goes_on or track.last_s - track.first_s >= self._least_s:
+            return True
+        missed_s = times_s[np.searchsorted(times_s, track.last_s, side="right")]
+        return bool(missed_s - track.last_s >= self._least_s - _SAME_TIME_S)
 
     def _number(self, track: _Track) -> int:
         if not track.shown_as:

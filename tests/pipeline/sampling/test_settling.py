@@ -103,6 +103,13 @@ def test_what_lasts_too_short_is_not_shown_and_leaves_no_gap_in_the_ids() -> Non
     assert all(len(one.ended) == 0 for one in out), "what was never shown does not end either"
 
 
+def test_what_is_seen_once_is_shown_where_looks_are_too_far_apart_to_see_it_longer() -> None:
+    pictures = [tracked(index, {index + 1: 5}, fps=1.0) for index in range(4)]
+    assert [list(places(out)) for out in run(TrackSettler(), pictures)] == [[1], [2], [3], [4]]
+    frames = [tracked(index, {index + 1: 5} if index < 3 else {}, fps=4.0) for index in range(6)]
+    assert [list(places(out)) for out in run(TrackSettler(), frames)] == [[]] * 6
+
+
 def test_what_the_streams_end_cuts_short_is_shown() -> None:
     frames = [tracked(i, {7: 0.0} if i >= 17 else {}) for i in range(20)]
     assert [len(one.tracks) for one in run(TrackSettler(), frames)] == [0] * 17 + [1] * 3
