@@ -6,7 +6,10 @@ of its size.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +82,12 @@ def area(boxes: Float64Array) -> Float64Array:
     return np.asarray(side[:, 0] * side[:, 1])
 
 
+def load_solver() -> None:
+    """Begin to import what ``assign`` needs, in a thread of its own: a network is made ready in that half a second."""
+    if "scipy.optimize" not in sys.modules:
+        Thread(target=import_module, args=("scipy.optimize",), name="importing scipy").start()
+
+
 def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
     """The one-to-one pairs ``(rows, columns)`` of greatest total ``value`` ``(p,)``, each with a value above 0.
 
@@ -89,9 +98,10 @@ def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
     row, column, value = pairs.row[good], pairs.column[good], value[good]
     if not len(row):
         return _NONE, _NONE
+    if len(np.unique(row)) == len(np.unique(column)) == len(row):
+        return row, column  # nobody competes
     cells = pairs.shape[0] * pairs.shape[1]
     if cells <= _FEW_CELLS or 10 * len(row) > cells:
-        # It takes a third of a second to load, which the network's first batches need not wait for.
         from scipy.optimize import linear_sum_assignment
 
         table = np.zeros(pairs.shape)
