@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from threading import Thread
 from typing import NamedTuple
@@ -85,7 +86,13 @@ def area(boxes: Float64Array) -> Float64Array:
 def load_solver() -> None:
     """Begin to import what ``assign`` needs, in a thread of its own: a network is made ready in that half a second."""
     if "scipy.optimize" not in sys.modules:
-        Thread(target=import_module, args=("scipy.optimize",), name="importing scipy").start()
+        Thread(target=_import_solver, name="importing scipy").start()
+
+
+def _import_solver() -> None:
+    # What can't be imported is told by `assign`, which imports it again.
+    with suppress(ImportError, OSError):
+        import_module("scipy.optimize")
 
 
 def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
