@@ -127,15 +127,21 @@ class OpenVinoEngine:
         if old is None:
             return
         settings = {**self._settings, "INFERENCE_NUM_THREADS": threads}
-        if self._exported is None:
-            self._exported = old.compiled.export_model()
-        self._exported.seek(0)
-        new = _Requests(openvino_core().import_model(self._exported, "CPU", settings))
+        new: _Requests | None = None
+        try:
+            if self._exported is None:
+                self._exported = old.compiled.export_model()
+            self._exported.seek(0)
+            new = _Requests(openvino_core().import_model(self._exported, "CPU", settings))
+        except RuntimeError as error:
+            logger.warning(
+                "the network stays with %d threads, it can't be compiled for %d: %s", self.threads, threads, error
+            )
         with self._turn:
-            if self._requests is not None:
+            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
+            if new is not None and self._requests is not None:
                 logger.info("there are %d processor cores to use now, and the network uses as many", threads)
                 self._requests, self.threads = new, threads
-                self._next_look_s = time.monotonic() + _LOOK_EVERY_S
 
 
 class _Requests(threading.local):

@@ -60,6 +60,27 @@ def test_what_was_asked_for_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (engine.threads, used(engine)) == (1, 1)
 
 
+def test_a_network_that_can_not_be_compiled_anew_goes_on_as_it_is(
+    engine_and_cores: tuple[OpenVinoEngine, list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse() -> None:
+        raise RuntimeError("no memory left")
+
+    engine, cores = engine_and_cores
+    monkeypatch.setattr(openvino_engine, "openvino_core", refuse)
+    cores[0] = 2
+    latest_s = time.monotonic() + 60
+    while "no memory left" not in caplog.text:
+        assert time.monotonic() < latest_s
+        engine.heads(IMAGES)
+    assert (engine.threads, used(engine)) == (1, 1)
+    monkeypatch.undo()
+    monkeypatch.setattr(openvino_engine, "_LOOK_EVERY_S", 0.0)
+    call_until(engine, 2)
+
+
 def test_it_is_not_opened_again_by_a_change(engine_and_cores: tuple[OpenVinoEngine, list[int]]) -> None:
     engine, _ = engine_and_cores
     engine.close()
