@@ -33,7 +33,8 @@ from pipeline.models.weights.darknet import read_darknet_weights
 from pipeline.models.weights.formats import SUFFIXES, read_weights, write_weights
 from pipeline.models.weights.pytorch import read_state_dict
 from tests.support.darknet_files import miniature, narrow, random_parameters, write_configuration
-from tests.support.onnx_files import FAMILIES, Known, write_miniature_yolox, write_network
+from tests.support.onnx_files import write_miniature_yolox, write_network
+from tests.support.onnx_layouts import FAMILIES, Known
 
 NETWORK = miniature()
 LONGEST_S = 30.0

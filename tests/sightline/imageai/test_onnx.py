@@ -14,7 +14,8 @@ import onnx
 
 from sightline.commands.main import main
 from sightline.imageai import CustomObjectDetection
-from tests.support.onnx_files import FAMILIES, RGB, Known, write_network
+from tests.support.onnx_files import write_network
+from tests.support.onnx_layouts import FAMILIES, RGB, Known
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from pipeline.models.networks.onnx_network import OnnxOptions
 from pipeline.types import Detections, Frame, Image
 from sightline.commands.main import main
 from tests.support.images import blocks
-from tests.support.onnx_files import FAMILIES, RGB, Known, write_miniature_yolox, write_network
+from tests.support.onnx_files import write_miniature_yolox, write_network
+from tests.support.onnx_layouts import FAMILIES, RGB, Known
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from pipeline.models.class_names import COCO_CLASS_NAMES
 from pipeline.models.networks.onnx_network import OnnxNetwork, OnnxOptions
 from pipeline.models.registry import Model
 from pipeline.types import Detections, Image
-from tests.support.onnx_files import FAMILIES, RGB, Known, placed, write_network
+from tests.support.onnx_files import placed, write_network
+from tests.support.onnx_layouts import FAMILIES, RGB, Known
 
 SHAPE = (320, 320)
 PICTURES = {

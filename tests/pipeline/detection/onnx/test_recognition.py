@@ -14,7 +14,8 @@ from pipeline.detection.onnx.detector import OnnxDetector
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.custom import choose_model, onnx_model
 from pipeline.models.networks.onnx_network import OnnxOptions
-from tests.support.onnx_files import FAMILIES, Known, write_miniature_yolox, write_network
+from tests.support.onnx_files import write_miniature_yolox, write_network
+from tests.support.onnx_layouts import FAMILIES, Known
 
 SHAPE = (64, 96)
 

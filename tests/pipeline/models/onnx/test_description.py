@@ -20,7 +20,8 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.models.onnx.description import describe
 from pipeline.models.onnx.metadata import refuse_other_tasks, written_names, written_size
 from pipeline.models.onnx.wire import WireError, fields
-from tests.support.onnx_files import FAMILIES, Known, write_miniature_yolox, write_network
+from tests.support.onnx_files import write_miniature_yolox, write_network
+from tests.support.onnx_layouts import FAMILIES, Known
 
 
 def model(nodes: list[Any], constants: list[Any] | None = None, **options: Any) -> Any:
