@@ -18,7 +18,7 @@ from pipeline.detection.adapted import as_detector
 from pipeline.files import InputFiles, OutputFiles
 from pipeline.interfaces import DetectorLike, Sink
 from pipeline.runtime.loop import Loop
-from pipeline.runtime.report import Report, peak_rss_mb, versions
+from pipeline.runtime.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.runtime.run_files import RunFiles
 from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
 
@@ -139,6 +139,10 @@ class Pipeline:
     def status(self) -> list[StreamStatus]:
         """How each running stream is doing; for any thread."""
         return [run.status() for run in list(self._loop.running.values())]
+
+    def ended(self) -> dict[str, StreamReport]:
+        """What those streams came to that have ended; for any thread."""
+        return dict(self._loop.ended)
 
     def run(self) -> Report:
         """Process every source to its end, or to ``stop``, and return what happened.

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from pipeline.errors import ConfigError
-from pipeline.runtime.report import process_started_s
+from pipeline.runtime.report import Report, process_started_s
 from pipeline.sources.uri import stream_name
 from sightline.commands.each import run_each
 from sightline.commands.images import refuse_pictures
@@ -42,6 +42,9 @@ from sightline.terminal.preview import PreviewSink
 from sightline.terminal.progress import waiting_for
 from sightline.terminal.status import showing_status
 from sightline.terminal.summary import print_summary
+
+if TYPE_CHECKING:
+    from sightline.composition.web import Site
 
 
 def _streams(sources: Sequence[str]) -> dict[str, Any]:
@@ -128,6 +131,13 @@ def run(
         float | None, typer.Option(metavar="SECONDS", help="Stop after this much of the video.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the picture in a window; q ends the run.")] = False,
+    web: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve the live page, the API and metrics, such as 127.0.0.1:8080."),
+    ] = None,
+    web_stay: Annotated[
+        bool, typer.Option("--web-stay", help="Go on serving after the end of the video, until stopped.")
+    ] = False,
     each: Annotated[
         bool,
         typer.Option("--each", help="Run each file by itself, one after the other; what is done is left out."),
@@ -173,12 +183,15 @@ def run(
             "report": report,
         },
         "events": {"endpoint": events},
+        "web": {"address": web, "stay": True if web_stay else None},
         "callbacks": callbacks,
     }
 
     def read(streams: Mapping[str, Any]) -> Config:
         return load_config(config, override or (), {**streams, **options})
 
+    if each and web is not None:
+        raise ConfigError("--web: serves one run, and --each makes many; leave one of them out")
     if each and show:
         raise ConfigError("--show: shows one run, and --each makes many; leave one of them out")
     if each:
@@ -193,27 +206,57 @@ def run(
 def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool, show: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read()
+    with ExitStack() as stack:
+        site: Site | None = None
+        if config.web.address is not None:
+            from sightline.composition.web import Site
+
+            site = stack.enter_context(Site(config))
+        report, interrupted = _run_beside(site, config, read, path=path, quiet=quiet, show=show)
+    if interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if any(stream.error for stream in report.streams.values()):
+        raise typer.Exit(1)
+
+
+def _run_beside(
+    site: Site | None, config: Config, read: Callable[[], Config], *, path: Path | None, quiet: bool, show: bool
+) -> tuple[Report, bool]:
+    """The run, and who looks at it; returns its report, and whether it was interrupted."""
     with nullcontext() if quiet else waiting_for(f"loading {config.model.name}"):
         preview = PreviewSink(lambda: pipeline.stop()) if show else None
         pipeline = build_pipeline(
             config,
             progress=not quiet,
             path=path,
-            sinks=[] if preview is None else [preview],
+            sinks=[*([] if preview is None else [preview]), *([] if site is None else site.sinks)],
             started_s=process_started_s(),
         )
     reloader = build_reloader(pipeline, config, read)
-    with stopping_on_signals(pipeline.stop) as stopped, ExitStack() as stack:
-        stack.enter_context(reloading_on_hangup(reloader.reload))
-        if pipeline.live and not quiet:
-            stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
-        report = run_configured(config, pipeline, reloader)
-    if not quiet:
-        print_summary(Console(), report, written_files(config))
-    if stopped():
-        raise typer.Exit(EXIT_INTERRUPTED)
-    if any(stream.error for stream in report.streams.values()):
-        raise typer.Exit(1)
+
+    def stop() -> None:
+        pipeline.stop()
+        if site is not None:
+            site.stop()
+
+    with stopping_on_signals(stop) as stopped:
+        with ExitStack() as stack:
+            stack.enter_context(reloading_on_hangup(reloader.reload))
+            if site is not None:
+                site.begin(pipeline)
+                if not quiet:
+                    typer.echo(f"web: {site.url}", err=True)
+            if pipeline.live and not quiet:
+                stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
+            report = run_configured(config, pipeline, reloader)
+        interrupted = stopped()
+        if not quiet:
+            print_summary(Console(), report, written_files(config))
+        if site is not None and config.web.stay and not interrupted:
+            if not quiet:
+                typer.echo(f"web: {site.url} stays open until it is stopped", err=True)
+            site.stay()
+    return report, interrupted
 
 
 def register(app: typer.Typer) -> None:

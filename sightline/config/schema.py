@@ -42,6 +42,7 @@ from sightline.config.sections import (
     ThreadSection,
     TrackerSection,
     WebhookSection,
+    WebSection,
 )
 from sightline.config.shapes import HomographySection, LineSection, ZoneSection
 from sightline.config.yaml_reader import Document
@@ -110,6 +111,7 @@ class Config(StreamSettings):
     store: StoreSection = StoreSection()
     mqtt: MqttSection = MqttSection()
     webhook: WebhookSection = WebhookSection()
+    web: WebSection = WebSection()
     control: Endpoint | None = None
     callbacks: FilePath | None = None
     callback_errors: Literal["stop", "continue"] = "stop"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -63,6 +64,21 @@ def _endpoint(value: str) -> str:
     if not re.fullmatch(r"tcp://\S+:([0-9]{1,5}|\*)", value):
         raise ValueError("expected tcp://HOST:PORT, such as tcp://127.0.0.1:5556")
     return value
+
+
+def _web_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    plain = re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host)
+    if not plain or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:8080")
+    return value
+
+
+def _this_machine_only(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _event_type(value: str) -> str:
@@ -304,6 +320,31 @@ class WebhookSection(Section):
     types: EventTypes | None = None
     secret_env: Annotated[Text | None, Field(repr=False)] = None
     max_spool_mb: Positive = 100.0
+
+
+class WebSection(Section):
+    """The server of the live page, the API and the metrics."""
+
+    address: Annotated[str, AfterValidator(_web_address)] | None = None
+    token_env: Annotated[Text | None, Field(repr=False)] = None
+    read_token_env: Annotated[Text | None, Field(repr=False)] = None
+    hosts: tuple[Text, ...] = ()
+    stay: bool = False
+
+    @model_validator(mode="after")
+    def _strangers_need_a_token(self) -> Self:
+        if self.read_token_env is not None and self.token_env is None:
+            raise ValueError(
+                "read_token_env is of use only beside token_env, without which everybody may change things"
+            )
+        if self.address is not None and self.token_env is None:
+            host = self.address.rpartition(":")[0]
+            if not _this_machine_only(host):
+                raise ValueError(
+                    f"address: other machines can reach {self.address}; name the environment variable that holds a "
+                    "token in token_env, or listen on 127.0.0.1"
+                )
+        return self
 
 
 class QueueSection(Section):

@@ -1,5 +1,13 @@
 """Ways into a pipeline that is running.
 
+access          Who may do what over HTTP: tokens, sessions, and what browsers are kept from
+api             What can be asked and done over HTTP, a module a subject
+app             The application that answers HTTP requests, of its parts
 control_socket  Telling a running Sightline what to do
+guard           What stands before every HTTP request and WebSocket
+http_server     The HTTP server, in a thread of the run
 live            Live pictures in a browser
+run_access      What the server sees of a run
+
+Importing FastAPI takes half a second, so all but ``control_socket`` is imported only where a run is to be served.
 """

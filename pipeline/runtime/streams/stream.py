@@ -13,7 +13,7 @@ from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.sampling.sampler import Sampler, SamplerBySource
-from pipeline.types import Detections, Frame
+from pipeline.types import Detections, Frame, SourceInfo
 
 if TYPE_CHECKING:
     from pipeline.classification.tracks import TrackClassifier
@@ -86,7 +86,9 @@ class StreamStatus:
         objects: tracks that its newest frame showed.
         p50_ms, p95_ms: latency from capture to events so far.
         rates: how fast its frames came in and went through lately.
+        info: what its source says of itself now.
         outputs: per output that keeps count, what became of what it was given so far; shared ones included.
+        newest_s: when its newest frame that was processed was captured (``time.monotonic()``); None before the first.
     """
 
     name: str
@@ -95,5 +97,7 @@ class StreamStatus:
     p50_ms: float
     p95_ms: float
     rates: Rates
+    info: SourceInfo
     outputs: Mapping[str, events.OutputCounts] = field(default_factory=dict)
     objects: int = 0
+    newest_s: float | None = None

@@ -45,6 +45,7 @@ class StreamAccount:
         latency: of its frames, from capture to the sinks.
         highest_id: of the tracks it had so far, 0 before the first.
         last_pts_s: media time of the newest frame that was processed; None before the first.
+        newest_s: when that frame was captured (``time.monotonic()``); None before the first.
         error: what ended it, or is known to have gone wrong in it.
     """
 
@@ -53,6 +54,7 @@ class StreamAccount:
         self.latency = Durations()
         self.highest_id = 0
         self.last_pts_s: float | None = None
+        self.newest_s: float | None = None
         self.error: BaseException | None = None
         # Where the newest frame was placed, by the thread that reads the source.
         self._newest: _Place | None = None

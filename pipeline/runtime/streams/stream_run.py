@@ -188,7 +188,7 @@ class StreamRun:
         with self._timings.stage("sinks"):
             for group in self._groups:
                 group.on_result(tracked, found)
-        self.account.last_pts_s = frame.pts_s
+        self.account.last_pts_s, self.account.newest_s = frame.pts_s, frame.captured_s
         self._state, self._offline_s = "online", None
         self._ledger.processed()
         self._halfway = False
@@ -210,7 +210,18 @@ class StreamRun:
         latency = {percent: 1000 * self.latency.percentile(percent) for percent in (50, 95)}
         account, rates = self._ledger.snapshot(), self._ledger.rates()
         outputs = {**self._shared.counts(), **self._own.counts()}
-        return StreamStatus(self.name, self._state, account, latency[50], latency[95], rates, outputs, self._shown)
+        return StreamStatus(
+            self.name,
+            self._state,
+            account,
+            latency[50],
+            latency[95],
+            rates,
+            self.info,
+            outputs=outputs,
+            objects=self._shown,
+            newest_s=self.account.newest_s,
+        )
 
     def _offline(self, reason: str) -> None:
         """The source went away: tracks end, since what comes after the gap may be another scene."""

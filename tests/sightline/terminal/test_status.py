@@ -11,12 +11,13 @@ from rich.console import Console
 from pipeline.events import FrameCounts, OutputCounts
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.streams.stream import StreamStatus
+from pipeline.types import SourceInfo
 from sightline.terminal.status import showing_status, status_line, status_table
 
 
 def status(decoded: int, processed: int) -> StreamStatus:
     ledger = FrameCounts(decoded=decoded, processed=processed, dropped={"stale": decoded - processed}, failed={})
-    return StreamStatus("gate", "online", ledger, 40.0, 80.0, Rates(25.0, 5.0, 8.2), objects=3)
+    return StreamStatus("gate", "online", ledger, 40.0, 80.0, Rates(25.0, 5.0, 8.2), SourceInfo(640, 480), objects=3)
 
 
 def test_a_line_says_all_there_is_to_know() -> None:
