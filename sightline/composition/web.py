@@ -19,6 +19,8 @@ from sightline.config.schema import Config
 from sightline.server.access import Access
 from sightline.server.app import create_app
 from sightline.server.http_server import HttpServer
+from sightline.server.live.hub import LiveHub
+from sightline.server.live.websocket import live_router
 from sightline.server.run_access import StreamState, StreamView
 
 _STATES: dict[str, StreamState] = {"waiting": "opening", "online": "online", "offline": "reconnecting"}
@@ -48,7 +50,8 @@ class Site:
         self._access = Access(_token("token_env", web.token_env), _token("read_token_env", web.read_token_env))
         self._server = HttpServer(host.strip("[]"), int(port))
         self._over = threading.Event()
-        self.sinks: Sequence[Sink] = ()
+        self._hub = LiveHub()
+        self.sinks: Sequence[Sink] = (self._hub,)
 
     @property
     def url(self) -> str:
@@ -57,7 +60,13 @@ class Site:
 
     def begin(self, pipeline: Pipeline) -> None:
         """Serve a run."""
-        self._server.start(create_app(ServedRun(self._config, pipeline), self._access, names=self._names))
+        app = create_app(
+            ServedRun(self._config, pipeline),
+            self._access,
+            routers=[live_router(self._hub)],
+            names=self._names,
+        )
+        self._server.start(app)
 
     def stop(self) -> None:
         """Let ``stay`` return."""
