@@ -14,7 +14,7 @@ A look that sees it within the hysteresis is no look for either side. In detail:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,14 +136,28 @@ class Sides:
         late = [key for key, change in self._open.items() if change.look.pts_s < pts_s - _LONGEST_WAIT_S]
         return [change for key in late for change in self._settle(key, across=not self._doubted.values[key])]
 
-    def end(self, rows: Iterable[int] | None = None) -> list[Change]:
-        """Settle what waits of tracks that are seen no more; of all tracks for None."""
+    def end(self, rows: Iterable[int] | None = None, *, items: Iterable[int] | None = None) -> list[Change]:
+        """Settle what waits of tracks that are seen no more, at lines or edges that are to be no more; None: of all."""
         if not self._open:
             return []
-        wanted = None if rows is None else set(rows)
-        keys = [key for key in self._open if wanted is None or key[0] in wanted]
+        wanted, places = (None if some is None else set(some) for some in (rows, items))
+        keys = [
+            (row, item)
+            for row, item in self._open
+            if (wanted is None or row in wanted) and (places is None or item in places)
+        ]
         across = self._half.values != self._side.values
         return [change for key in keys for change in self._settle(key, across=bool(across[key]))]
+
+    def rearrange(self, origins: Sequence[int]) -> None:
+        """Go on with other lines or edges; ``origins`` as for ``rearranged``. What waits at those left out is to be
+        settled before."""
+        for column in (self._side, self._half, self._looks, self._waits, self._doubted):
+            column.rearrange(origins)
+        places = {old: new for new, old in enumerate(origins) if old >= 0}
+        self._open = {
+            (row, places[item]): replace(change, item=places[item]) for (row, item), change in self._open.items()
+        }
 
     def oldest_s(self) -> float:
         """Media time of the oldest change that waits, in seconds; infinite where none does."""

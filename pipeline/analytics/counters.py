@@ -58,6 +58,22 @@ class StreamCounters:
             kept += window.advance(pts_s)
         return self._told(waiting_since_s)
 
+    def change(
+        self, zone_names: Sequence[str], line_names: Sequence[str], zones: Sequence[int], lines: Sequence[int]
+    ) -> None:
+        """Go on with other zones and lines.
+
+        Args:
+            zone_names, line_names: from now on. What has the name of one before goes on with its counts.
+            zones, lines: for each the number of the one that it was, -1 for a new one.
+        """
+        groups = [0, *(zone + 1 if zone >= 0 else -1 for zone in zones)]
+        self._names = (self._names[0], zone_names, line_names)
+        for kept, window in zip(self._kept, self._windows, strict=True):
+            window.rearrange(groups, lines)
+            kept[:] = [counts.rearranged(groups, lines) for counts in kept]
+        self.totals.rearrange(zone_names, line_names, zones, lines)
+
     def hold(self, hold_s: float) -> None:
         """From the newest frame on, one frame stands for so long at most."""
         for window in self._windows:

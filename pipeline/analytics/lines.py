@@ -90,12 +90,10 @@ class LineMonitor:
     """
 
     def __init__(self, lines: Sequence[Line], class_names: Sequence[str], table: TrackTable) -> None:
-        check_names("line", [line.name for line in lines])
         count = len(lines)
-        self.lines = tuple(lines)
+        self._class_names = class_names
         self._placement = Placement()
-        self._allowed = allowed_classes([n.classes for n in lines], class_names, [f"line {n.name!r}" for n in lines])
-        self._anchor = np.array([anchor_index(line.anchor) for line in lines], np.intp)
+        self._take(lines)
         self._segments = Segments(np.zeros((0, 2)), np.zeros((0, 2)))
         self._hysteresis = np.zeros(count)
         self._sides = Sides(table, count)  # +1 is the right-hand side
@@ -103,13 +101,37 @@ class LineMonitor:
         self._distance = table.column(np.float64, (count,))
         self._between_ends = table.column(np.bool_, (count,))
 
+    def _take(self, lines: Sequence[Line]) -> None:
+        where = [f"line {line.name!r}" for line in lines]
+        check_names("line", [line.name for line in lines])
+        self._allowed = allowed_classes([line.classes for line in lines], self._class_names, where)
+        self._anchor = np.array([anchor_index(line.anchor) for line in lines], np.intp)
+        self.lines = tuple(lines)
+
+    def change(self, lines: Sequence[Line], origins: Sequence[int]) -> None:
+        """Go on with other lines, which are to be placed by ``place`` then.
+
+        Args:
+            lines: from now on.
+            origins: for each the number of the line that it was, if it lies where it was; -1 for any other, where no
+                track is on any side yet. What waits at those left out is to be settled before.
+        """
+        self._take(lines)
+        self._sides.rearrange(origins)
+        for column in (self._point, self._distance, self._between_ends):
+            column.rearrange(origins)
+
     def fit(self, width: int, height: int) -> None:
         """Place the lines in frames of that size in pixels; tracks seen before are on no side yet."""
+        self.place(width, height)
+        self._sides.forget()
+
+    def place(self, width: int, height: int) -> None:
+        """Place the lines in frames of that size in pixels."""
         ends = place_shapes("line", self.lines, lambda line: (line.start, line.end), self._placement, width, height)
         stacked = np.array(ends, np.float64).reshape(-1, 2, 2)
         self._segments = Segments(stacked[:, 0], stacked[:, 1])
         self._hysteresis = np.array([line.hysteresis_px(width, height, self._placement) for line in self.lines])
-        self._sides.forget()
 
     @property
     def waiting(self) -> Sides:

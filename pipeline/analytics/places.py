@@ -46,12 +46,55 @@ class Places:
         self._zones = ZoneMonitor(zones, class_names, table)
         self._lines = LineMonitor(lines, class_names, table)
         self._names = tuple(class_names)
-        self._zone_names = tuple(zone.name for zone in zones)
-        self._line_names = tuple(line.name for line in lines)
+        self._name(zones, lines)
+        self._table = table
         self._counters = counters
         self._stamp = stamp
         self._track_id = table.column(np.int64)
         self._class = table.column(np.int32)
+
+    def _name(self, zones: Sequence[Zone], lines: Sequence[Line]) -> None:
+        self._zone_names = tuple(zone.name for zone in zones)
+        self._line_names = tuple(line.name for line in lines)
+
+    def part_with(self, zones: Sequence[Zone], lines: Sequence[Line], look: Look) -> list[Event]:
+        """What is to be told before ``change`` to these zones and lines: the end of what will be no more.
+
+        Args:
+            zones, lines: from then on.
+            look: the newest.
+        """
+        kept = {zone.name for zone in zones}
+        gone = [number for number, name in enumerate(self._zone_names) if name not in kept]
+        moved = [number for number, line in enumerate(self._lines.lines) if line not in lines]
+        events = self._events(self._zones.waiting.end(items=gone), self._lines.waiting.end(items=moved))
+        for _, row in self._table.all() if gone else ():
+            for zone in np.flatnonzero(self._zones.inside(np.array([row], np.intp))[0]).tolist():
+                if zone in gone:
+                    events.append(self._left(Change(row, zone, -1, look), self._stay_s(row, zone, look.pts_s)))
+        return events
+
+    def change(self, zones: Sequence[Zone], lines: Sequence[Line], size: tuple[int, int]) -> None:
+        """Go on with other zones and lines. Counts go on under their names; tracks stay in a zone of the same name
+        until they are seen outside, and beside a line that is the very same.
+
+        Args:
+            zones, lines: from now on.
+            size: width and height of the pictures in pixels; 0 before they are known.
+        """
+        zone_origins = _origins([zone.name for zone in zones], self._zone_names)
+        line_origins = _origins([line.name for line in lines], self._line_names)
+        same_lines = [
+            old if old >= 0 and self._lines.lines[old] == line else -1
+            for line, old in zip(lines, line_origins, strict=True)
+        ]
+        self._zones.change(zones, zone_origins)
+        self._lines.change(lines, same_lines)
+        self._name(zones, lines)
+        self._counters.change(self._zone_names, self._line_names, zone_origins, line_origins)
+        if all(size):
+            self._zones.fit(*size)
+            self._lines.place(*size)
 
     def __bool__(self) -> bool:
         return bool(self._zone_names or self._line_names)
@@ -108,9 +151,11 @@ class Places:
         events = []
         only = np.array([row], np.intp)
         for zone in np.flatnonzero(self._zones.inside(only)[0]).tolist():
-            dwell_s = shown_s - float(self._zones.since_s(only)[0, zone])
-            events.append(self._left(Change(row, zone, -1, look), dwell_s))
+            events.append(self._left(Change(row, zone, -1, look), self._stay_s(row, zone, shown_s)))
         return events
+
+    def _stay_s(self, row: int, zone: int, until_s: float) -> float:
+        return until_s - float(self._zones.since_s(np.array([row], np.intp))[0, zone])
 
     def _events(self, moved: Sequence[Change], crossed: Sequence[Change]) -> list[Event]:
         """In the order of time; at one time who left first, then who came, by track and zone; crossings come last."""
@@ -157,3 +202,14 @@ class Places:
             speed_mps=change.speed_mps,
             **self._track(change),
         )
+
+
+def check_places(zones: Sequence[Zone], lines: Sequence[Line], class_names: Sequence[str]) -> None:
+    """Raise ``ConfigError`` for two zones or lines of one name, and for a class that the model does not know."""
+    ZoneMonitor(zones, class_names, TrackTable())
+    LineMonitor(lines, class_names, TrackTable())
+
+
+def _origins(names: Sequence[str], before: Sequence[str]) -> list[int]:
+    """For each name its number before, -1 for a new one."""
+    return [before.index(name) if name in before else -1 for name in names]

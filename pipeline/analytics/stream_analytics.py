@@ -14,6 +14,7 @@ that is ``CONFIRM_WITHIN_S`` earlier than those before them, and windows may com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from pipeline.analytics.counters import StreamCounters, WindowKind
 from pipeline.analytics.event_stamper import EventKind, EventStamper
 from pipeline.analytics.frame_interval import FrameInterval
 from pipeline.analytics.lines import Line
-from pipeline.analytics.places import Places
+from pipeline.analytics.places import Places, check_places
 from pipeline.analytics.speed import SpeedMeter
 from pipeline.analytics.totals import LiveCounts, LiveHistory
 from pipeline.analytics.track_table import TrackTable
@@ -51,6 +52,20 @@ def hold_for(info: SourceInfo) -> float:
     """
     shortest = 0.25 if info.live else 1.0
     return max(shortest, float(_FRAMES_HELD / info.fps)) if info.fps else shortest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Removed:
+    """Zones and lines that are counted no more.
+
+    Attributes:
+        events: what ended with them.
+        zones, lines: their totals, as ``StreamAnalytics.zone_totals`` and ``line_totals`` tell them.
+    """
+
+    events: list[Event]
+    zones: dict[str, dict[str, dict[str, float]]]
+    lines: dict[str, dict[str, dict[str, int]]]
 
 
 class StreamAnalytics:
@@ -103,13 +118,15 @@ class StreamAnalytics:
         self._stamper = stamper
         self._update_period_s = 1 / update_hz if update_hz else float("inf")
         self._table = TrackTable()
+        self._live = live or LiveHistory()
+        self._live.shapes = (tuple(zones), tuple(lines))
         self._speed = SpeedMeter(homography, self._table) if homography else None
         self._counters = StreamCounters(
             self._names,
             tuple(zone.name for zone in zones),
             tuple(line.name for line in lines),
             table=self._table,
-            history=live or LiveHistory(),
+            history=self._live,
             hold_s=hold_s,
             frame_s=frame_s,
         )
@@ -166,6 +183,31 @@ class StreamAnalytics:
         events += self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
         self._counters.totals.remember(frame.index)
         return events
+
+    def change(self, zones: Sequence[Zone], lines: Sequence[Line]) -> Removed:
+        """Count in other zones and at other lines from the next frame on; tracks, windows and totals go on.
+
+        A zone or line that has the name of one before goes on with its counts. Tracks are in a zone that was moved
+        until they are seen outside it. A line that was moved is crossed only by what is seen on both its sides then.
+
+        Returns:
+            What to tell, and the totals of what is no more.
+
+        Raises:
+            ConfigError: two zones or lines of one name, or an unknown class; nothing is changed.
+        """
+        check_places(zones, lines, self._names)
+        events = [] if self._newest is None else self._places.part_with(zones, lines, self._newest)
+        names = {zone.name for zone in zones}, {line.name for line in lines}
+        removed = Removed(
+            events,
+            {name: totals for name, totals in self.zone_totals().items() if name not in names[0]},
+            {name: totals for name, totals in self.line_totals().items() if name not in names[1]},
+        )
+        self._places.change(zones, lines, self._size)
+        self._zone_names = tuple(zone.name for zone in zones)
+        self._live.shapes = (tuple(zones), tuple(lines))
+        return removed
 
     def facts(self, tracks: Tracks) -> TrackFacts | None:
         """In which zones the tracks of the newest frame are, and how fast they move; None without either."""

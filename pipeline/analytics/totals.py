@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.lines import Line
+from pipeline.analytics.track_table import TrackTable, rearranged
 from pipeline.analytics.windows import count_by_class
+from pipeline.analytics.zones import Zone
 from pipeline.types import BoolArray, Frame, IndexArray, Int64Array
 
 # How many changes of the live counts are remembered for those who draw a frame later than it was counted.
@@ -35,9 +37,13 @@ class LiveHistory:
 
     One thread writes, any may read: ``StreamAnalytics`` keeps it up to date, sinks draw behind queues of their own. So
     many changes are remembered that a queue may be some hundred frames long; frames older than that get the oldest.
+
+    Attributes:
+        shapes: the zones and lines that are counted in as of the newest frame.
     """
 
     def __init__(self) -> None:
+        self.shapes: tuple[Sequence[Zone], Sequence[Line]] = ((), ())
         self._changes: tuple[tuple[int, LiveCounts], ...] = ()
 
     def at(self, frame: Frame) -> LiveCounts:
@@ -98,6 +104,18 @@ class Totals:
         if fresh.any():
             self._counted.values[rows] = counted | member
             self._unique += count_by_class(fresh, class_id, len(self._classes))
+
+    def rearrange(
+        self, zone_names: Sequence[str], line_names: Sequence[str], zones: Sequence[int], lines: Sequence[int]
+    ) -> None:
+        """Go on with other zones and lines; where those were is told as for ``track_table.rearranged``."""
+        groups = [0, *(zone + 1 if zone >= 0 else -1 for zone in zones)]
+        self._zones, self._lines = tuple(zone_names), tuple(line_names)
+        self._counted.rearrange(groups)
+        self._unique, self._max = rearranged(self._unique, groups), rearranged(self._max, groups)
+        self._shown, self._dwell_s = rearranged(self._shown, groups), rearranged(self._dwell_s, groups)
+        self._crossed = rearranged(self._crossed, lines, axis=1)
+        self._changed = True
 
     def left(self, zone: int, class_id: int, dwell_s: float) -> None:
         """A track left a zone after that many seconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,34 @@ class Column:
         grown[: len(self.values)] = self.values
         self.values = grown
 
+    def rearrange(self, origins: Sequence[int]) -> None:
+        """Put the items of the values' first axis into another order, as ``rearranged`` has it."""
+        self.values = rearranged(self.values, origins, axis=1, fill=self._fill)
+
     def clear(self, rows: IndexArray) -> None:
         """Give rows the value that new ones start with."""
         self.values[rows] = self._fill
+
+
+def rearranged(values: NDArray[Any], origins: Sequence[int], *, axis: int = 0, fill: float = 0) -> NDArray[Any]:
+    """An array with the items of an axis in another order, some left out and some new.
+
+    Args:
+        values: what was there.
+        origins: for each item of the result where it was, or -1 for a new one.
+        axis: along which the items lie.
+        fill: the values of a new one.
+
+    >>> rearranged(np.array([5, 6, 7]), [2, -1, 0]).tolist()
+    [7, 0, 5]
+    """
+    shape = [*values.shape[:axis], len(origins), *values.shape[axis + 1 :]]
+    result = np.full(shape, fill, values.dtype)
+    kept = [(new, old) for new, old in enumerate(origins) if old >= 0]
+    if kept:
+        new, old = (list(places) for places in zip(*kept, strict=True))
+        np.moveaxis(result, axis, 0)[new] = np.moveaxis(values, axis, 0)[old]
+    return result
 
 
 class TrackTable:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analytics.track_table import TrackTable
+from pipeline.analytics.track_table import TrackTable, rearranged
 from pipeline.events import ClassCounts, LineCounts
 from pipeline.types import BoolArray, Float64Array, IndexArray, Int64Array
 
@@ -73,6 +73,20 @@ class WindowCounts:
             "zones": {name: self._group(1 + zone, class_names) for zone, name in enumerate(zone_names)},
             "lines": {name: self._line(line, class_names) for line, name in enumerate(line_names)},
         }
+
+    def rearranged(self, groups: Sequence[int], lines: Sequence[int]) -> WindowCounts:
+        """The same for other groups and lines; where those were is told as for ``track_table.rearranged``."""
+        return replace(
+            self,
+            mean=rearranged(self.mean, groups),
+            max=rearranged(self.max, groups),
+            unique=rearranged(self.unique, groups),
+            entered=rearranged(self.entered, groups),
+            left=rearranged(self.left, groups),
+            crossed=rearranged(self.crossed, lines, axis=1),
+            speed_sum=rearranged(self.speed_sum, lines),
+            speed_count=rearranged(self.speed_count, lines),
+        )
 
     def _group(self, group: int, class_names: Sequence[str]) -> dict[str, ClassCounts]:
         told = self.unique[group] + self.entered[group] + self.left[group]
@@ -151,6 +165,17 @@ class WindowCounter:
         self.crossed: Int64Array = np.zeros((2, *self._line_shape), np.int64)
         self.speed_sum = np.zeros(self._line_shape)
         self.speed_count: Int64Array = np.zeros(self._line_shape, np.int64)
+
+    def rearrange(self, groups: Sequence[int], lines: Sequence[int]) -> None:
+        """Go on with other groups and lines; where those were is told as for ``track_table.rearranged``. What is new
+        counts from here on, as if nothing had been there in the part of the window that is over."""
+        self._shape, self._line_shape = (len(groups), self._shape[1]), (len(lines), self._shape[1])
+        self._window_seen.rearrange(groups)
+        self._shown, self._weighted = rearranged(self._shown, groups), rearranged(self._weighted, groups)
+        self._max, self._unique = rearranged(self._max, groups), rearranged(self._unique, groups)
+        self.entered, self.left = rearranged(self.entered, groups), rearranged(self.left, groups)
+        self.crossed = rearranged(self.crossed, lines, axis=1)
+        self.speed_sum, self.speed_count = rearranged(self.speed_sum, lines), rearranged(self.speed_count, lines)
 
     def hold(self, hold_s: float) -> None:
         """From the newest frame on, one frame stands for so long at most."""

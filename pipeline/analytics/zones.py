@@ -79,15 +79,32 @@ class ZoneMonitor:
     """
 
     def __init__(self, zones: Sequence[Zone], class_names: Sequence[str], table: TrackTable) -> None:
-        check_names("zone", [zone.name for zone in zones])
-        self.zones = tuple(zones)
+        self._class_names = class_names
         self._placement = Placement()
-        self._allowed = allowed_classes([z.classes for z in zones], class_names, [f"zone {z.name!r}" for z in zones])
-        self._anchor = np.array([anchor_index(zone.anchor) for zone in zones], np.intp)
+        self._take(zones)
         self._sides = Sides(table, len(zones))
         self._since_s = table.column(np.float64, (len(zones),))
         self._polygons = Polygons([])
         self._hysteresis = np.zeros(len(zones))
+
+    def _take(self, zones: Sequence[Zone]) -> None:
+        where = [f"zone {zone.name!r}" for zone in zones]
+        check_names("zone", [zone.name for zone in zones])
+        self._allowed = allowed_classes([zone.classes for zone in zones], self._class_names, where)
+        self._anchor = np.array([anchor_index(zone.anchor) for zone in zones], np.intp)
+        self.zones = tuple(zones)
+
+    def change(self, zones: Sequence[Zone], origins: Sequence[int]) -> None:
+        """Go on with other zones, which are to be placed by ``fit`` then.
+
+        Args:
+            zones: from now on.
+            origins: for each the number of the zone that it was, whose tracks stay in it until they are seen outside;
+                -1 for a new one. What waits at those left out is to be settled before.
+        """
+        self._take(zones)
+        self._sides.rearrange(origins)
+        self._since_s.rearrange(origins)
 
     def fit(self, width: int, height: int) -> None:
         """Place the zones in frames of that size in pixels."""

@@ -22,7 +22,7 @@ from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.report import StreamReport
 from pipeline.runtime.run_files import RunFiles
 from pipeline.runtime.sink_group import SinkGroup
-from pipeline.runtime.streams.stream import EndReason, Stream
+from pipeline.runtime.streams.stream import EndReason, Stream, goes_on
 from pipeline.runtime.streams.stream_account import StreamAccount
 from pipeline.runtime.streams.stream_run import STOP_S, StreamRun
 from pipeline.runtime.timing import Timings
@@ -141,6 +141,20 @@ class Loop:
         before.hand_over(run)
         self.running[name] = run
         self._start(run)
+
+    def adjust(self, stream: Stream) -> None:
+        """Have a stream go on as ``Pipeline.adjust`` says."""
+        name = stream.source.stream
+        run = self.running.get(name)
+        if run is not None and stream.detect_every != run.stream.detect_every:
+            self._look_at(run.gathering.rest())
+            self._take_on()
+            run = self.running.get(name)
+        if run is None or not goes_on(run.stream, stream):
+            logger.error("%s: the stream ended before its change could be taken over", name)
+            return
+        run.adjust(stream)
+        self._files.add(stream)
 
     def finish(self, error: BaseException | None) -> BaseException | None:
         """End what still runs and close the shared sinks; returns the error that ended the run, if any did."""

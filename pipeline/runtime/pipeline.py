@@ -120,6 +120,15 @@ class Pipeline:
         if not self._loop.intake.call(partial(self._loop.replace, stream)):
             stream.source.close()
 
+    def adjust(self, stream: Stream) -> None:
+        """Have a running stream go on as another description says that has the very same source, tracker, classifier,
+        sinks and lag: with other filters, zones and lines, another choice of frames to look at. For any thread.
+
+        Nothing ends: tracks keep their ids, windows and totals go on, outputs see no gap. Zones and lines change as
+        ``StreamAnalytics.change`` says; a class in them that the model does not know is to be found before.
+        """
+        self._loop.intake.call(partial(self._loop.adjust, stream))
+
     def stream(self, name: str) -> Stream | None:
         """The stream of that name, if it runs; for any thread."""
         run = self._loop.running.get(name)

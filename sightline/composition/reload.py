@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pipeline.errors import PipelineError
-from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.streams.stream import Stream, goes_on
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,10 @@ class RunningPipeline(Protocol):
 
     def replace(self, stream: Stream) -> None:
         """Have this stream take the place of the one of that name, if it runs, or else begin it."""
+        ...
+
+    def adjust(self, stream: Stream) -> None:
+        """Have a running stream go on as another description says that has all of its parts."""
         ...
 
     def stream(self, name: str) -> Stream | None:
@@ -133,6 +137,8 @@ class Reloader(Generic[Description]):
         self._load = load
         self._build = build
         self._accepted = accepted
+        # The newest of each name, which the pipeline may not have taken over yet.
+        self._built: dict[str, Stream] = {}
         self._lock = threading.Lock()
 
     def reload(self) -> str:
@@ -157,19 +163,25 @@ class Reloader(Generic[Description]):
             raise PipelineError("it names no stream; stop the run instead")
         old = {stream.name: stream for stream in self._streams}
         built: list[Stream] = []
+        adjusted: list[Stream] = []
         going_on: set[object] = set()
         try:
             for description in (*change.changed, *change.added):
                 running = self._pipeline.stream(description.name)
+                if running is not None:
+                    running = self._built.get(description.name, running)
                 before = Before(old[description.name], running) if running and description.name in old else None
                 if running is not None:
                     going_on.update((running.source, *running.sinks))
                 stream = self._build(description, before)
+                if before is not None and goes_on(before.stream, stream):
+                    adjusted.append(stream)
+                    continue
                 built.append(stream)
                 for sink in stream.sinks:
                     if sink not in going_on:
                         sink.check()
-            self._pipeline.check(built)
+            self._pipeline.check([*built, *adjusted])
         except BaseException:
             for stream in built:
                 if stream.source not in going_on:
@@ -179,8 +191,12 @@ class Reloader(Generic[Description]):
         for stream in built:
             self._accepted(stream)
             self._pipeline.replace(stream)
+        for stream in adjusted:
+            self._pipeline.adjust(stream)
         for name in change.removed:
             self._pipeline.remove(name)
+            self._built.pop(name, None)
+        self._built.update({stream.source.stream: stream for stream in (*built, *adjusted)})
         self._streams = tuple(streams)
         text = f"the configuration is taken over: {change}"
         logger.info("%s", text)

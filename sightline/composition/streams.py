@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 
 from pipeline.analytics.options import AnalyticsOptions
+from pipeline.analytics.places import check_places
 from pipeline.classification.classifier import Classifier
 from pipeline.classification.tracks import TrackClassifier
 from pipeline.detection.factory import reduced_side
@@ -34,6 +35,7 @@ from sightline.config.files import stream_files
 from sightline.config.schema import Config, ResolvedStream
 from sinks.drawing.annotator import Annotator, AnnotatorFactory
 from sinks.drawing.count_overlay import CountOverlay
+from trackers.base import ArrayTracker
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
 
@@ -77,6 +79,8 @@ def build_stream(
             unless it was changed.
         recorded: files that were written in this run. None of them is written again.
     """
+    if before is not None and can_go_on(before.description, stream):
+        return adjusted_stream(config, stream, sight, before)
     given = source is not None
     source = source or running_source(stream, before)
     if source is None:
@@ -104,6 +108,46 @@ def build_stream(
         # Pictures that a program hands over are worked on as they come, unless it asks for more.
         lag_s=0.0 if stream.tracker.lag_s is None and given else stream.tracker.lag_s,
         shown_from=0.0 if stream.tracker.show_weak else config.model.confidence,
+        frozen_after_s=stream.input.frozen_after_s,
+        analytics=analytics,
+        reads=stream_files(stream),
+    )
+
+
+# What a stream takes over while it goes on, with its tracks and their ids.
+_ADJUSTABLE = ("zones", "lines", "filters", "duration_s")
+_LOOKS = ("detect_every", "motion_gate", "detect_region", "latency_target_ms")
+
+
+def can_go_on(old: ResolvedStream, new: ResolvedStream) -> bool:
+    """Whether a running stream can go on as another description says, with its source, its tracks and its outputs."""
+    keys = set(ResolvedStream.model_fields) - {*_ADJUSTABLE, *_LOOKS, "input"}
+    inputs = set(type(new.input).model_fields) - {"frozen_after_s"}
+    return not (differing(old, new, sorted(keys)) or differing(old.input, new.input, sorted(inputs)))
+
+
+def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before: Before[ResolvedStream]) -> Stream:
+    """The running stream as it goes on by another description, which ``can_go_on`` has found to be possible.
+
+    Raises:
+        ConfigError: it can't be what is described.
+    """
+    running, old = before.stream, before.description
+    analytics = running.analytics
+    if differing(old, stream, ("zones", "lines")):
+        analytics = replace(build_analytics(config, stream), live=analytics.live, homography=analytics.homography)
+        check_places(analytics.zones, analytics.lines, sight.class_names)
+    looks = running.detect_every
+    if differing(old, stream, _LOOKS):
+        tracker = running.tracker
+        assert isinstance(tracker, ArrayTracker), "it was made by create_tracker"
+        looks = SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live))
+    return replace(
+        running,
+        filters=build_filters(stream, sight.class_names),
+        detect_every=looks,
+        region=build_region(stream),
+        duration_s=stream.duration_s,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
         reads=stream_files(stream),
@@ -138,12 +182,8 @@ def build_analytics(config: Config, stream: ResolvedStream) -> AnalyticsOptions:
 def build_annotator(stream: ResolvedStream, analytics: AnalyticsOptions) -> AnnotatorFactory:
     """Makes what draws on the stream's pictures, with what is counted."""
     drawn = stream.output.annotate
-    overlay = CountOverlay(
-        zones=analytics.zones,
-        lines=analytics.lines,
-        counts=analytics.live.at,
-        scale=drawn.scale,
-    )
+    live = analytics.live
+    overlay = CountOverlay(counts=live.at, shapes=lambda: live.shapes, scale=drawn.scale)
     return partial(
         Annotator,
         overlays=[overlay],

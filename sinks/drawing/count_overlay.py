@@ -49,6 +49,7 @@ class CountOverlay:
     Args:
         zones, lines: what to draw.
         counts: the live counts as of a frame, such as ``LiveHistory.at``.
+        shapes: asked for each picture which zones and lines to draw, where these change while the stream goes on.
         scale: size of lines and text, as for ``Annotator``.
     """
 
@@ -58,9 +59,12 @@ class CountOverlay:
         zones: Sequence[Zone] = (),
         lines: Sequence[Line] = (),
         counts: Callable[[Frame], LiveCounts],
+        shapes: Callable[[], tuple[Sequence[Zone], Sequence[Line]]] | None = None,
         scale: float = 1.0,
     ) -> None:
-        self._zones, self._lines = tuple(zones), tuple(lines)
+        self._zones: Sequence[Zone] = tuple(zones)
+        self._lines: Sequence[Line] = tuple(lines)
+        self._shapes = shapes
         self._counts = counts
         self._scale = scale
         self._placement = Placement()
@@ -80,7 +84,9 @@ class CountOverlay:
     def _draw(self, counts: LiveCounts, picture: Image) -> list[PlacedLabel]:
         """Draw zones and lines; returns their labels, which go over all lines."""
         height, width = picture.shape[:2]
-        if (width, height) != self._size:
+        zones, lines = (self._zones, self._lines) if self._shapes is None else self._shapes()
+        if (width, height) != self._size or zones is not self._zones or lines is not self._lines:
+            self._zones, self._lines = zones, lines
             self._fit(width, height)
         for zone, area in zip(self._zones, self._areas, strict=True):
             area.draw(picture, occupied=bool(counts.zones.get(zone.name)))

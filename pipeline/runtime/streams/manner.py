@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from pipeline.analytics.event_stamper import EventStamper
@@ -11,7 +11,7 @@ from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
 from pipeline.runtime.channel import WhenFull
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.groups import SampleGroups
-from pipeline.sampling.sampler import EveryNth, SamplerBySource
+from pipeline.sampling.sampler import EveryNth, Sampler, SamplerBySource
 from pipeline.sampling.settling import TrackSettler
 from pipeline.types import SourceInfo
 
@@ -48,11 +48,7 @@ class Manner:
         counting: StreamAnalytics | None = None,
     ) -> Self:
         """The manner that suits what is known of a stream's source; ``counting`` is what counts already, if any."""
-        chosen, counted = stream.detect_every, stream.analytics
-        if isinstance(chosen, SamplerBySource):
-            pace = chosen.make(info.live)
-        else:
-            pace = EveryNth(chosen) if isinstance(chosen, int) else chosen
+        counted, pace = stream.analytics, _pace(stream, live=info.live)
         lag_s = (0.0 if info.live else _LAG_S) if stream.lag_s is None else stream.lag_s
         looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
         return cls(
@@ -75,6 +71,18 @@ class Manner:
                 live=counted.live,
             ),
         )
+
+    def paced(self, stream: Stream) -> Self:
+        """The same with another choice of frames to look at; none may be on its way to the detector."""
+        return replace(self, gathering=SampleGroups(_pace(stream, live=self.live), live=self.live))
+
+
+def _pace(stream: Stream, *, live: bool) -> Sampler:
+    """Which frames are looked at."""
+    chosen = stream.detect_every
+    if isinstance(chosen, SamplerBySource):
+        return chosen.make(live)
+    return EveryNth(chosen) if isinstance(chosen, int) else chosen
 
 
 def room(live: bool, queue: int) -> tuple[int, WhenFull]:

@@ -75,6 +75,12 @@ class Stream:
         return detections
 
 
+def goes_on(before: Stream, after: Stream) -> bool:
+    """Whether a stream can be adjusted to another description of it: all that has a state is the very same."""
+    same = all(getattr(before, part) is getattr(after, part) for part in ("source", "tracker", "classify"))
+    return same and list(before.sinks) == list(after.sinks) and before.lag_s == after.lag_s
+
+
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """How a stream is doing.

@@ -45,8 +45,12 @@ class StreamEvents:
         self._stream = stream
         self._class_names = class_names
         self._stamper = stamper
-        self._frozen = None if frozen_after_s is None else FrozenWatch(frozen_after_s)
+        self.watch_for_still(frozen_after_s)
         self._stats_sent: tuple[float, int] | None = None  # when, and how many frames had been processed by then
+
+    def watch_for_still(self, frozen_after_s: float | None) -> None:
+        """Tell of a picture that stays the same for so many seconds from now on; None never does."""
+        self._frozen = None if frozen_after_s is None else FrozenWatch(frozen_after_s)
 
     def started(self, info: SourceInfo, media_s: float) -> StreamStarted:
         """Frames of such a source are about to come; ``media_s`` is 0 unless a stream of that name was there before."""

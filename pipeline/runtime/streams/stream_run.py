@@ -289,6 +289,22 @@ class StreamRun:
         self._enter_outputs()
         return self.account.error
 
+    def adjust(self, stream: Stream) -> None:
+        """Go on as another description says that has the very same source, tracker, classifier and sinks.
+
+        Tracks, windows and totals go on. Where other frames are to be looked at, none may be with the detector.
+        """
+        if stream.detect_every != self.stream.detect_every:
+            self._manner = self._manner.paced(stream)
+        if stream.frozen_after_s != self.stream.frozen_after_s:
+            self._events.watch_for_still(stream.frozen_after_s)
+        if stream.analytics is not self.stream.analytics:
+            removed = self._manner.analytics.change(stream.analytics.zones, stream.analytics.lines)
+            self.account.add_totals({}, removed.zones, removed.lines)
+            self._send(*removed.events)
+        self.stream = stream
+        self._tracking.adjust(stream)
+
     def hand_over(self, successor: StreamRun) -> None:
         """End in favour of a run that was made to take the place of this one, before that one starts.
 

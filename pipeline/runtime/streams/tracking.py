@@ -47,6 +47,10 @@ class StreamTracking:
             detections = None if detections is None else _strong(detections, self._stream.shown_from)
         return TrackedFrame(frame, detections, tracks, tracker.ended)
 
+    def adjust(self, stream: Stream) -> None:
+        """Go on with other filters and thresholds; the tracker and the classifier are the very same."""
+        self._stream = stream
+
     @property
     def sighted(self) -> Sightings | None:
         """What the tracker saw of all its tracks in the frame just updated; None for one that does not tell."""
