@@ -75,6 +75,21 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """A setting with which a machine carries more cameras.
+
+    Attributes:
+        setting: as one writes it.
+        cameras: how many it carries then.
+        reason: what was timed, or is left out.
+    """
+
+    setting: str
+    cameras: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What was found; ``str`` of it is for a person.
 
@@ -87,6 +102,7 @@ class Diagnosis:
         shape: of the network's input, ``(height, width)``; None without a detector.
         load: per frame.
         fps: rate of the cameras that are counted.
+        remedies: what would make them more, best first.
         models: lines that compare the published models; empty where they were not timed.
     """
 
@@ -99,6 +115,7 @@ class Diagnosis:
     shape: tuple[int, int] | None
     load: Load
     fps: float
+    remedies: tuple[Remedy, ...] = ()
     models: tuple[str, ...] = ()
 
     @property
@@ -130,19 +147,19 @@ class Diagnosis:
             return ["", "How many cameras this machine carries is not known: the detector could not be timed."]
         words = {"decode": "decoding the video", "detect": "the detector", "encode": "recording the video"}
         lines = ["", f"The bottleneck is {words[self.load.bottleneck]}."]
-        every = {number: self.load.cameras(self.fps, number) for number in (1, 2, 3, 5, 10)}
-        count = every[1]
         such = f"of {self.fps:g} frames per second"
-        if count:
-            lines.append(
-                f"This machine carries {count} such camera{'s' * (count != 1)} {such}, recorded and every frame"
-            )
-            lines.append("looked at.")
+        if self.cameras:
+            lines.append(f"This machine carries {counted(self.cameras)} {such}, recorded and every frame looked at.")
         else:
             lines.append(f"This machine does not keep up with one such camera {such} when every frame is looked at.")
-        better = next((number for number, cameras in every.items() if cameras > count), None)
-        if better is not None:
-            lines.append(f"With detect_every: {better} it carries {every[better]}.")
-        elif not count:
-            lines.append("Nor when it looks at every 10th: record nothing, or ask the camera for a smaller picture.")
+        lines += [f"With {each.setting} it carries {each.cameras}: {each.reason}." for each in self.remedies]
+        if not self.cameras and not self.remedies:
+            lines.append(
+                "Nor with any setting that was tried: ask the camera for a smaller picture, or for fewer of them."
+            )
         return lines
+
+
+def counted(cameras: int) -> str:
+    """Such as ``2 such cameras``."""
+    return f"{cameras} such camera{'s' * (cameras != 1)}"

@@ -27,8 +27,9 @@ from pipeline.types import SourceInfo
 from sightline.doctor.diagnosis import Diagnosis, Load, Reading
 from sightline.doctor.machine import _busy, _disk, _libraries
 from sightline.doctor.models import compare_models, told
+from sightline.doctor.remedies import remedies
 from sightline.doctor.source import _examine_source
-from sightline.doctor.stages import _drawn, _examine_detector, _examine_encoder
+from sightline.doctor.stages import _drawn, _examine_detector, _examine_encoder, time_automatic_engine
 
 # What is assumed where no source is given.
 _TYPICAL = SourceInfo(640, 480, fps=Fraction(25))
@@ -56,7 +57,8 @@ def examine(
         seconds: about how long each stage is timed.
         folder: where outputs are to go.
         connect: opens the source.
-        compare: time the other published models, too, where their weights are here.
+        compare: time the other published models, too, where their weights are here, and the engine of the program's
+            own choice, so that remedies can be told.
     """
     # What a core can do is timed; a container that may use one and a half has so much more than one.
     quota = cpu_quota()
@@ -80,9 +82,22 @@ def examine(
     machine = (
         f"{platform.system()} {platform.machine()}, {cores:g} processor cores{limited}, {memory_gb:.1f} GB of memory"
     )
-    encode_fps = encode[0] if encode else None
-    compared = told(compare_models(images, seconds / 2, load, fps)) if compare else ()
-    return Diagnosis(machine, tuple(checks), reading, decode_fps, detect_fps, encode_fps, shape, load, fps, compared)
+    models = compare_models(images, seconds / 2, load, fps) if compare else ()
+    automatic = time_automatic_engine(model, options or {}, images, seconds / 2) if compare and detect_fps else None
+    name = model if isinstance(model, str) else model.name
+    return Diagnosis(
+        machine=machine,
+        checks=tuple(checks),
+        reading=reading,
+        decode_fps=decode_fps,
+        detect_fps=detect_fps,
+        encode_fps=encode[0] if encode else None,
+        shape=shape,
+        load=load,
+        fps=fps,
+        remedies=remedies(load, fps, model=name, models=models, automatic=automatic),
+        models=told(models) if compare else (),
+    )
 
 
 def _rate(reading: Reading | None) -> float:

@@ -93,7 +93,7 @@ def told(models: Sequence[TimedModel]) -> tuple[str, ...]:
     for model in models:
         known = model.problem
         if model.fps is not None:
-            known = f"{model.fps:7.1f} frames per second  {model.cameras} cameras"
+            known = f"{model.fps:7.1f} frames per second  {model.cameras} camera{'s' * (model.cameras != 1)}"
         lines.append(f"  {model.name:12} AP {model.average_precision:4.1f}  {known}")
     return (*lines, recommended(models))
 

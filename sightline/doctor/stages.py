@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -21,6 +22,7 @@ from pipeline.interfaces import Detector
 from pipeline.models.registry import Model, catalogue, find_model
 from pipeline.types import Image, SourceInfo
 from sightline.doctor.diagnosis import Check
+from sightline.doctor.remedies import TimedEngine
 from sightline.doctor.source import _SAMPLES
 from sightline.doctor.timing import per_second
 from sightline.terminal.summary import detector_line
@@ -56,6 +58,28 @@ def _examine_detector(
     finally:
         if own is not None:
             own.close()
+
+
+def time_automatic_engine(
+    model: str | Model, options: Mapping[str, Any], images: Sequence[Image], seconds: float
+) -> TimedEngine | None:
+    """Time what would compute the network were the choice left to the program.
+
+    Returns:
+        None where the options leave it so already, or where the network can't be run that way.
+    """
+    free = {"engine": None, "precision": "auto"}
+    if options.get("engine") in (None, "auto") and options.get("precision") in (None, "auto"):
+        return None
+    try:
+        with contextlib.closing(create_detector(model, **{**options, **free})) as detector:
+            detector.warm_up(*images[0].shape[:2])
+            pictures = list(islice(cycle(images), 4))
+            detector.detect(pictures)
+            rate = 4 * per_second(lambda: detector.detect(pictures), seconds)
+            return TimedEngine(f"{detector.engine_name}, {detector.precision}", rate)
+    except PipelineError:
+        return None
 
 
 def _weights(model: Model, weights: str | Path | None, checks: list[Check]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sightline
@@ -62,6 +62,28 @@ def test_no_output_shows_what_scores_less(
         assert len(mot_rows(0, result.tracks).splitlines()) == len(result.objects)
     # Events tell four digits.
     assert all(score >= least - 1e-4 for event in sink.events for score in scores_of(event))
+
+
+@settings(max_examples=25)
+@given(
+    confidence=st.floats(0.05, 0.99),
+    above=st.floats(0, 1),
+    jitter=st.lists(st.floats(0, 0.05), min_size=36, max_size=36),
+    lag_s=st.sampled_from([1.0, 0.0]),
+)
+def test_what_scores_above_it_all_the_time_is_found_after_a_second(
+    confidence: float, above: float, jitter: list[float], lag_s: float
+) -> None:
+    """By the default tracker, with hindsight and without, wherever above the confidence its scores lie."""
+    level = confidence + 1e-6 + above * (1 - confidence - 1e-6)
+    scores = [min(1.0, level + more) for more in jitter]
+    detector = Given(scores)
+    results = sightline.analyze(
+        PICTURES * 3, detector=detector, confidence=confidence, tracker={"lag_s": lag_s}, fps=25
+    )
+    shown = [result.tracks.track_id.tolist() for result in results]
+    assert len(shown) == 36
+    assert shown[26:] == [[1]] * 10
 
 
 @pytest.mark.parametrize("tracker", ["buffered", "bytetrack"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,9 @@ from pipeline.types import Frame
 from sightline.doctor import examination
 from sightline.doctor.diagnosis import Diagnosis, Load
 from sightline.doctor.examination import examine
+from sightline.doctor.models import TimedModel
+from sightline.doctor.remedies import TimedEngine, remedies
+from sightline.doctor.stages import time_automatic_engine
 from tests.support.clips import write_clip
 from tests.support.fakes import BlobDetector, MemorySource, moving_box
 
@@ -148,15 +152,52 @@ def test_nothing_timed_carries_nothing() -> None:
     assert Load().bottleneck == ""
 
 
-def test_the_words_count_cameras() -> None:
-    def words(detect: float) -> str:
-        diagnosis = diagnose()
-        return str(replace(diagnosis, load=Load(0.001, detect, 0.001), fps=25.0))
+def words(detect: float, **more: object) -> str:
+    """What is said with so many seconds of the detector a frame, and a hundredth of a core for the rest."""
+    load = Load(0.001, detect, 0.001)
+    compared = remedies(load, 25.0, **more)  # type: ignore[arg-type]
+    return str(replace(diagnose(), load=load, fps=25.0, remedies=compared))
 
+
+def test_the_words_count_cameras() -> None:
     assert "carries 3 such cameras of 25 frames" in words(0.008)
     assert "carries 1 such camera of 25 frames" in words(0.02)
     slow = words(0.1)
     assert "does not keep up with one such camera" in slow
-    assert "detect_every: 5 it carries 1" in slow
+    assert "With detect_every: 5 it carries 1: the detector looks at one frame in 5." in slow
     assert "smaller picture" in words(9.0)
     assert "the detector" in slow
+
+
+def test_each_remedy_tells_the_gain_that_was_timed() -> None:
+    here = TimedModel("tiny-yolov3", 16.6, 50.0, 1), TimedModel("yolox-nano", 25.8, 125.0, 3)
+    told = words(0.02, model="tiny-yolov3", models=here, automatic=TimedEngine("openvino, int8", 100.0))
+    assert "With --model yolox-nano it carries 3: 125.0 pictures a second, where tiny-yolov3 does 50.0." in told
+    automatic = "openvino, int8 does 100.0 pictures a second, where it is 50.0 now"
+    assert f"With engine and precision left out it carries 2: {automatic}." in told
+    assert told.index("yolox-nano") < told.index("left out"), "the best comes first"
+    assert "nothing recorded" not in told, "it would carry no more than with"
+
+
+def test_what_is_recorded_is_in_the_way_where_the_encoder_is_slow() -> None:
+    load = Load(0.001, 0.002, 0.03)
+    best, *_ = remedies(load, 25.0)
+    assert (best.setting, best.cameras) == ("nothing recorded", Load(0.001, 0.002).cameras(25.0))
+
+
+def test_remedies_are_better_than_what_there_is() -> None:
+    slower = TimedModel("yolov3", 31.0, 6.0, 0), TimedModel("tiny-yolov3", 16.6, 50.0, 1)
+    assert not remedies(Load(), 25.0)
+    found = remedies(Load(detect=0.02), 25.0, model="tiny-yolov3", models=slower, automatic=TimedEngine("x", 40.0))
+    assert [remedy.setting for remedy in found] == ["detect_every: 2"]
+
+
+def test_the_choice_of_the_program_is_timed_where_another_was_made(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    images = [np.zeros((48, 64, 3), np.uint8)]
+    assert time_automatic_engine("tiny-yolov3", {"engine": "auto"}, images, 0.05) is None
+    timed = time_automatic_engine("tiny-yolov3", {"engine": "openvino", "precision": "float32"}, images, 0.05)
+    assert timed is not None
+    assert timed.fps > 0
