@@ -1,4 +1,4 @@
-"""Which detection belongs to which track: pairs that overlap, and the best assignment, over arrays.
+"""Which detection belongs to which track: pairs that overlap, and rounds of assignment, over arrays.
 
 Only pairs that overlap are kept, as a list, so that the cost of a crowd grows with its overlaps and not with the square
 of its size.
@@ -6,33 +6,14 @@ of its size.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from importlib import import_module
-from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.types import BoolArray, Float64Array, IndexArray, Int32Array
-
-# Up to this many cells a full matrix is quicker than anything cleverer.
-_FEW_CELLS = 16384
-_NONE = np.zeros(0, np.intp)
-
-
-class Pairs(NamedTuple):
-    """Pairs of a row (a detection) and a column (a track) that may belong together.
-
-    Attributes:
-        row, column: ``(p,)`` indices.
-        shape: how many rows and columns there are.
-    """
-
-    row: IndexArray
-    column: IndexArray
-    shape: tuple[int, int]
+from trackers.assignment import assign
+from trackers.pairs import FEW_CELLS, NO_INDICES, Pairs
 
 
 def overlapping_pairs(
@@ -47,8 +28,8 @@ def overlapping_pairs(
     """
     shape = (len(first), len(second))
     if not len(first) or not len(second):
-        return Pairs(_NONE, _NONE, shape)
-    if len(first) * len(second) <= _FEW_CELLS:
+        return Pairs(NO_INDICES, NO_INDICES, shape)
+    if len(first) * len(second) <= FEW_CELLS:
         near = np.maximum(first[:, None, :2], second[:, :2]) < np.minimum(first[:, None, 2:], second[:, 2:])
         row, column = (near[..., 0] & near[..., 1] & (first_class[:, None] == second_class)).nonzero()
         return Pairs(row, column, shape)
@@ -83,54 +64,6 @@ def area(boxes: Float64Array) -> Float64Array:
     return np.asarray(side[:, 0] * side[:, 1])
 
 
-def load_solver() -> None:
-    """Begin to import what ``assign`` needs, in a thread of its own: a network is made ready in that half a second."""
-    if "scipy.optimize" not in sys.modules:
-        Thread(target=_import_solver, name="importing scipy").start()
-
-
-def _import_solver() -> None:
-    # What can't be imported is told by `assign`, which imports it again.
-    with suppress(ImportError, OSError):
-        import_module("scipy.optimize")
-
-
-def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
-    """The one-to-one pairs ``(rows, columns)`` of greatest total ``value`` ``(p,)``, each with a value above 0.
-
-    Pairs of differing classes are never in the list, so no class gains or loses by what another one does, and the
-    optimum of the whole is the optimum of each class.
-    """
-    good = value > 0.0
-    row, column, value = pairs.row[good], pairs.column[good], value[good]
-    if not len(row):
-        return _NONE, _NONE
-    if len(np.unique(row)) == len(np.unique(column)) == len(row):
-        return row, column  # nobody competes
-    cells = pairs.shape[0] * pairs.shape[1]
-    if cells <= _FEW_CELLS or 10 * len(row) > cells:
-        from scipy.optimize import linear_sum_assignment
-
-        table = np.zeros(pairs.shape)
-        table[row, column] = value
-        rows, columns = linear_sum_assignment(table, maximize=True)
-        good = table[rows, columns] > 0.0
-        return rows[good], columns[good]
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
-    # Every row also gets a column of its own with the value 0, so that it may stay alone.
-    here, row = np.unique(row, return_inverse=True)
-    count = len(here)
-    offset = float(value.max()) + 1.0
-    cost = np.concatenate([offset - value, np.full(count, offset)])
-    places = (np.concatenate([row, np.arange(count)]), np.concatenate([column, pairs.shape[1] + np.arange(count)]))
-    graph = csr_array((cost, places), shape=(count, pairs.shape[1] + count))
-    rows, columns = min_weight_full_bipartite_matching(graph)
-    good = columns < pairs.shape[1]
-    return here[rows[good]], columns[good].astype(np.intp)
-
-
 class Stage(NamedTuple):
     """One round of an association: which rows and columns take part, and the value of each pair, computed if needed."""
 
@@ -141,7 +74,7 @@ class Stage(NamedTuple):
 
 def assign_in_stages(pairs: Pairs, stages: Sequence[Stage]) -> tuple[IndexArray, IndexArray]:
     """The pairs ``(rows, columns)`` of all stages; each stage assigns what the earlier ones left."""
-    all_rows, all_columns = [_NONE], [_NONE]
+    all_rows, all_columns = [NO_INDICES], [NO_INDICES]
     free_rows, free_columns = np.ones(pairs.shape[0], np.bool_), np.ones(pairs.shape[1], np.bool_)
     for stage in stages:
         open_pairs = (stage.rows & free_rows)[pairs.row] & (stage.columns & free_columns)[pairs.column]

@@ -22,7 +22,6 @@ from pipeline.types import (
     Sightings,
     Tracks,
 )
-from trackers.association import load_solver
 from trackers.kalman import KalmanFilter
 
 # One row per track. ``key`` numbers all of them from 1; ``track_id`` is 0 until the track is shown for the first time,
@@ -134,7 +133,6 @@ class ArrayTracker(ABC):
     """What is kept per track; subclasses may add to it."""
 
     def __init__(self) -> None:
-        load_solver()
         self._next_id = self._next_key = 1
         self._ended: Int64Array = _NO_IDS
         self._clear()

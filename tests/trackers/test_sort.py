@@ -15,7 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.tracking import Scores, evaluate, run_sequences
 from benchmarks.tracking_data import read_text
 from tests.trackers.scenes import detections, walker
-from trackers.association import assign, associate, overlapping_pairs, pair_iou
+from trackers.assignment import assign
+from trackers.association import associate, overlapping_pairs, pair_iou
 from trackers.sort import SortTracker
 
 # MOTA and identity switches, as published for SORT on its own detections.
