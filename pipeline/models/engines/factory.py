@@ -47,6 +47,7 @@ def create_engine(
     names, reason = choose_engines(engine, precision)
     if len(names) == 1:
         check_engine(names[0], precision, threads)
+    digest = weights_digest(network, parameters)
 
     def make(candidate: Candidate) -> YoloEngine:
         if candidate.engine == "tensorflow":
@@ -55,10 +56,10 @@ def create_engine(
             return TensorFlowEngine(network, parameters, precision=candidate.precision, threads=threads)
         from pipeline.models.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(network, parameters, precision=candidate.precision, threads=threads)
+        return OpenVinoEngine(network, parameters, precision=candidate.precision, threads=threads, digest=digest)
 
     if precision == "auto":
-        int8 = "openvino" in names and has_int8(network, parameters, square=square)
+        int8 = "openvino" in names and has_int8(network, digest, square=square)
         candidates = [Candidate("openvino", "int8")] if int8 else []
         candidates += [Candidate(name, able) for name in names for able in processor_precisions(name)]
     else:
@@ -68,7 +69,7 @@ def create_engine(
         made.reason = f"{reason}; {'the only precision here' if precision == 'auto' else 'precision asked for'}"
         return made
     return FastestYoloEngine(
-        f"{network.name}-{weights_digest(network, parameters)}",
+        f"{network.name}-{digest}",
         candidates,
         make,
         threads=available_threads() if threads is None else threads,

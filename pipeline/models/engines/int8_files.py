@@ -132,14 +132,13 @@ def read_record(network: DarknetNetwork, digest: str) -> Int8Record | None:
     return record
 
 
-def load_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> tuple[Int8Record, Any]:
-    """The record and the ``openvino.Model`` that was calibrated for a network with these parameters.
+def load_int8(network: DarknetNetwork, digest: str) -> tuple[Int8Record, Any]:
+    """The record and the ``openvino.Model`` that was calibrated for weights of that digest.
 
     Raises:
         ConfigError: none was; the message says how to make one.
         ModelError: its files are damaged.
     """
-    digest = weights_digest(network, parameters)
     path = record_path(network, digest)
     record = read_record(network, digest)
     if record is None:

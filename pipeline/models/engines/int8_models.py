@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import ModelError
-from pipeline.models.engines.activation_ranges import LEAST_AGREEMENT, shipped_ranges
-from pipeline.models.engines.int8_files import load_int8, read_record, weights_digest
+from pipeline.models.engines.activation_ranges import LEAST_AGREEMENT, ActivationRanges, shipped_ranges
+from pipeline.models.engines.int8_files import load_int8, read_record
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 
 _MEASURED_ON = ("x86_64", "amd64")
 
 
-def has_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], *, square: bool = False) -> bool:
+def has_int8(network: DarknetNetwork, digest: str, *, square: bool = False) -> bool:
     """Whether int8 is known to find nearly what float32 finds with these weights on this machine, so that it may run
     unasked.
 
@@ -26,10 +26,9 @@ def has_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters
 
     Args:
         network: its description.
-        parameters: one entry per convolution, in the network's order.
+        digest: of its layers and weights, see `pipeline.models.engines.int8_files.weights_digest`.
         square: whether pictures are letterboxed into a square.
     """
-    digest = weights_digest(network, parameters)
     try:
         record = read_record(network, digest)
     except ModelError:
@@ -42,17 +41,30 @@ def has_int8(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters
     return ranges is not None and ranges.within_gate(square=square)
 
 
-def int8_model(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters]) -> Any:
+def ranges_for_int8(network: DarknetNetwork, digest: str) -> ActivationRanges | None:
+    """The shipped ranges that `int8_model` would build the network from; None where it would not.
+
+    Raises:
+        ModelError: the record of the calibrated one is damaged.
+    """
+    return shipped_ranges(digest) if read_record(network, digest) is None else None
+
+
+def int8_model(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], digest: str) -> Any:
     """The ``openvino.Model`` that computes a network in int8.
+
+    Args:
+        network: its description.
+        parameters: one entry per convolution, in the network's order.
+        digest: of both, see `pipeline.models.engines.int8_files.weights_digest`.
 
     Raises:
         ConfigError: there is none for these weights; the message says how to make one.
         ModelError: the calibrated one is damaged.
     """
-    digest = weights_digest(network, parameters)
-    if read_record(network, digest) is None and (ranges := shipped_ranges(digest)) is not None:
+    if (ranges := ranges_for_int8(network, digest)) is not None:
         from pipeline.models.engines.openvino_int8 import build_int8_model
 
         return build_int8_model(network, parameters, ranges.layers)
-    _, model = load_int8(network, parameters)
+    _, model = load_int8(network, digest)
     return model

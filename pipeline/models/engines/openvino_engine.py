@@ -16,12 +16,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import openvino as ov
 
 from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
-from pipeline.models.engines.int8_models import int8_model
+from pipeline.models.engines.compiled_networks import CompiledFile
+from pipeline.models.engines.int8_files import weights_digest
+from pipeline.models.engines.int8_models import int8_model, ranges_for_int8
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.engines.openvino_network import build_model
 from pipeline.models.networks.darknet import DarknetNetwork
@@ -44,6 +47,7 @@ class OpenVinoEngine:
         threads: processor cores to use; None for all that the process may use, also when that changes: a container's
             limit is looked up every few seconds, and the network compiled anew in the background.
         quantized: the ``openvino.Model`` for int8, where it is not the one that the cache folder has.
+        digest: of the network and its parameters, where it is known: computing it takes 40 ms.
         cores: tells how many processor cores there are to use, where ``threads`` doesn't.
 
     Raises:
@@ -64,6 +68,7 @@ class OpenVinoEngine:
         precision: str = "float32",
         threads: int | None = None,
         quantized: Any = None,
+        digest: str | None = None,
         cores: Callable[[], int] = available_threads,
     ) -> None:
         check_engine("openvino", precision, threads)
@@ -75,10 +80,6 @@ class OpenVinoEngine:
         # The network as OpenVINO writes it, once it had to be compiled anew: what is made of it can't be written again.
         self._exported: Any = None
         self._outputs_per_anchor = 5 + network.class_count
-        if self.precision != "int8":
-            model = build_model(network, parameters)
-        else:
-            model = int8_model(network, parameters) if quantized is None else quantized
         self._settings = {
             # What of int8 stays outside it is little, and as fast in float32 as in anything else.
             "INFERENCE_PRECISION_HINT": ov.Type.bf16 if self.precision == "bfloat16" else ov.Type.f32,
@@ -87,8 +88,13 @@ class OpenVinoEngine:
             # Decoding, tracking and encoding want the same cores: let the system move the threads about.
             "ENABLE_CPU_PINNING": False,
         }
-        settings = {**self._settings, "INFERENCE_NUM_THREADS": self.threads}
-        self._requests: _Requests | None = _Requests(openvino_core().compile_model(model, "CPU", settings))
+        if self.precision != "int8":
+            compiled = self._compiled(build_model(network, parameters))
+        elif quantized is not None:
+            compiled = self._compiled(quantized)
+        else:
+            compiled = self._compiled_int8(network, parameters, digest or weights_digest(network, parameters))
+        self._requests: _Requests | None = _Requests(compiled)
 
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.models.engines.yolo.YoloEngine` says."""
@@ -110,6 +116,27 @@ class OpenVinoEngine:
         with self._turn:
             self._requests = self._cores = self._exported = None
 
+    def _all_settings(self, threads: int) -> dict[str, Any]:
+        return {**self._settings, "INFERENCE_NUM_THREADS": threads}
+
+    def _compiled(self, model: Any) -> Any:
+        return openvino_core().compile_model(model, "CPU", self._all_settings(self.threads))
+
+    def _compiled_int8(self, network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], digest: str) -> Any:
+        """The network in int8; one that is built from shipped ranges is kept as it was compiled, for the next start."""
+        ranges = ranges_for_int8(network, digest)
+        if ranges is None:
+            return self._compiled(int8_model(network, parameters, digest))
+        made_from = {"weights": digest, "ranges": msgspec.json.encode(ranges.layers), **self._settings}
+        file = CompiledFile(network.name, made_from)
+        kept = file.read(openvino_core(), self._all_settings(self.threads))
+        if kept is not None:
+            compiled, self._exported = kept
+            return compiled
+        compiled = self._compiled(int8_model(network, parameters, digest))
+        file.write(compiled)
+        return compiled
+
     def _look_at_cores(self) -> None:
         """Have the network compiled anew where the cores to use have become more or fewer; by one thread at a time."""
         with self._turn:
@@ -126,13 +153,12 @@ class OpenVinoEngine:
         old = self._requests
         if old is None:
             return
-        settings = {**self._settings, "INFERENCE_NUM_THREADS": threads}
         new: _Requests | None = None
         try:
             if self._exported is None:
                 self._exported = old.compiled.export_model()
             self._exported.seek(0)
-            new = _Requests(openvino_core().import_model(self._exported, "CPU", settings))
+            new = _Requests(openvino_core().import_model(self._exported, "CPU", self._all_settings(threads)))
         except RuntimeError as error:
             logger.warning(
                 "the network stays with %d threads, it can't be compiled for %d: %s", self.threads, threads, error

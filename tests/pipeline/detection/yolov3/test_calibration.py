@@ -86,7 +86,7 @@ def test_a_detector_finds_it_again(done: Calibration, weights: Path) -> None:
 
 def test_other_weights_have_none(done: Calibration) -> None:
     with pytest.raises(ConfigError, match=r"those that are here belong to other weights.*run_pipeline.py calibrate"):
-        load_int8(miniature(), random_parameters(miniature(), seed=1))
+        load_int8(miniature(), weights_digest(miniature(), random_parameters(miniature(), seed=1)))
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def test_damaged_files_are_told(
         else:
             path.write_bytes(change(before))  # type: ignore[operator]
         with pytest.raises(ModelError, match=words) as raised:
-            load_int8(miniature(), parameters)
+            load_int8(miniature(), weights_digest(miniature(), parameters))
     finally:
         path.write_bytes(before)
     assert "run_pipeline.py calibrate VIDEO" in str(raised.value)
     assert "\n" not in str(raised.value)
-    load_int8(miniature(), parameters)
+    load_int8(miniature(), weights_digest(miniature(), parameters))
 
 
 def test_a_record_that_was_copied_from_other_weights_is_not_used(done: Calibration) -> None:
@@ -128,7 +128,7 @@ def test_a_record_that_was_copied_from_other_weights_is_not_used(done: Calibrati
     path = record_path(miniature(), weights_digest(miniature(), others))
     path.write_bytes(done.path.read_bytes())
     with pytest.raises(ModelError, match="belongs to other weights"):
-        load_int8(miniature(), others)
+        load_int8(miniature(), weights_digest(miniature(), others))
     path.unlink()
 
 
@@ -141,7 +141,7 @@ def test_a_model_of_another_network_is_not_used(done: Calibration, parameters: l
     before = {path: path.read_bytes() for path in done.path.parent.iterdir()}
     save_int8(done.record, *_serialized(build_model(other, random_parameters(other))))
     with pytest.raises(ModelError, match="its model has outputs of 18 channels, expected"):
-        load_int8(miniature(), parameters)
+        load_int8(miniature(), weights_digest(miniature(), parameters))
     restore(before)
 
 

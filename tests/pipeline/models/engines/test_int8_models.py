@@ -53,15 +53,15 @@ def tiny(tiny_weights: Path) -> tuple[DarknetNetwork, list[ConvolutionParameters
 
 
 def test_published_weights_have_ranges(tiny: tuple[DarknetNetwork, list[ConvolutionParameters]]) -> None:
-    assert has_int8(*tiny)
-    assert len(int8_model(*tiny).outputs) == 2
+    assert has_int8(tiny[0], weights_digest(*tiny))
+    assert len(int8_model(*tiny, weights_digest(*tiny)).outputs) == 2
 
 
 def test_they_are_offered_only_where_they_were_measured(
     tiny: tuple[DarknetNetwork, list[ConvolutionParameters]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    assert not has_int8(*tiny)
+    assert not has_int8(tiny[0], weights_digest(*tiny))
 
 
 def test_they_are_offered_only_where_they_were_accurate(
@@ -72,14 +72,14 @@ def test_they_are_offered_only_where_they_were_accurate(
     bad = msgspec.structs.replace(ranges.accuracy[0], f1={"a.mp4": 0.949})
     worse = msgspec.structs.replace(ranges, accuracy=(*ranges.accuracy, bad))
     monkeypatch.setattr(int8_models, "shipped_ranges", lambda digest: worse)
-    assert not has_int8(*tiny, square=bad.square)
+    assert not has_int8(tiny[0], weights_digest(*tiny), square=bad.square)
 
 
 def test_one_other_number_makes_them_other_weights(tiny: tuple[DarknetNetwork, list[ConvolutionParameters]]) -> None:
     network, parameters = tiny
     weights = parameters[-1].weights.copy()
     weights[0, 0] += 0.001
-    assert not has_int8(network, [*parameters[:-1], replace(parameters[-1], weights=weights)])
+    assert not has_int8(network, weights_digest(network, [*parameters[:-1], replace(parameters[-1], weights=weights)]))
 
 
 def test_what_was_calibrated_here_comes_before_what_is_shipped(
@@ -87,24 +87,24 @@ def test_what_was_calibrated_here_comes_before_what_is_shipped(
 ) -> None:
     network, parameters = tiny
     keep(parameters, 0.9, network)
-    assert not has_int8(network, parameters)
+    assert not has_int8(network, weights_digest(network, parameters))
     with pytest.raises(ModelError, match="the calibrated network can't be used"):
-        int8_model(network, parameters)  # the model that was kept is none
+        int8_model(network, parameters, weights_digest(network, parameters))  # the model that was kept is none
 
 
 def test_other_weights_have_none() -> None:
     keep(random_parameters(miniature(), seed=1), 0.99)
     parameters = random_parameters(miniature())
-    assert not has_int8(miniature(), parameters)
+    assert not has_int8(miniature(), weights_digest(miniature(), parameters))
     with pytest.raises(ConfigError, match=r"run_pipeline.py calibrate"):
-        int8_model(miniature(), parameters)
+        int8_model(miniature(), parameters, weights_digest(miniature(), parameters))
 
 
 @pytest.mark.parametrize(("agreement", "offered"), [(0.95, True), (0.949, False)])
 def test_a_calibrated_one_runs_unasked_where_it_agrees_with_float32(agreement: float, offered: bool) -> None:
     parameters = random_parameters(miniature())
     keep(parameters, agreement)
-    assert has_int8(miniature(), parameters) is offered
+    assert has_int8(miniature(), weights_digest(miniature(), parameters)) is offered
 
 
 def test_a_damaged_one_does_not_run_unasked() -> None:
@@ -112,6 +112,6 @@ def test_a_damaged_one_does_not_run_unasked() -> None:
     parameters = random_parameters(miniature())
     path = keep(parameters, 0.99)
     path.write_bytes(path.read_bytes()[:50])
-    assert not has_int8(miniature(), parameters)
+    assert not has_int8(miniature(), weights_digest(miniature(), parameters))
     with pytest.raises(ModelError, match="the calibrated network can't be used"):
-        int8_model(miniature(), parameters)
+        int8_model(miniature(), parameters, weights_digest(miniature(), parameters))
