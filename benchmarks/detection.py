@@ -22,6 +22,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 if __name__ == "__main__":  # run as a file, from wherever
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -96,17 +97,39 @@ class CocoTruth:
 
     def average_precision(self, found: Mapping[int, Detections]) -> list[float]:
         """COCO's first six figures over the images in ``found``: AP, AP50, AP75, and AP of small, medium and large."""
+        evaluation = self._evaluation(found)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return [round(float(figure), 5) for figure in evaluation.stats[:6]]
+
+    def matched(self, found: Mapping[int, Detections]) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+        """The score of every box, whether it is that of an object (of the class, IoU 0.5, each object once), and how
+        many objects there are. Boxes in crowds count neither way."""
+        evaluation = self._evaluation(found)
+        evaluation.params.iouThrs = np.array([0.5])
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.params.maxDets = [MOST_PER_IMAGE]
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+        scores, right, objects = [], [], 0
+        for part in filter(None, evaluation.evalImgs):  # one for each picture and class
+            counted = ~np.asarray(part["dtIgnore"][0], dtype=bool)
+            scores += list(np.asarray(part["dtScores"])[counted])
+            right += list(np.asarray(part["dtMatches"][0])[counted] > 0)
+            objects += int((np.asarray(part["gtIgnore"]) == 0).sum())
+        return np.array(scores, np.float32), np.array(right, np.bool_), objects
+
+    def _evaluation(self, found: Mapping[int, Detections]) -> Any:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
         rows = [row for image_id, detections in found.items() for row in self._results(image_id, detections)]
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation = COCOeval(self._truth, self._truth.loadRes(rows) if rows else COCO(), "bbox")
-            evaluation.params.imgIds = sorted(found)
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        return [round(float(figure), 5) for figure in evaluation.stats[:6]]
+        evaluation.params.imgIds = sorted(found)
+        return evaluation
 
     def _results(self, image_id: int, detections: Detections) -> list[dict[str, Any]]:
         sides = detections.xyxy[:, 2:] - detections.xyxy[:, :2]

@@ -39,6 +39,7 @@ from pipeline.errors import PipelineError
 from pipeline.events import Event
 from pipeline.images.letterbox import Letterbox
 from pipeline.interfaces import Sink, Tracker
+from pipeline.models.registry import DEFAULT_CONFIDENCE
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sources.opening import open_source
@@ -288,10 +289,9 @@ def _into(sink: Sink, recorded: Recorded, *, with_frames: bool) -> None:
     sink.close()
 
 
-def measure(clip: Path, frames: int, runs: int, confidence: float | None = None) -> dict[str, Any]:
-    """Everything about one clip, ready for JSON; ``confidence`` is that of the configuration's default if None."""
+def measure(clip: Path, frames: int, runs: int, confidence: float = DEFAULT_CONFIDENCE) -> dict[str, Any]:
+    """Everything about one clip, ready for JSON."""
     model = Config().model
-    confidence = model.confidence if confidence is None else confidence
     detector = YoloDetector(
         model.name,
         **model.model_dump(include={"input_size", "square", "precision", "iou"}, exclude_none=True),
@@ -344,7 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clip", type=Path, help="default: the traffic clip, or the demo's")
     parser.add_argument("--frames", type=int, default=_MOST_FRAMES, help="at most these, from the start (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="(%(default)s)")
-    parser.add_argument("--confidence", type=float, help="smallest score; default: the configuration's")
+    parser.add_argument("--confidence", type=float, default=DEFAULT_CONFIDENCE, help="smallest score (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args(arguments)
     here = machine()

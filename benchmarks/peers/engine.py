@@ -39,7 +39,6 @@ def main() -> None:
     detector = YoloDetector(
         model.name,
         **model.model_dump(include={"input_size", "square", "precision", "iou"}, exclude_none=True),
-        confidence=model.confidence,
         batch_size=options.batch,
     )
     shape = detector.warm_up(frames[0].height, frames[0].width, options.batch)

@@ -172,10 +172,10 @@ class ImageDetector(Detector, Generic[EngineT, PlaceT]):
         return [found[index] for index in range(len(images))]
 
 
-def check_detection_options(confidence: float, iou: float, max_detections: int, batch_size: int) -> None:
+def check_detection_options(confidence: float | None, iou: float, max_detections: int, batch_size: int) -> None:
     """Raise ``ConfigError`` for a value out of its range."""
     for name, value in (("confidence", confidence), ("iou", iou)):
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             raise ConfigError(f"{name}: got {value}, expected a number from 0 to 1.")
     for name, count in (("max_detections", max_detections), ("batch_size", batch_size)):
         if count < 1:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline.detection.onnx.detector import OnnxDetector
+from pipeline.detection.onnx.opening import family_confidence
+from pipeline.detection.onnx.recognition import known_family
 from pipeline.detection.retinanet.detector import RetinaNetDetector
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.onnx_network import OnnxNetwork
 from pipeline.models.networks.retinanet import RetinaNet
-from pipeline.models.registry import Model, find_model
+from pipeline.models.registry import DEFAULT_CONFIDENCE, Model, find_model, find_weights
 
 # By kind of network.
 DETECTORS: Mapping[type, type[YoloDetector] | type[OnnxDetector] | type[RetinaNetDetector]] = {
@@ -47,6 +50,25 @@ def create_detector(model: str | Model, **options: Any) -> YoloDetector | OnnxDe
             told = _CONFIGURED.get(name, name)
             raise ConfigError(f"{told}: {model.name} has no such option; it has {', '.join(known)}.")
     return kind(model, **given)
+
+
+def default_confidence(model: Model, weights: str | Path | None = None) -> float:
+    """The smallest score that a model's detections are reported from, where nothing else is asked for.
+
+    Args:
+        model: which.
+        weights: a file in place of its own. It is read only if it is an ONNX network whose family nobody has named.
+
+    Raises:
+        ConfigError: no such file, or no such family.
+        ModelError: a network of no family that is known.
+    """
+    network = model.network()
+    if not isinstance(network, OnnxNetwork):
+        return DEFAULT_CONFIDENCE
+    if network.options.family is not None:
+        return known_family(network.options.family).confidence
+    return family_confidence(find_weights(model, weights), network, len(model.class_names))
 
 
 def reduced_side(model: Model, input_size: int | None = None) -> int | None:

@@ -33,6 +33,10 @@ DEFAULT_MODEL = "tiny-yolov3"
 
 DEFAULT_INPUT_SIZE = 416
 
+DEFAULT_CONFIDENCE = 0.25
+"""Smallest score that is reported where nothing else is asked for, of all models but ONNX networks whose family has
+another: three quarters of YOLOv3-tiny's boxes are right then."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:

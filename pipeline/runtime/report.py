@@ -38,6 +38,7 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
         latency: of a live stream, from capture to its events.
         sink_latency: of a live stream, from capture until a sink of its own was done with the frame, per sink.
         error: what ended the stream early, or None.
+        shown_from: smallest score that its outputs show.
     """
 
     media_s: float
@@ -50,6 +51,7 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
     latency: StageReport | None = None
     sink_latency: dict[str, StageReport] = {}
     error: str | None = None
+    shown_from: float = 0.0
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from pipeline.detection.factory import create_detector
+from pipeline.detection.factory import create_detector, default_confidence
 from pipeline.detection.image_files import DetectedImage, detect_images
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import read_files, refuse_conflicts
@@ -108,8 +108,9 @@ def detect_command(
     for result in results:
         result.check()
     with copies or nullcontext():
+        least = default_confidence(chosen, weights) if confidence is None else confidence
         detector = create_detector(
-            chosen, weights=weights, input_size=input_size, engine=engine, precision=precision, confidence=confidence,
+            chosen, weights=weights, input_size=input_size, engine=engine, precision=precision, confidence=least,
             iou=iou, batch_size=batch,
         )  # fmt: skip
         job = _Job(files, detector, class_names, wanted, copies, results, strict=strict, batch=batch, quiet=quiet)

@@ -14,6 +14,7 @@ from pipeline.classification.registry import (
     find_classifier_weights,
     is_published,
 )
+from pipeline.detection.factory import default_confidence
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.files import read_files, refuse_conflicts
 from pipeline.hardware import cpu_name
@@ -32,8 +33,9 @@ from sinks.output_files import Claim, check_output, commit, write_error, written
 def list_command(config: OwnModelsOption = None) -> None:
     """List the models, and where their weights are.
 
-    First the detectors, for run and detect, with COCO's AP, licence, who published them, and what a picture costs on
-    this machine once doctor has measured it; then the classifiers, for classify.
+    First the detectors, for run and detect, with COCO's AP, the score that they report from by themselves, licence, who
+    published them, and what a picture costs on this machine once doctor has measured it; then the classifiers, for
+    classify.
     """
     own = [custom_model(name, files) for name, files in _own(config).items()]
     typer.echo("detectors:")
@@ -50,12 +52,16 @@ def _row(name: str, where: str, path: Path, told: str) -> str:
 
 
 def _told(model: Model) -> str:
-    """How good a published model is, whose it is and how it may be used."""
+    """How good a published model is, from which score it reports by itself, whose it is and how it may be used."""
     about = model.about
-    told = f"AP {about.average_precision:4.1f}  {about.licence}, {about.source}" if about is not None else ""
+    told = ""
+    if about is not None:
+        told = (
+            f"AP {about.average_precision:4.1f}  from {default_confidence(model):.2f}  {about.licence}, {about.source}"
+        )
     cost = known_cost(model.name, cpu_name())
     measured = f"{cost.picture_ms:.1f} ms" if cost is not None else ""
-    return f"{told:42}{measured:>9}  "
+    return f"{told:53}{measured:>9}  "
 
 
 def fetch_command(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from models list.")]) -> None:

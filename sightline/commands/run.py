@@ -99,7 +99,7 @@ def run(
     classes: ClassesOption = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="No output shows what scores less, 0 to 1; see docs/tracking.md. [default: 0.25]"),
+        typer.Option(help="No output shows what scores less, 0 to 1; see docs/tracking.md. [default: the model's]"),
     ] = None,
     iou: IouOption = None,
     detect_every: Annotated[

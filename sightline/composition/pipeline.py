@@ -57,11 +57,7 @@ def build_pipeline(
         for source in sources.values():
             stack.callback(source.close)
         chosen = choose_model(config.model.name, config.custom_models(), config.model.weights)
-        sight = (
-            Sight.of(chosen, model.input_size)
-            if detector is None
-            else Sight(tuple(detector.class_names), getattr(detector, "reduced_side", None))
-        )
+        sight = Sight.of(chosen, model) if detector is None else Sight.of_given(detector, model.confidence)
         streams = [build_stream(config, stream, sight, stack, source=sources.get(stream.name)) for stream in described]
         progress = progress and not any(stream.source.info.live for stream in streams)
         shared = [*build_shared_sinks(config, progress=progress), *sinks]
@@ -79,7 +75,7 @@ def build_pipeline(
             detector
             or create_detector(
                 chosen,
-                confidence=min(model.confidence, *(stream.tracker.lowest_score for stream in streams)),
+                confidence=min(sight.confidence, *(stream.tracker.lowest_score for stream in streams)),
                 **detector_options(config),
             ),
             sinks=shared,

@@ -22,9 +22,7 @@ FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "
 
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
     """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
-    sight = Sight.of(
-        choose_model(config.model.name, config.custom_models(), config.model.weights), config.model.input_size
-    )
+    sight = Sight.of(choose_model(config.model.name, config.custom_models(), config.model.weights), config.model)
 
     def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
         new = read()

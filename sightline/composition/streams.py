@@ -13,12 +13,12 @@ from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.places import check_places
 from pipeline.classification.classifier import Classifier
 from pipeline.classification.tracks import TrackClassifier
-from pipeline.detection.factory import reduced_side
+from pipeline.detection.factory import default_confidence, reduced_side
 from pipeline.detection.filters import make_filters
 from pipeline.geometry.region import Region
-from pipeline.interfaces import DetectionFilter, Source
+from pipeline.interfaces import DetectionFilter, DetectorLike, Source
 from pipeline.models.class_names import read_names
-from pipeline.models.registry import Model
+from pipeline.models.registry import DEFAULT_CONFIDENCE, Model
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.motion_gate import MotionGate
@@ -33,6 +33,7 @@ from sightline.composition.outputs import build_sinks
 from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
 from sightline.config.schema import Config, ResolvedStream
+from sightline.config.sections import ModelSection
 from sinks.drawing.annotator import Annotator, AnnotatorFactory
 from sinks.drawing.count_overlay import CountOverlay
 from trackers.base import ArrayTracker
@@ -46,15 +47,24 @@ class Sight:
     Attributes:
         class_names: what it tells apart.
         reduce_to: the longer side to which sources may reduce pictures for it; None where it wants them whole.
+        confidence: no output shows what scores less.
     """
 
     class_names: Sequence[str]
     reduce_to: int | None = None
+    confidence: float = DEFAULT_CONFIDENCE
 
     @classmethod
-    def of(cls, model: Model, input_size: int | None) -> Self:
+    def of(cls, model: Model, wanted: ModelSection) -> Self:
         """That of a model's detector."""
-        return cls(model.class_names, reduced_side(model, input_size))
+        confidence = default_confidence(model, wanted.weights) if wanted.confidence is None else wanted.confidence
+        return cls(model.class_names, reduced_side(model, wanted.input_size), confidence)
+
+    @classmethod
+    def of_given(cls, detector: DetectorLike, confidence: float | None) -> Self:
+        """That of a detector that a program brings along."""
+        reduce_to = getattr(detector, "reduced_side", None)
+        return cls(tuple(detector.class_names), reduce_to, DEFAULT_CONFIDENCE if confidence is None else confidence)
 
 
 def build_stream(
@@ -89,7 +99,7 @@ def build_stream(
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     tracker = create_tracker(
         stream.tracker.name or DEFAULT_TRACKER,
-        confidence=config.model.confidence,
+        confidence=sight.confidence,
         show_weak=stream.tracker.show_weak,
         **stream.tracker.settings,
     )
@@ -107,7 +117,7 @@ def build_stream(
         duration_s=stream.duration_s,
         # Pictures that a program hands over are worked on as they come, unless it asks for more.
         lag_s=0.0 if stream.tracker.lag_s is None and given else stream.tracker.lag_s,
-        shown_from=0.0 if stream.tracker.show_weak else config.model.confidence,
+        shown_from=0.0 if stream.tracker.show_weak else sight.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
         reads=stream_files(stream),

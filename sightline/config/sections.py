@@ -185,7 +185,7 @@ class ModelSection(Section):
     square: bool = False
     engine: Literal["auto", "tensorflow", "openvino"] | None = None
     precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
-    confidence: Unit = 0.25
+    confidence: Unit | None = None
     iou: Unit | None = None
     batch: Annotated[int, Field(ge=1, le=64)] = 4
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0

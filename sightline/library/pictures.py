@@ -10,7 +10,7 @@ from typing import Any, cast, overload
 import numpy as np
 
 from pipeline.detection.base import ImageDetector
-from pipeline.detection.factory import create_detector
+from pipeline.detection.factory import create_detector, default_confidence
 from pipeline.images.reading import ImageLike, read_image, several_pictures
 from pipeline.models.class_names import class_ids
 from pipeline.models.custom import choose_model
@@ -29,7 +29,7 @@ def detect(  # type: ignore[overload-overlap]  # a str is a path
     images: ImageLike,
     *,
     model: str = ...,
-    confidence: float = ...,
+    confidence: float | None = ...,
     classes: Sequence[str] | None = ...,
     input_size: int | None = ...,
     weights: str | PathLike[str] | None = ...,
@@ -43,7 +43,7 @@ def detect(
     images: Sequence[ImageLike],
     *,
     model: str = ...,
-    confidence: float = ...,
+    confidence: float | None = ...,
     classes: Sequence[str] | None = ...,
     input_size: int | None = ...,
     weights: str | PathLike[str] | None = ...,
@@ -56,7 +56,7 @@ def detect(
     images: ImageLike | Sequence[ImageLike],
     *,
     model: str = DEFAULT_MODEL,
-    confidence: float = 0.25,
+    confidence: float | None = None,
     classes: Sequence[str] | None = None,
     input_size: int | None = None,
     weights: str | PathLike[str] | None = None,
@@ -70,7 +70,7 @@ def detect(
     Args:
         images: a path, a file's bytes, a Pillow image, or an array uint8 ``(height, width, 3)`` BGR; or a list of them.
         model: a name from ``models list``.
-        confidence: smallest score to report.
+        confidence: smallest score to report; None for the model's own, 0.25 for most.
         classes: names of those to report; None for all.
         input_size, weights, engine, precision: as in the configuration.
 
@@ -81,12 +81,13 @@ def detect(
     >>> detect(np.zeros((240, 320, 3), np.uint8))
     Detections(0)
     """
-    detector = _detector(model, input_size, None if weights is None else fspath(weights), engine, precision)
+    detector, own = _detector(model, input_size, None if weights is None else fspath(weights), engine, precision)
+    least = np.float32(own if confidence is None else confidence)
     several = several_pictures(images)
     wanted = None if classes is None else class_ids(classes, detector.class_names)
     results = []
     for found in detector.detect([cast("ImageLike", images)] if several is None else several):
-        kept = found.score >= np.float32(confidence)
+        kept = found.score >= least
         if wanted is not None:
             kept &= np.isin(found.class_id, wanted)
         results.append(found.select(kept).named(detector.class_names))
@@ -143,8 +144,10 @@ def draw(
 @lru_cache(maxsize=1)  # a network takes seconds and hundreds of megabytes
 def _detector(
     model: str, input_size: int | None, weights: str | None, engine: str | None, precision: str
-) -> ImageDetector[Any, Any]:
+) -> tuple[ImageDetector[Any, Any], float]:
+    """The detector, and the smallest score that its model reports by itself."""
     chosen = choose_model(model, weights=weights)
-    return create_detector(
+    detector = create_detector(
         chosen, confidence=_LOWEST, input_size=input_size, weights=weights, engine=engine, precision=precision
     )
+    return detector, default_confidence(chosen, weights)

@@ -70,7 +70,7 @@ class Site:
         self.now = self.config()
         watching = Watching({})
         with ExitStack() as stack:
-            sight = Sight.of(choose_model("tiny-yolov3", {}), None)
+            sight = Sight.of(choose_model("tiny-yolov3", {}), self.now.model)
             (described,) = self.now.resolved_streams()
             pipeline = Pipeline(
                 build_stream(self.now, described, sight, stack), BlobDetector(), sinks=[watching], queue=1, batch=1
@@ -144,8 +144,8 @@ def test_a_camera_that_can_not_be_opened_takes_nobody_s_place(clip: Path, tmp_pa
 
 def test_a_camera_of_ones_own_may_be_off_when_it_is_added(clip: Path, tmp_path: Path) -> None:
     site = Site(clip, tmp_path / "out")
-    sight = Sight.of(choose_model("tiny-yolov3", {}), None)
     config = site.config(source=_CLOSED_PORT)
+    sight = Sight.of(choose_model("tiny-yolov3", {}), config.model)
     (described,) = config.resolved_streams()
     with ExitStack() as stack:
         added = build_stream(config, described, sight, stack)

@@ -39,7 +39,7 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
             holds the scaled image, saves work where the network can take it.
         engine: ``openvino``, or ``auto`` or None, which are the same here: no other runs these networks.
         precision: ``auto``, ``float32`` or ``bfloat16``.
-        confidence: smallest score to report.
+        confidence: smallest score to report; None for that of its family.
         iou: boxes of one class that overlap a better one by more than this are dropped, where the network does not see
             to that itself.
         multi_label: report a box once for every class that reaches the confidence, as papers do; by default it has the
@@ -62,7 +62,7 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
         square: bool = False,
         engine: str | None = None,
         precision: str = "auto",
-        confidence: float = 0.25,
+        confidence: float | None = None,
         iou: float = 0.45,
         multi_label: bool = False,
         max_detections: int = 300,
@@ -89,8 +89,10 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
         self._height, self._width = opened.size
         self._rectangular = rectangular
         self._iou, self._max_detections = iou, max_detections
-        self._wanted = Wanted(confidence, multi_label, opened.recognised.family.logits, len(model.class_names))
-        keeps_shape = self._height == self._width and opened.recognised.family.placement != "stretched"
+        family = opened.recognised.family
+        confidence = family.confidence if confidence is None else confidence
+        self._wanted = Wanted(confidence, multi_label, family.logits, len(model.class_names))
+        keeps_shape = self._height == self._width and family.placement != "stretched"
         self.reduced_side = self.input_size if keeps_shape else None
 
     @property

@@ -113,6 +113,16 @@ def open_network(path: Path, network: OnnxNetwork, class_count: int, input_size:
     return OpenedNetwork(described, graph, recognised, size, rectangular, batches, class_count)
 
 
+def family_confidence(path: Path, network: OnnxNetwork, class_count: int) -> float:
+    """The smallest score to report of a network, where nothing else is asked for: that of its family, which is
+    recognised. Arguments and errors are those of `open_network`."""
+    described = describe(path)
+    from pipeline.models.engines.onnx_graph import OnnxGraph
+
+    graph = OnnxGraph(described, network.options.layout)
+    return _recognised_at(_size(graph, described, None), graph, described, network, class_count).family.confidence
+
+
 def _size(graph: OnnxGraph, described: OnnxDescription, input_size: int | None) -> tuple[int, int]:
     if input_size is not None and input_size != max(side or 0 for side in graph.size):
         return input_size, input_size

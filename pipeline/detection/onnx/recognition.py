@@ -59,7 +59,9 @@ def recognise(
     """
     options = network.options
     refuse_other_tasks(described.path, described.metadata)
-    candidates = _possible(described, outputs) if options.family is None else _named(options.family)
+    candidates = (
+        _possible(described, outputs) if options.family is None else {options.family: known_family(options.family)}
+    )
     found = {name: match for name, family in candidates.items() if (match := family.match(outputs, shape)) is not None}
     told = f"its outputs for {shape[1]}x{shape[0]} are {'; '.join(map(str, outputs))}"
     if not found:
@@ -83,10 +85,15 @@ def recognise(
     return Recognised(name, family, match, _preparation(family, options, element))
 
 
-def _named(name: str) -> dict[str, Family]:
+def known_family(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if name not in FAMILIES:
         raise ConfigError(f"family: got {name!r:.80}, expected one of {', '.join(FAMILIES)}.")
-    return {name: FAMILIES[name]}
+    return FAMILIES[name]
 
 
 def _possible(described: OnnxDescription, outputs: Sequence[Value]) -> dict[str, Family]:

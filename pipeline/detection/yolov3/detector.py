@@ -16,7 +16,7 @@ from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.factory import create_engine
 from pipeline.models.engines.yolo import YoloEngine
 from pipeline.models.networks.darknet import NETWORK_STRIDE, DarknetNetwork
-from pipeline.models.registry import DEFAULT_MODEL, Model, find_model, find_weights
+from pipeline.models.registry import DEFAULT_CONFIDENCE, DEFAULT_MODEL, Model, find_model, find_weights
 from pipeline.models.weights.formats import read_weights
 from pipeline.types import Detections, Image
 
@@ -64,7 +64,7 @@ class YoloDetector(LetterboxDetector[YoloEngine]):
         square: bool = False,
         engine: str | YoloEngine | None = None,
         precision: str = "auto",
-        confidence: float = 0.25,
+        confidence: float = DEFAULT_CONFIDENCE,
         iou: float = 0.45,
         multi_label: bool = False,
         max_detections: int = 300,

@@ -121,7 +121,7 @@ class StreamAccount:
         for name, durations in latency.items():
             self._sink_latency.setdefault(name, Durations()).merge(durations)
 
-    def report(self, *, media_s: float, live: bool) -> StreamReport:
+    def report(self, *, media_s: float, live: bool, shown_from: float) -> StreamReport:
         """All of it, for the run's report, once every part is over."""
         ledger = self.ledger.snapshot()
         sink_latency: dict[str, StageReport] = {name: each.report() for name, each in self._sink_latency.items()}
@@ -140,6 +140,7 @@ class StreamAccount:
             latency=self.latency.report() if live else None,
             sink_latency=sink_latency if live else {},
             error=None if self.error is None else redact(encodable(str(self.error))),
+            shown_from=shown_from,
         )
 
 

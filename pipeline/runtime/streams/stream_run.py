@@ -370,7 +370,7 @@ class StreamRun:
 
     def report(self) -> StreamReport:
         """What this stream, with all of its name before it, adds to the run's report."""
-        return self.account.report(media_s=self.media_s, live=self.live)
+        return self.account.report(media_s=self.media_s, live=self.live, shown_from=self.stream.shown_from)
 
     @property
     def _frame_s(self) -> float:
