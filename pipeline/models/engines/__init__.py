@@ -4,6 +4,7 @@ activation_ranges   Ranges of a network's activations, as Sightline ships them f
 base                What runs a network: the protocol of engines, and the choice of one by name
 choices             What was measured on this machine before: the fastest engine and precision in a situation
 compiled_shapes     A model compiled for inputs of any shape, and once more for those that come often
+core_watch          Looks now and then how many processor cores there are to use
 factory             Makes the engine that is asked for, or the best one where none is
 fastest             The fastest engine and precision for a network on this machine
 int8_files          Networks that were calibrated for int8, as the cache folder keeps them

@@ -40,6 +40,12 @@ class CompiledShapes:
         inputs: Sequence[Any] = self._any.compiled.inputs
         return inputs
 
+    def again(self, compile_for: Callable[[Shape | None], Any]) -> CompiledShapes:
+        """The same shapes, compiled by another function."""
+        new = CompiledShapes(compile_for, known=self._known)
+        new._often = {shape: _Requests(compile_for(shape)) for shape in list(self._often)}
+        return new
+
     def requests(self, shape: Shape, count: int) -> Sequence[Any]:
         """So many ``openvino.InferRequest`` for inputs of a shape, which are the calling thread's own."""
         if self._known:

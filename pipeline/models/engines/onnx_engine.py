@@ -8,7 +8,9 @@ Importing this module imports OpenVINO.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.compiled_shapes import CompiledShapes
+from pipeline.models.engines.core_watch import CoreWatch
 from pipeline.models.engines.onnx_graph import OnnxGraph
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.networks.onnx_network import Preparation
@@ -39,7 +42,9 @@ class OnnxEngine:
         batches: whether the network takes several pictures at a time. Where it does not, each has a request of its own.
         whole: whether outputs are given as they are; otherwise without the side of the batch, which they all have.
         precision: ``float32`` or ``bfloat16``. The outputs are float32 in either.
-        threads: processor cores to use; None for all that the process may use.
+        threads: processor cores to use; None for all that the process may use, also when that changes: a container's
+            limit is looked up every few seconds, and the network compiled anew in the background.
+        cores: tells how many processor cores there are to use, where ``threads`` doesn't.
 
     Raises:
         ConfigError: an option that can't be used.
@@ -61,13 +66,16 @@ class OnnxEngine:
         whole: bool = False,
         precision: str = "float32",
         threads: int | None = None,
+        cores: Callable[[], int] = available_threads,
     ) -> None:
         check_engine("openvino", precision, threads)
         if precision not in _HINTS:
             raise ConfigError(f"precision: got {precision!r}; ONNX networks compute in {', '.join(_HINTS)}.")
         self.path = graph.path
         self.precision = precision
-        self.threads = available_threads() if threads is None else threads
+        begun = cores() if threads is None else threads
+        self._watch = CoreWatch(cores if threads is None else None, begun, self._compile_anew)
+        self._turn = threading.Lock()
         self._batches, self._whole = batches and not whole, whole
         self._picture = graph.picture
         self._model = graph.model.clone()
@@ -76,15 +84,22 @@ class OnnxEngine:
             raise ModelError(f"{self.path}: the network can't take an input of {width}x{height}.")
         prepare(self._model, graph, preparation)
         known = not self._batches and None not in size
-        self._compiled: CompiledShapes | None = CompiledShapes(self._compile, known=known)
+        self._compiled: CompiledShapes | None = CompiledShapes(partial(self._compile, self._model, begun), known=known)
+
+    @property
+    def threads(self) -> int:
+        """Processor cores that it uses."""
+        return self._watch.threads
 
     def outputs(self, images: Image) -> list[tuple[NDArray[Any], ...]]:
         """The raw outputs, as `pipeline.models.engines.pictures.PictureEngine` says."""
-        if self._compiled is None:
+        self._watch.look()
+        compiled = self._compiled
+        if compiled is None:
             raise RuntimeError("the engine is closed")
         images = np.ascontiguousarray(images)
         given = [images] if self._batches else [images[index : index + 1] for index in range(len(images))]
-        requests = self._compiled.requests(given[0].shape, len(given))
+        requests = compiled.requests(given[0].shape, len(given))
         failure = _run(requests, [self._feed(batch) for batch in given])
         if failure is not None:
             reason = " ".join(str(failure).split())[-300:]
@@ -101,18 +116,29 @@ class OnnxEngine:
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
-        self._compiled = self._model = None
+        self._watch.stop()
+        with self._turn:
+            self._compiled = self._model = None
 
-    def _compile(self, shape: tuple[int, ...] | None) -> Any:
-        """The compiled model, for inputs of one shape or of any."""
-        model = self._model
+    def _compile_anew(self, threads: int) -> None:
+        """Take the network's place with one that uses so many threads; calls go on with the old one meanwhile."""
+        old, model = self._compiled, self._model
+        if old is None or model is None:
+            return
+        new = old.again(partial(self._compile, model, threads))
+        with self._turn:
+            if self._compiled is not None:
+                self._compiled = new
+
+    def _compile(self, model: Any, threads: int, shape: tuple[int, ...] | None) -> Any:
+        """A model compiled for inputs of one shape or of any."""
         if shape is not None:
             model = model.clone()
             shapes = {index: _sides(port, shape[0]) for index, port in enumerate(model.inputs)}
             model.reshape({**shapes, self._picture: list(shape)})
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
-            "INFERENCE_NUM_THREADS": self.threads,
+            "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             # Decoding, tracking and encoding want the same cores: let the system move the threads about.

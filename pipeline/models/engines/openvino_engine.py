@@ -9,10 +9,7 @@ Importing this module imports OpenVINO.
 
 from __future__ import annotations
 
-import logging
-import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +20,7 @@ import openvino as ov
 from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
 from pipeline.models.engines.compiled_networks import CompiledFile
+from pipeline.models.engines.core_watch import CoreWatch
 from pipeline.models.engines.int8_files import weights_digest
 from pipeline.models.engines.int8_models import int8_model, ranges_for_int8
 from pipeline.models.engines.openvino_core import openvino_core
@@ -30,10 +28,6 @@ from pipeline.models.engines.openvino_network import build_model
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image
-
-logger = logging.getLogger(__name__)
-
-_LOOK_EVERY_S = 5.0
 
 
 class OpenVinoEngine:
@@ -73,10 +67,9 @@ class OpenVinoEngine:
     ) -> None:
         check_engine("openvino", precision, threads)
         self.precision = precision
-        self.threads = cores() if threads is None else threads
-        self._cores = cores if threads is None else None
+        begun = cores() if threads is None else threads
+        self._watch = CoreWatch(cores if threads is None else None, begun, self._compile_anew)
         self._turn = threading.Lock()
-        self._next_look_s = time.monotonic() + _LOOK_EVERY_S
         # The network as OpenVINO writes it, once it had to be compiled anew: what is made of it can't be written again.
         self._exported: Any = None
         self._outputs_per_anchor = 5 + network.class_count
@@ -96,10 +89,14 @@ class OpenVinoEngine:
             compiled = self._compiled_int8(network, parameters, digest or weights_digest(network, parameters))
         self._requests: _Requests | None = _Requests(compiled)
 
+    @property
+    def threads(self) -> int:
+        """Processor cores that it uses."""
+        return self._watch.threads
+
     def heads(self, images: Image) -> list[Float32Array]:
         """The raw outputs, as `pipeline.models.engines.yolo.YoloEngine` says."""
-        if self._cores is not None and time.monotonic() >= self._next_look_s:
-            self._look_at_cores()
+        self._watch.look()
         requests = self._requests
         if requests is None:
             raise RuntimeError("the engine is closed")
@@ -113,8 +110,9 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
+        self._watch.stop()
         with self._turn:
-            self._requests = self._cores = self._exported = None
+            self._requests = self._exported = None
 
     def _all_settings(self, threads: int) -> dict[str, Any]:
         return {**self._settings, "INFERENCE_NUM_THREADS": threads}
@@ -137,37 +135,18 @@ class OpenVinoEngine:
         file.write(compiled)
         return compiled
 
-    def _look_at_cores(self) -> None:
-        """Have the network compiled anew where the cores to use have become more or fewer; by one thread at a time."""
-        with self._turn:
-            if self._cores is None or time.monotonic() < self._next_look_s:
-                return
-            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
-            cores = self._cores()
-            if cores != self.threads:
-                self._next_look_s = math.inf
-                threading.Thread(target=self._compile_anew, args=(cores,), name="compile", daemon=True).start()
-
     def _compile_anew(self, threads: int) -> None:
         """Take the network's place with one that uses so many threads; calls go on with the old one meanwhile."""
         old = self._requests
         if old is None:
             return
-        new: _Requests | None = None
-        try:
-            if self._exported is None:
-                self._exported = old.compiled.export_model()
-            self._exported.seek(0)
-            new = _Requests(openvino_core().import_model(self._exported, "CPU", self._all_settings(threads)))
-        except RuntimeError as error:
-            logger.warning(
-                "the network stays with %d threads, it can't be compiled for %d: %s", self.threads, threads, error
-            )
+        if self._exported is None:
+            self._exported = old.compiled.export_model()
+        self._exported.seek(0)
+        new = _Requests(openvino_core().import_model(self._exported, "CPU", self._all_settings(threads)))
         with self._turn:
-            self._next_look_s = time.monotonic() + _LOOK_EVERY_S
-            if new is not None and self._requests is not None:
-                logger.info("there are %d processor cores to use now, and the network uses as many", threads)
-                self._requests, self.threads = new, threads
+            if self._requests is not None:
+                self._requests = new
 
 
 class _Requests(threading.local):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.models.cache import CACHE_VARIABLE
-from pipeline.models.engines import compiled_networks, openvino_engine
+from pipeline.models.engines import compiled_networks, core_watch, openvino_engine
 from pipeline.models.engines.openvino_engine import OpenVinoEngine
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.registry import find_model
@@ -90,7 +90,7 @@ def test_what_other_code_or_another_machine_compiled_is_not_used(
 
 def test_a_network_that_was_read_follows_the_cores(kept: Path, tiny: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     first = heads(tiny)
-    monkeypatch.setattr(openvino_engine, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(core_watch, "LOOK_EVERY_S", 0.0)
     cores = [1]
     with closing(OpenVinoEngine(*tiny, precision="int8", cores=lambda: cores[0])) as engine:
         engine.heads(IMAGES)

@@ -9,7 +9,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from pipeline.models.engines import openvino_engine
+from pipeline.models.engines import core_watch, openvino_engine
 from pipeline.models.engines.openvino_engine import OpenVinoEngine
 from tests.pipeline.models.networks.test_yolov3_family import random_images
 from tests.support.darknet_files import miniature, random_parameters
@@ -20,7 +20,7 @@ IMAGES = random_images(2, 64, 96)
 @pytest.fixture
 def engine_and_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[OpenVinoEngine, list[int]]]:
     """An engine that looks at every call, and what it finds."""
-    monkeypatch.setattr(openvino_engine, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(core_watch, "LOOK_EVERY_S", 0.0)
     cores = [1]
     network = miniature()
     with closing(OpenVinoEngine(network, random_parameters(network), cores=lambda: cores[0])) as engine:
@@ -53,7 +53,7 @@ def test_it_follows_the_cores(engine_and_cores: tuple[OpenVinoEngine, list[int]]
 
 
 def test_what_was_asked_for_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_engine, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(core_watch, "LOOK_EVERY_S", 0.0)
     with closing(OpenVinoEngine(miniature(), random_parameters(miniature()), threads=1, cores=lambda: 2)) as engine:
         for _ in range(3):
             engine.heads(IMAGES)
@@ -77,7 +77,7 @@ def test_a_network_that_can_not_be_compiled_anew_goes_on_as_it_is(
         engine.heads(IMAGES)
     assert (engine.threads, used(engine)) == (1, 1)
     monkeypatch.undo()
-    monkeypatch.setattr(openvino_engine, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(core_watch, "LOOK_EVERY_S", 0.0)
     call_until(engine, 2)
 
 
