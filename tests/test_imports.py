@@ -17,7 +17,14 @@ import pytest
         ("sinks", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
         ("sinks.feed.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
-        ("run_pipeline", ["tensorflow", "openvino", "scipy"]),
+        ("run_pipeline", ["tensorflow", "openvino", "scipy", "av", "cv2", "pydantic"]),
+        (
+            "sightline.commands.run",
+            [
+                *("tensorflow", "openvino", "scipy", "zmq", "paho", "sqlite3", "fastapi", "uvicorn"),
+                *("pipeline.detection.onnx", "pipeline.detection.retinanet", "sightline.batch", "sightline.doctor"),
+            ],
+        ),
     ],
 )
 def test_importing_does_not_load_what_is_not_needed(module: str, absent: list[str]) -> None:

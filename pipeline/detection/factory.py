@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.detection.onnx.detector import OnnxDetector
-from pipeline.detection.onnx.opening import family_confidence
-from pipeline.detection.onnx.recognition import known_family
-from pipeline.detection.retinanet.detector import RetinaNetDetector
-from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError
-from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.networks.onnx_network import OnnxNetwork
-from pipeline.models.networks.retinanet import RetinaNet
 from pipeline.models.registry import DEFAULT_CONFIDENCE, Model, find_model, find_weights
 
-# By kind of network.
-DETECTORS: Mapping[type, type[YoloDetector] | type[OnnxDetector] | type[RetinaNetDetector]] = {
-    DarknetNetwork: YoloDetector,
-    OnnxNetwork: OnnxDetector,
-    RetinaNet: RetinaNetDetector,
+if TYPE_CHECKING:
+    from pipeline.detection.onnx.detector import OnnxDetector
+    from pipeline.detection.retinanet.detector import RetinaNetDetector
+    from pipeline.detection.yolov3.detector import YoloDetector
+
+AnyDetector: TypeAlias = "YoloDetector | OnnxDetector | RetinaNetDetector"
+
+# By kind of network: where its detector is, which is imported when there is such a network to run.
+DETECTORS: Mapping[str, tuple[str, str]] = {
+    "DarknetNetwork": ("pipeline.detection.yolov3.detector", "YoloDetector"),
+    "OnnxNetwork": ("pipeline.detection.onnx.detector", "OnnxDetector"),
+    "RetinaNet": ("pipeline.detection.retinanet.detector", "RetinaNetDetector"),
 }
 
 # Options that are called otherwise in the configuration, where most people set them.
 _CONFIGURED = {"masks": "anchors.mask"}
 
 
-def create_detector(model: str | Model, **options: Any) -> YoloDetector | OnnxDetector | RetinaNetDetector:
+def create_detector(model: str | Model, **options: Any) -> AnyDetector:
     """The detector that runs a model.
 
     Args:
@@ -66,6 +67,9 @@ def default_confidence(model: Model, weights: str | Path | None = None) -> float
     network = model.network()
     if not isinstance(network, OnnxNetwork):
         return DEFAULT_CONFIDENCE
+    from pipeline.detection.onnx.opening import family_confidence
+    from pipeline.detection.onnx.recognition import known_family
+
     if network.options.family is not None:
         return known_family(network.options.family).confidence
     return family_confidence(find_weights(model, weights), network, len(model.class_names))
@@ -86,8 +90,10 @@ def reduced_side(model: Model, input_size: int | None = None) -> int | None:
     return model.input_size if input_size is None else input_size
 
 
-def _detector_class(model: Model) -> type[YoloDetector] | type[OnnxDetector] | type[RetinaNetDetector]:
-    network = type(model.network())
+def _detector_class(model: Model) -> type[AnyDetector]:
+    network = type(model.network()).__name__
     if network not in DETECTORS:
-        raise ConfigError(f"{model.name}: no detector runs a network of the kind {network.__name__}.")
-    return DETECTORS[network]
+        raise ConfigError(f"{model.name}: no detector runs a network of the kind {network}.")
+    module, name = DETECTORS[network]
+    found: type[AnyDetector] = getattr(import_module(module), name)
+    return found

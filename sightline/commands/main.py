@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,7 +21,6 @@ from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.printable import readable
 from pipeline.redaction import redact
-from sightline.commands import calibrate, classify, control, detect, doctor, feed, models, run, store
 from sightline.commands.options import EXIT_INTERRUPTED
 from sightline.commands.plain_log import log_to_standard_error, print_error
 
@@ -29,29 +30,32 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 # The command that is installed has a name of its own.
 PROGRAM = "sightline" if Path(sys.argv[0]).stem == "sightline" else "run_pipeline.py"
 
-app = typer.Typer(
-    epilog=f"{PROGRAM} VIDEO is short for {PROGRAM} run VIDEO.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-for command in (run, doctor, control, calibrate, feed, models, store, detect, classify):
-    command.register(app)
-for registered in app.registered_commands:
-    # A summary that is given is told whole; what is taken from the docstring would be cut.
-    assert registered.callback is not None, "a command is a function"
-    registered.short_help = (registered.callback.__doc__ or "").strip().partition("\n")[0]
+# The module of each command. It is imported when the command is given, since others need much that a run does without.
+COMMANDS = {
+    "run": "run",
+    "doctor": "doctor",
+    "control": "control",
+    "calibrate": "calibrate",
+    "listen": "feed",
+    "schema": "feed",
+    "keys": "feed",
+    "models": "models",
+    "query": "store",
+    "export": "store",
+    "report-html": "store",
+    "detect": "detect",
+    "classify": "classify",
+}
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"sightline {version('sightline')}")
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     _: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
@@ -60,9 +64,42 @@ def _options(
     """Sightline turns a video into tracked objects, an annotated MP4, counts and events."""
 
 
+def command_line(command: str | None = None) -> typer.Typer:
+    """The commands of one command's module, or all of them where that is none."""
+    app = typer.Typer(
+        epilog=f"{PROGRAM} VIDEO is short for {PROGRAM} run VIDEO.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    wanted = [COMMANDS[command]] if command in COMMANDS else list(dict.fromkeys(COMMANDS.values()))
+    with _no_garbage_collection():
+        for module in wanted:
+            import_module(f"sightline.commands.{module}").register(app)
+    for registered in app.registered_commands:
+        # A summary that is given is told whole; what is taken from the docstring would be cut.
+        assert registered.callback is not None, "a command is a function"
+        registered.short_help = (registered.callback.__doc__ or "").strip().partition("\n")[0]
+    return app
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """While modules are imported: what they make stays, and to go through it again and again is a tenth of the time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 def _with_default_command(arguments: Sequence[str]) -> list[str]:
     """``VIDEO --fps 10`` becomes ``run VIDEO --fps 10``."""
-    known = {*typer.main.get_command(app).commands, "--help", "--version"}  # type: ignore[attr-defined]
+    known = {*COMMANDS, "--help", "--version"}
     if not arguments or arguments[0] in known:
         return list(arguments)
     word = arguments[0]
@@ -88,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
     try:
         given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
-        code = app(args=given, prog_name=PROGRAM, standalone_mode=False)
+        code = command_line(given[0] if given else None)(args=given, prog_name=PROGRAM, standalone_mode=False)
     except UsageError as error:
         typer.echo(_usage(error), err=True)
         return 2

@@ -14,7 +14,6 @@ from rich.console import Console
 from pipeline.errors import ConfigError
 from pipeline.runtime.report import Report, process_started_s
 from pipeline.sources.uri import stream_name
-from sightline.commands.each import run_each
 from sightline.commands.images import refuse_pictures
 from sightline.commands.options import (
     EXIT_INTERRUPTED,
@@ -196,6 +195,8 @@ def run(
         raise ConfigError("--show: shows one run, and --each makes many; leave one of them out")
     if each:
         named = {name: stream["source"] for name, stream in named_streams(sources or ()).items()}
+        from sightline.commands.each import run_each
+
         run_each(named, read, manifest=manifest, at_once=at_once, quiet=quiet)
     elif manifest is not None or at_once != 1:
         raise ConfigError("--manifest and --at-once: are for --each, which runs many files one after the other")

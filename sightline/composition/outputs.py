@@ -1,4 +1,7 @@
-"""The outputs that a configuration asks for."""
+"""The outputs that a configuration asks for.
+
+Those that many runs have no use for, and what they stand on, are imported when a run does: that is a tenth of a second.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ import sys
 from collections.abc import Collection
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
-
-from rich.console import Console
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import ConfigError
 from pipeline.interfaces import Sink
@@ -17,20 +18,16 @@ from pipeline.redaction import environment_variable
 from pipeline.sources.uri import local_path
 from sightline.composition.reload import Before, differing
 from sightline.config.schema import Config, ResolvedStream
-from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
 from sinks.drawing.annotator import AnnotatorFactory
-from sinks.feed.zeromq_sink import ZeroMqSink
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
-from sinks.integrations.mqtt import MqttSink
-from sinks.integrations.mqtt_topics import Places
-from sinks.integrations.webhook import WebhookSink
 from sinks.output_files import is_stream
-from sinks.store.parquet_store import ParquetStore
-from sinks.store.sqlite_store import SqliteStore
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
+
+if TYPE_CHECKING:
+    from sinks.integrations.webhook import WebhookSink
 
 AnySink = TypeVar("AnySink", bound=Sink)
 
@@ -148,6 +145,8 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
     if config.output.jsonl is not None:
         sinks.append(JsonlSink(config.output.jsonl, types=config.events.types))
     if config.events.endpoint is not None:
+        from sinks.feed.zeromq_sink import ZeroMqSink
+
         sinks.append(
             ZeroMqSink(
                 config.events.endpoint,
@@ -160,10 +159,16 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
             )
         )
     if config.store.path is not None:
-        kind = SqliteStore if config.store.format == "sqlite" else ParquetStore
+        from sinks.store.parquet_store import ParquetStore
+        from sinks.store.sqlite_store import SqliteStore
+
         store = config.store
+        kind = SqliteStore if store.format == "sqlite" else ParquetStore
         sinks.append(kind(config.store.path, types=store.types, keep_days=store.keep_days, max_mb=store.max_mb))
     if config.mqtt.url is not None:
+        from sinks.integrations.mqtt import MqttSink
+        from sinks.integrations.mqtt_topics import Places
+
         places = {stream.name: Places(tuple(stream.zones), tuple(stream.lines)) for stream in config.resolved_streams()}
         sinks.append(
             MqttSink(
@@ -178,12 +183,18 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
     if config.webhook.url is not None:
         sinks.append(build_webhook(config, config.webhook.url))
     if progress and sys.stderr.isatty():
+        from rich.console import Console
+
+        from sightline.terminal.progress import ProgressSink
+
         sinks.append(ProgressSink(Console(stderr=True)))
     return sinks
 
 
 def build_webhook(config: Config, url: str) -> WebhookSink:
     """The sink that posts events; its secret comes from the environment."""
+    from sinks.integrations.webhook import WebhookSink
+
     variable = config.webhook.secret_env
     if variable is not None and variable not in os.environ:
         raise ConfigError(f"webhook.secret_env: {environment_variable(variable)} is not set")

@@ -20,7 +20,6 @@ from sightline.composition.outputs import build_shared_sinks
 from sightline.composition.streams import Sight, build_stream
 from sightline.config.files import configured_files
 from sightline.config.schema import Config
-from sightline.server.control_socket import parse_endpoint
 from sinks.output_files import check_output, written_file
 
 
@@ -67,6 +66,8 @@ def build_pipeline(
         if config.output.report is not None:
             check_output(config.output.report)
         if config.control is not None:
+            from sightline.server.control_socket import parse_endpoint
+
             parse_endpoint(config.control)
         for sink in (*shared, *(sink for stream in streams for sink in stream.sinks)):
             sink.check()

@@ -17,7 +17,7 @@ import typer
 from pydantic import BaseModel
 
 from pipeline.errors import ConfigError
-from sightline.commands.main import app, main
+from sightline.commands.main import command_line, main
 from sightline.composition.pipeline import build_pipeline
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
@@ -80,7 +80,7 @@ def test_every_setting_that_is_a_path_is_known_here() -> None:
 
 
 def test_every_option_that_is_a_path_is_known_here() -> None:
-    assert set(path_options(app)) == OPTIONS_WRITTEN | OPTIONS_READ
+    assert set(path_options(command_line())) == OPTIONS_WRITTEN | OPTIONS_READ
 
 
 def contents(folder: Path) -> dict[str, bytes]:

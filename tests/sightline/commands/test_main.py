@@ -21,8 +21,9 @@ import av
 import cv2
 import numpy as np
 import pytest
+import typer
 
-from sightline.commands.main import main
+from sightline.commands.main import COMMANDS, command_line, main
 from sightline.commands.plain_log import _StandardErrorHandler
 from sightline.server.control_socket import ControlSocket
 
@@ -418,3 +419,10 @@ def test_the_log_goes_above_what_is_shown_live() -> None:
     with redirect_stderr(taken):
         handler.handle(logging.LogRecord("x", logging.WARNING, "x", 1, "above", (), None))
     assert taken.getvalue() == "above\n"
+
+
+def test_every_command_is_found_by_its_name() -> None:
+    whole = typer.main.get_command(command_line()).commands  # type: ignore[attr-defined]
+    assert set(whole) == set(COMMANDS)
+    for name in COMMANDS:
+        assert name in typer.main.get_command(command_line(name)).commands  # type: ignore[attr-defined]
