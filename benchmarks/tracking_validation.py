@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from benchmarks.tracking_data import Boxes, Unit, every_world
 from benchmarks.tracking_scores import judge
 from pipeline.errors import ConfigError
-from pipeline.interfaces import SightingTracker, Tracker
+from pipeline.geometry.similarity import Motion
+from pipeline.interfaces import MovableTracker, SightingTracker, Tracker
 from pipeline.sampling.settling import TrackSettler
 from pipeline.types import Detections, Frame, Image, TrackedFrame, Tracks
 from trackers.factory import create_tracker
@@ -58,17 +59,25 @@ def ours(candidate: str) -> Runner:
     return run
 
 
-def follow(tracker: Tracker, unit: Unit, *, hindsight: bool = False) -> list[Boxes]:
-    """What one tracker shows on a unit's frames, at once or with a second of hindsight."""
+def follow(
+    tracker: Tracker, unit: Unit, *, hindsight: bool = False, motions: Sequence[Motion | None] | None = None
+) -> list[Boxes]:
+    """What one tracker shows on a unit's frames, at once or with a second of hindsight.
+
+    ``motions`` tells how the camera moved before each frame, if anybody looked at that.
+    """
     settler, shown = TrackSettler(), []
     for index, found in enumerate(unit.detections):
+        motion = None if motions is None else motions[index]
+        if motion is not None and isinstance(tracker, MovableTracker):
+            tracker.move(motion)
         tracks = tracker.update(found, index / unit.fps)
         if not hindsight:
             shown.append(_boxes(tracks))
             continue
         sighted = tracker.sighted if isinstance(tracker, SightingTracker) else None
         frame = TrackedFrame(Frame(_PICTURE, index, index / unit.fps, 0.0, unit.name), found, tracks, tracker.ended)
-        shown += [_boxes(settled.tracks) for settled in settler.add(frame, sighted)]
+        shown += [_boxes(settled.tracks) for settled in settler.add(frame, sighted, motion)]
     return shown + [_boxes(settled.tracks) for settled in settler.flush()]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 from pipeline.types import (
     BoolArray,
     Detections,
+    Float64Array,
     Frame,
     Image,
     Int64Array,
@@ -172,8 +173,7 @@ class Tracker(Protocol):
 
         ``None`` says that nobody looked at this frame: tracks coast on their motion model and none is let go for being
         unseen merely because nobody looked. Empty ``Detections`` say that there was nothing. Any permutation of the
-        detections gives the same tracks. ``image`` is given where ``needs_image`` says so, for trackers that estimate
-        the camera's motion, say.
+        detections gives the same tracks. ``image`` is given where ``needs_image`` says so.
         """
         ...
 
@@ -194,6 +194,19 @@ class SightingTracker(Tracker, Protocol):
     @property
     def sighted(self) -> Sightings:
         """What the last ``update`` took for its tracks; empty where nobody looked."""
+        ...
+
+
+@runtime_checkable
+class MovableTracker(Tracker, Protocol):
+    """A tracker that can be told that the camera moved."""
+
+    def move(self, motion: Float64Array) -> None:
+        """Have all tracks where ``motion`` takes what stands still; called before the ``update`` of the next frame.
+
+        Args:
+            motion: ``(2, 3)``: turns, scales and shifts the picture, see `pipeline.geometry.similarity`.
+        """
         ...
 
 

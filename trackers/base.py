@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.geometry.similarity import Motion, scale_of
 from pipeline.types import (
     BoolArray,
     Detections,
@@ -132,6 +133,9 @@ class ArrayTracker(ABC):
     _track: ClassVar[np.dtype[np.void]] = TRACK
     """What is kept per track; subclasses may add to it."""
 
+    _powers: ClassVar[tuple[float, float]] = (1.0, 1.0)
+    """By which powers of a length the filter's third and fourth quantities grow; the first two are the centre."""
+
     def __init__(self) -> None:
         self._next_id = self._next_key = 1
         self._ended: Int64Array = _NO_IDS
@@ -171,6 +175,14 @@ class ArrayTracker(ABC):
         self._ended = _NO_IDS
         self._clear()
         return ids
+
+    def move(self, motion: Motion) -> None:
+        """The camera moved since the last update: what stands still is now where ``motion`` takes it.
+
+        Args:
+            motion: float64 ``(2, 3)``, see `pipeline.geometry.similarity`.
+        """
+        self._filter.move(motion, scale_of(motion) ** np.array([1.0, 1.0, *self._powers]))
 
     def update(self, detections: Detections | None, pts_s: float, image: Image | None = None) -> Tracks:
         """The confirmed tracks at ``pts_s``, ordered by id. See ``pipeline.interfaces.Tracker``.

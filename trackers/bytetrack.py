@@ -42,6 +42,8 @@ class ByteTracker(ArrayTracker):
 
     lowest_score = 0.1
 
+    _powers = (0.0, 1.0)
+
     def __init__(
         self,
         *,

@@ -115,6 +115,21 @@ class KalmanFilter:
         gained *= noise * scale
         self._memory[:, rows] = memory
 
+    def move(self, motion: Float64Array, factors: Float64Array) -> None:
+        """See everything as after a motion of the picture; it is taken not to turn much, so quantities stay apart.
+
+        Args:
+            motion: ``(2, 3)``, see `pipeline.geometry.similarity`; for the first two quantities, which are a place.
+            factors: ``(quantities,)``, what the quantities and their velocities are multiplied by; of the first two,
+                only their deviations are.
+        """
+        memory = self._memory
+        for moving in (memory[_POSITION], memory[_VELOCITY]):
+            moving[:, :2] = moving[:, :2] @ motion[:, :2].T
+            moving[:, 2:] *= factors[2:]
+        memory[_POSITION][:, :2] += motion[:, 2]
+        memory[_POSITION_VARIANCE:] *= factors * factors
+
     def rescale_time(self, ratio: float) -> None:
         """Count in steps that are ``ratio`` times as long as before."""
         self._memory[_VELOCITY] *= ratio

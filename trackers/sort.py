@@ -40,6 +40,8 @@ class SortTracker(ArrayTracker):
             many seconds of media time after it was last seen.
     """
 
+    _powers = (2.0, 0.0)
+
     def __init__(
         self,
         *,

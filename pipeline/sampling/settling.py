@@ -5,9 +5,8 @@ from its first detection on, not only from where the tracker was sure of it; its
 before and after them; where it was lost for a moment, or where nobody looked, they are interpolated; and what lasts too
 short to be anything is not shown at all. It works behind any tracker.
 
-Smoothing is local linear regression with a Gaussian kernel, which bends neither at a track's ends nor at uneven times:
-Fan and Gijbels, "Local polynomial modelling and its applications", 1996. Interpolation is how trackers' results are
-commonly completed, as in Zhang et al., "ByteTrack", ECCV 2022, arXiv:2110.06864, there for whole videos.
+Interpolation is how trackers' results are commonly completed, as in Zhang et al., "ByteTrack", ECCV 2022,
+arXiv:2110.06864, there for whole videos.
 """
 
 from __future__ import annotations
@@ -15,16 +14,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import BoolArray, Float64Array, IndexArray, Int64Array, Sightings, TrackedFrame, Tracks
+from pipeline.geometry.similarity import Motion, after, inverse, moved_boxes, scale_of
+from pipeline.sampling.looks import Looks
+from pipeline.types import Float64Array, Sightings, TrackedFrame, Tracks
 
 # Times that differ by less are the same, but for rounding.
 _SAME_TIME_S = 1e-6
-# Narrower kernels hold no second frame.
-_SHARPEST_S = 0.005
+# The scale of the plane in which places are kept, against the picture's, before they are measured anew.
+_NEAR_ENOUGH = 8.0
 
 
 @dataclass(slots=True)
@@ -38,74 +40,18 @@ class _Track:
     shown_as: int = 0
 
 
-class _Looks:
-    """What was seen of each track at the last looks, as arrays of ``(tracks, looks)``; the oldest look comes first."""
+class _Held(NamedTuple):
+    """A frame that waits, and what takes the plane in which places are kept to its picture; None for nothing."""
 
-    def __init__(self) -> None:
-        self.keys: Int64Array = np.zeros(0, np.int64)
-        self.time_s: Float64Array = np.zeros(0)
-        self.seen: BoolArray = np.zeros((0, 0), np.bool_)
-        self.sure: BoolArray = np.zeros((0, 0), np.bool_)
-        self.boxes: Float64Array = np.zeros((0, 0, 4))
-        self.score: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-
-    def add(self, sighted: Sightings, pts_s: float) -> None:
-        """Append a look."""
-        keys = np.union1d(self.keys, sighted.key)
-        shape, known = (len(keys), len(self.time_s) + 1), np.searchsorted(keys, self.keys)
-        seen, sure = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-        score, boxes = np.zeros(shape, np.float32), np.zeros((*shape, 4))
-        seen[known, :-1], sure[known, :-1] = self.seen, self.sure
-        score[known, :-1], boxes[known, :-1] = self.score, self.boxes
-        self.keys, self.seen, self.sure, self.score, self.boxes = keys, seen, sure, score, boxes
-        self.time_s = np.append(self.time_s, pts_s)
-        rows = np.searchsorted(self.keys, sighted.key)
-        self.seen[rows, -1], self.sure[rows, -1] = True, sighted.sure
-        self.score[rows, -1] = sighted.score
-        self.boxes[rows, -1] = sighted.xyxy
-
-    def forget(self, before_s: float) -> None:
-        """Let go of the looks before then, but for the last of them, and of tracks that no other look shows."""
-        first = max(0, int(np.searchsorted(self.time_s, before_s)) - 1)
-        if not first:
-            return
-        rows = self.seen[:, first:].any(axis=1)
-        self.keys, self.time_s = self.keys[rows], self.time_s[first:]
-        self.seen, self.sure = self.seen[rows, first:], self.sure[rows, first:]
-        self.score, self.boxes = self.score[rows, first:], self.boxes[rows, first:]
-
-    def around(self, pts_s: float) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:
-        """Tracks seen surely both at or before a time and at or after it.
-
-        Returns:
-            ``(rows, before, after, sure)``: the tracks, the nearest looks that saw them, and the last that did surely.
-        """
-        until, since = (int(np.searchsorted(self.time_s, pts_s, side=side)) for side in ("right", "left"))
-        both = self.sure[:, :until].any(axis=1) & self.sure[:, since:].any(axis=1)
-        rows = np.flatnonzero(both)
-        if not len(rows):
-            return rows, rows, rows, rows
-        before, sure = (until - 1 - np.argmax(seen[rows, :until][:, ::-1], axis=1) for seen in (self.seen, self.sure))
-        return rows, before, since + np.argmax(self.seen[rows, since:], axis=1), sure
-
-    def smoothed(self, rows: IndexArray, looks: IndexArray, width_s: float) -> Float64Array:
-        """float64 ``(n, 4)`` xyxy of tracks at looks that saw them, by what the looks around saw."""
-        if width_s < _SHARPEST_S:
-            return self.boxes[rows, looks]
-        apart = (self.time_s - self.time_s[looks][:, None]) / width_s
-        weight = np.exp(-0.5 * apart * apart) * self.seen[rows]
-        leaning = weight * apart
-        total, lean = weight.sum(axis=1), leaning.sum(axis=1)
-        # A little more than there is, so that a single look gives its own box.
-        spread = (leaning * apart).sum(axis=1) + 1e-3
-        share = (spread[:, None] * weight - lean[:, None] * leaning) / (total * spread - lean * lean)[:, None]
-        return np.asarray(np.einsum("nl,nlc->nc", share, self.boxes[rows]))
+    tracked: TrackedFrame
+    pose: Motion | None
 
 
 class TrackSettler:
     """Takes one stream's tracked frames in order and gives them back in order, later, with their tracks settled.
 
-    Tracks are numbered anew, 1, 2, 3, ..., in the order in which they are shown.
+    Tracks are numbered anew, 1, 2, 3, ..., in the order in which they are shown. Where the camera moves, places are
+    kept, smoothed and interpolated as the first picture would show them.
 
     Args:
         lag_s: how long a frame waits, in seconds of media time. 0: for nothing but the look that follows it.
@@ -140,32 +86,51 @@ class TrackSettler:
         self._lag_s, self._smooth_s, self._bridge_s = lag_s, min(smooth_s, lag_s / 2.0), bridge_s
         self._least_s = min(least_s, lag_s)
         self._most_held, self._most_bytes = most_held, most_bytes
-        self._held: deque[TrackedFrame] = deque()
-        self._looks = _Looks()
+        self._held: deque[_Held] = deque()
+        self._pose: Motion | None = None
+        self._looks = Looks()
         self._tracks: dict[int, _Track] = {}
         self._keys: dict[int, int] = {}  # by the tracker's id
         self._next_id = 1
 
-    def add(self, tracked: TrackedFrame, sighted: Sightings | None = None) -> Iterator[TrackedFrame]:
+    def add(
+        self, tracked: TrackedFrame, sighted: Sightings | None = None, motion: Motion | None = None
+    ) -> Iterator[TrackedFrame]:
         """Take the next frame; yields those that can leave now.
 
         Args:
             tracked: the frame as the tracker left it.
             sighted: what the tracker says of tracks that it does not show yet, too; None for a tracker that says
                 nothing, whose tracks count from where they are shown.
+            motion: how the camera moved since the last frame, see `pipeline.geometry.similarity`; None for not at all.
         """
         now_s = tracked.frame.pts_s
-        self._held.append(tracked)
+        if motion is not None:
+            self._move(motion)
+        self._held.append(_Held(tracked, self._pose))
         if tracked.detections is not None:
             self._take_in(_shown(tracked.tracks) if sighted is None else sighted, now_s)
-        while self._held and (self._is_settled(self._held[0].frame.pts_s, now_s) or self._is_full()):
+        while self._held and (self._is_settled(self._held[0].tracked.frame.pts_s, now_s) or self._is_full()):
             yield self._release()
 
     def flush(self) -> Iterator[TrackedFrame]:
         """The frames that still wait: no more come, or only after a gap, which no track outlives."""
         while self._held:
             yield self._release()
-        self._looks, self._tracks, self._keys = _Looks(), {}, {}
+        self._looks, self._tracks, self._keys, self._pose = Looks(), {}, {}, None
+
+    def _move(self, motion: Motion) -> None:
+        """Take in that the camera moved."""
+        pose = motion if self._pose is None else after(motion, self._pose)
+        if not 1 / _NEAR_ENOUGH < scale_of(pose) < _NEAR_ENOUGH:
+            # A camera that drives on zooms for ever: from now on places are kept as the newest picture shows them.
+            back = inverse(pose)
+            self._looks.move(pose)
+            self._held = deque(
+                _Held(held.tracked, back if held.pose is None else after(held.pose, back)) for held in self._held
+            )
+            pose = np.eye(2, 3)
+        self._pose = pose
 
     def _take_in(self, sighted: Sightings, pts_s: float) -> None:
         for key, track_id, class_id in zip(
@@ -176,7 +141,8 @@ class TrackSettler:
             if track_id and not track.confirmed:
                 track.confirmed = True
                 self._keys[track_id] = key
-        self._looks.add(sighted, pts_s)
+        boxes = sighted.xyxy.astype(np.float64)
+        self._looks.add(sighted, boxes if self._pose is None else moved_boxes(boxes, inverse(self._pose)), pts_s)
 
     def _is_settled(self, pts_s: float, now_s: float) -> bool:
         """Whether a frame has waited long enough, and for the look that follows it."""
@@ -185,21 +151,23 @@ class TrackSettler:
 
     def _is_full(self) -> bool:
         held = len(self._held)
-        return held > self._most_held or (held > 1 and held * self._held[0].frame.picture_bytes > self._most_bytes)
+        return held > self._most_held or (
+            held > 1 and held * self._held[0].tracked.frame.picture_bytes > self._most_bytes
+        )
 
     def _release(self) -> TrackedFrame:
-        tracked = self._held.popleft()
+        tracked, pose = self._held.popleft()
         pts_s = tracked.frame.pts_s
         last_look = self._looks.time_s[-1:]
-        tracks = self._settled(pts_s) if len(last_look) and last_look[0] >= pts_s else self._foretold(tracked)
+        tracks = self._settled(pts_s, pose) if len(last_look) and last_look[0] >= pts_s else self._foretold(tracked)
         tracks = tracks.named(tracked.tracks.class_names)
         ended = [self._let_go(track_id) for track_id in tracked.ended.tolist()]
         self._forget(pts_s)
         over = np.array(sorted(track_id for track_id in ended if track_id), np.int64)
         return TrackedFrame(tracked.frame, tracked.detections, tracks, over)
 
-    def _settled(self, pts_s: float) -> Tracks:
-        """The tracks at a time between two looks, or at one."""
+    def _settled(self, pts_s: float, pose: Motion | None) -> Tracks:
+        """The tracks at a time between two looks, or at one, as the picture of that ``pose`` shows them."""
         looks = self._looks
         rows, before, after, sure = looks.around(pts_s)
         apart_s = looks.time_s[after] - looks.time_s[before]
@@ -219,7 +187,7 @@ class TrackSettler:
         tracks = [self._tracks[key] for key in looks.keys[rows].tolist()]
         return _in_order(
             Tracks(
-                xyxy=_upright(boxes),
+                xyxy=_upright(boxes if pose is None else moved_boxes(boxes, pose)),
                 score=looks.score[rows, sure],
                 class_id=np.array([track.class_id for track in tracks], np.int32),
                 track_id=np.array([self._number(track) for track in tracks], np.int64),

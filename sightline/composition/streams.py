@@ -97,8 +97,9 @@ def build_stream(
         source = build_source(config, stream, sight.reduce_to, at_once=before is not None)
         stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
+    name, camera_motion = stream.tracker.name or DEFAULT_TRACKER, stream.tracker.camera_motion
     tracker = create_tracker(
-        stream.tracker.name or DEFAULT_TRACKER,
+        name,
         confidence=sight.confidence,
         show_weak=stream.tracker.show_weak,
         **stream.tracker.settings,
@@ -117,6 +118,8 @@ def build_stream(
         duration_s=stream.duration_s,
         # Pictures that a program hands over are worked on as they come, unless it asks for more.
         lag_s=0.0 if stream.tracker.lag_s is None and given else stream.tracker.lag_s,
+        # As published, SORT knows nothing of it.
+        camera_motion=name != "sort" if camera_motion is None else camera_motion,
         shown_from=0.0 if stream.tracker.show_weak else sight.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,

@@ -232,6 +232,7 @@ class TrackerSection(Section):
     name: Text | None = None
     show_weak: bool = False
     lag_s: Annotated[float, Field(ge=0, le=10)] | None = None
+    camera_motion: bool | None = None
     settings: dict[Text, Annotated[float | int | bool, PlainValidator(_setting)]] = {}
 
 

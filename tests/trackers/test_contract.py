@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.interfaces import Tracker
+from pipeline.geometry.similarity import Motion, after, inverse, moved_boxes
+from pipeline.interfaces import MovableTracker, Tracker
 from pipeline.types import Detections, Tracks
 from tests.trackers.scenes import Box, detections, shuffled, walker
 from trackers.factory import DEFAULT_TRACKER, TRACKERS, create_tracker
@@ -272,3 +273,27 @@ def test_every_name_makes_a_tracker_and_the_default_is_one(make: Make) -> None:
     assert DEFAULT_TRACKER in TRACKERS
     for name in TRACKERS:
         assert 0.0 <= create_tracker(name, confidence=0.3).lowest_score <= 0.3
+
+
+def swaying(frame: int) -> Motion:
+    """What takes the still picture to that of a camera that pans to and fro and zooms, fast."""
+    scale = 1.0 + 0.25 * np.sin(frame / 3)
+    return np.array([[scale, 0.0, 120.0 * np.sin(frame / 2)], [0.0, scale, 60.0 * np.cos(frame / 2)]])
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_tracks_move_along_with_a_camera_whose_motion_is_told(make: Make, every: int) -> None:
+    """What is shown is what a camera that stands still would show, as the moving one sees it."""
+    still, moving = make(), make()
+    assert isinstance(moving, MovableTracker)
+    for frame in range(40):
+        looked = frame % every == 0 and frame not in (21, 24)
+        walkers = np.array([walker(frame / FPS), walker(frame / FPS, start=160, speed=-30)])
+        there, pose = moved_boxes(walkers, swaying(frame)), swaying(frame)
+        if frame:
+            moving.move(after(pose, inverse(swaying(frame - 1))))
+        expected = still.update(detections(walkers) if looked else None, frame / FPS)
+        shown = moving.update(detections(there) if looked else None, frame / FPS)
+        assert shown.track_id.tolist() == expected.track_id.tolist()
+        np.testing.assert_allclose(shown.xyxy, moved_boxes(expected.xyxy.astype(float), pose), atol=1.5)
+    assert len(shown) == 2

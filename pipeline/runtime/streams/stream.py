@@ -36,6 +36,7 @@ class Stream:
         classify: names each track once by a second network, which gives ``track.classified``.
         lag_s: how many seconds of media time a frame waits so that its tracks are settled by what comes after it, see
             `TrackSettler`; None for a second in files and 0 in live streams. With 0 it waits for the next look at most.
+        camera_motion: whether to follow how the camera moves, so that tracks move along, see `CameraMotion`.
         shown_from: tracks are shown, and detections told, only where they score as much; the tracker sees weaker ones.
         frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
         analytics: what is counted, such as zones and lines.
@@ -51,6 +52,7 @@ class Stream:
     duration_s: float | None = None
     classify: TrackClassifier | None = None
     lag_s: float | None = 0.0
+    camera_motion: bool = False
     shown_from: float = 0.0
     frozen_after_s: float | None = None
     analytics: AnalyticsOptions = field(default_factory=AnalyticsOptions)

@@ -166,9 +166,9 @@ class StreamRun:
 
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
-        tracked = self._tracking.update(frame, detections)
-        settler = self._manner.settler
-        for final in (tracked,) if settler is None else settler.add(tracked, self._tracking.sighted):
+        tracking, settler = self._tracking, self._manner.settler
+        tracked = tracking.update(frame, detections)
+        for final in (tracked,) if settler is None else settler.add(tracked, tracking.sighted, tracking.motion):
             self._deliver(final)
         self._manner.gathering.observe(tracked, time.monotonic() - frame.captured_s)
 

@@ -7,11 +7,13 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.events import Event
-from pipeline.interfaces import SightingTracker
+from pipeline.geometry.similarity import Motion
+from pipeline.interfaces import MovableTracker, SightingTracker
 from pipeline.runtime.streams.stream import Stream
 from pipeline.runtime.streams.stream_account import StreamAccount, numbered_on, tracks_numbered_on
 from pipeline.runtime.streams.stream_events import StreamEvents
 from pipeline.runtime.timing import Timings
+from pipeline.sampling.camera_motion import CameraMotion
 from pipeline.types import Detections, Frame, Sightings, TrackedFrame
 
 AnyObjects = TypeVar("AnyObjects", bound=Detections)
@@ -19,6 +21,9 @@ AnyObjects = TypeVar("AnyObjects", bound=Detections)
 
 class StreamTracking:
     """A stream's filters, tracker and classifier; its ids go on where those of the stream before it ended.
+
+    Attributes:
+        motion: how the camera moved before the frame just updated; None where it did not, or nobody looks at that.
 
     Args:
         stream: whose they are.
@@ -33,11 +38,20 @@ class StreamTracking:
         self._events = events
         self._timings = timings
         self._ids_after: int | None = None
+        self._camera = CameraMotion() if stream.camera_motion else None
+        self._boxes = Detections.empty().xyxy
+        self.motion: Motion | None = None
 
     def update(self, frame: Frame, detections: Detections | None) -> TrackedFrame:
         """The frame with its tracks by the tracker's own ids; ``None`` where the detector did not look."""
         tracker = self._stream.tracker
         with self._timings.stage("track"):
+            if self._camera is not None:
+                # Whatever was found may move by itself, whether it is tracked or not.
+                self._boxes = self._boxes if detections is None else detections.xyxy
+                self.motion = self._camera.update(frame, self._boxes)
+                if self.motion is not None and isinstance(tracker, MovableTracker):
+                    tracker.move(self.motion)
             if detections is not None:
                 detections = self._stream.select(detections, frame)
             # A picture that nobody needs is not made.
@@ -73,6 +87,8 @@ class StreamTracking:
     def end(self) -> list[Event]:
         """End all tracks; the events of those that are named now that they are over."""
         self._stream.tracker.reset()
+        if self._camera is not None:
+            self._camera.reset()
         return self._classify(None)
 
     def _classify(self, tracked: TrackedFrame | None) -> list[Event]:

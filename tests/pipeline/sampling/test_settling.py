@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.geometry.similarity import Motion, after, inverse, moved_boxes
 from pipeline.sampling.settling import TrackSettler
 from pipeline.types import Detections, Frame, Sightings, TrackedFrame, Tracks
 
@@ -169,6 +171,32 @@ def test_no_more_frames_wait_than_allowed() -> None:
         out = [len(list(settler.add(tracked(index, {1: 0.0} if index == 0 else {})))) for index in range(20)]
         assert sum(out) == 15
         assert len(list(settler.flush())) == 5
+
+
+def driving(index: int) -> Motion:
+    """What takes the first picture to that of a camera that drives on: everything grows, for ever."""
+    scale = 1.1**index
+    return np.array([[scale, 0.0, 40.0 * (1 - scale)], [0.0, scale, -3.0 * index]])
+
+
+def test_a_camera_that_moves_shows_what_one_that_stands_still_would() -> None:
+    """Smoothing, gaps and frames that nobody looked at are as if nothing moved but the objects."""
+    still, moving = TrackSettler(), TrackSettler()
+    expected, found = [], []
+    for index in range(60):
+        there = {} if index in (11, 12, 40) else {1: 5.0 + 0.7 * index + (index % 3), 2: 30.0}
+        frame = tracked(index, there, looked=index % 4 != 1)
+        boxes = moved_boxes(frame.tracks.xyxy.astype(np.float64), driving(index)).astype(np.float32)
+        seen = TrackedFrame(frame.frame, frame.detections, replace(frame.tracks, xyxy=boxes), frame.ended)
+        motion = after(driving(index), inverse(driving(index - 1))) if index else None
+        expected += list(still.add(frame))
+        found += list(moving.add(seen, None, motion))
+    expected, found = expected + list(still.flush()), found + list(moving.flush())
+    assert len(found) == len(expected) == 60
+    for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+        assert one.tracks.track_id.tolist() == other.tracks.track_id.tolist()
+        as_seen = moved_boxes(other.tracks.xyxy.astype(np.float64), driving(index))
+        np.testing.assert_allclose(one.tracks.xyxy, as_seen, rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize("settings", [{"bridge_s": -1.0}, {"most_held": 0}, {"lag_s": float("nan")}])
