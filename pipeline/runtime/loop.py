@@ -25,7 +25,7 @@ from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.stream import EndReason, Stream, goes_on
 from pipeline.runtime.streams.stream_account import StreamAccount
 from pipeline.runtime.streams.stream_run import STOP_S, StreamRun
-from pipeline.runtime.timing import Timings
+from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import Frame, SourceInfo
 
 logger = logging.getLogger(__name__)
@@ -173,6 +173,10 @@ class Loop:
         error = error or self.shared.failure
         failure = self.shared.close(None if interrupted else error)
         return error or failure
+
+    def latencies(self) -> dict[str, Durations]:
+        """Of all streams that there were so far, from capture to the sinks; for any thread."""
+        return {name: account.latency for name, account in list(self._accounts.items())}
 
     def _suit(self, *, live: bool) -> None:
         """Have all that the streams share keep up with cameras, or wait for all of the files."""

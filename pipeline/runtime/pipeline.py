@@ -11,8 +11,10 @@ or failed. Where there are several streams, one that fails ends alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
+from threading import Event
 
 from pipeline.detection.adapted import as_detector
 from pipeline.files import InputFiles, OutputFiles
@@ -21,6 +23,7 @@ from pipeline.runtime.loop import Loop
 from pipeline.runtime.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.runtime.run_files import RunFiles
 from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
+from pipeline.runtime.timing import Durations
 
 
 class Pipeline:
@@ -65,6 +68,8 @@ class Pipeline:
             raise ValueError(f"batch and queue: expected 1 or more, got {batch} and {queue}")
         self.report: Report | None = None
         self._begun = False
+        self._begun_s = time.monotonic()
+        self._ended = Event()
         self._given_detector = detector
         self._detector = as_detector(detector)
         self._started_s = started_s
@@ -153,6 +158,31 @@ class Pipeline:
         """What those streams came to that have ended; for any thread."""
         return dict(self._loop.ended)
 
+    def latencies(self) -> dict[str, Durations]:
+        """Per stream that there was so far, from capture to the sinks; for any thread."""
+        return self._loop.latencies()
+
+    def report_so_far(self, timeout_s: float = 1.0) -> Report:
+        """What a report would say now; the report itself after the end of ``run``. For any thread.
+
+        Raises:
+            TimeoutError: the run was busy for so long. It is asked between two batches.
+        """
+        if self.report is not None:
+            return self.report
+        answer: Future[Report] = Future()
+
+        def tell() -> None:
+            running = {name: run.report_so_far() for name, run in self._loop.running.items()}
+            answer.set_result(self._make_report(running))
+
+        if not self._loop.intake.call(tell):
+            self._ended.wait(timeout_s)
+            if self.report is None:
+                raise TimeoutError
+            return self.report
+        return answer.result(timeout_s)
+
     def run(self) -> Report:
         """Process every source to its end, or to ``stop``, and return what happened.
 
@@ -165,7 +195,7 @@ class Pipeline:
         if self._begun:
             raise RuntimeError("this pipeline has run already; make a new one, whose sources are open, for another run")
         self._begun = True
-        begun_s = time.monotonic()
+        self._begun_s = time.monotonic()
         error: BaseException | None = None
         try:
             self.check()
@@ -173,19 +203,20 @@ class Pipeline:
         except BaseException as raised:  # noqa: BLE001 - raised again below, when everything is closed
             error = raised
         error = self._loop.finish(error)
-        self.report = self._make_report(begun_s)
+        self.report = self._make_report()
+        self._ended.set()
         if error is not None:
             raise error
         return self.report
 
-    def _make_report(self, begun_s: float) -> Report:
-        """What happened, once all is closed; ``begun_s`` is when ``run`` was called (``time.monotonic()``)."""
+    def _make_report(self, running: Mapping[str, StreamReport] | None = None) -> Report:
+        """What happened; ``running`` is what streams have come to that have not ended."""
         ended_s = time.monotonic()
-        started_s = begun_s if self._started_s is None else self._started_s
+        started_s = self._begun_s if self._started_s is None else self._started_s
         first_s, first_count = self._loop.first_batch or (ended_s, 0)
         later = self._loop.processed - first_count
         return Report(
-            streams=dict(self._loop.ended),
+            streams={**self._loop.ended, **(running or {})},
             stages=self._loop.timings.report(),
             wall_s=round(ended_s - started_s, 3),
             fps=round(later / (ended_s - first_s), 2) if later and ended_s > first_s else 0.0,

@@ -29,6 +29,8 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
 
     Attributes:
         media_s: seconds of media time from the first frame to the end of the last one processed.
+        outages: how often its source went away.
+        offline_s: seconds for which it was away, in those outages that are over.
         objects: counts per class name.
         zones: per zone and class name, ``unique`` tracks, ``max`` at once, ``dwell_s`` of those that left.
         lines: per line and class name, crossings ``in`` and ``out``.
@@ -42,6 +44,8 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
     """
 
     media_s: float
+    outages: int = 0
+    offline_s: float = 0.0
     objects: dict[str, ObjectCounts]
     zones: dict[str, dict[str, dict[str, float]]] = {}
     lines: dict[str, dict[str, dict[str, int]]] = {}

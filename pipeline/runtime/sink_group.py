@@ -9,7 +9,7 @@ from itertools import count
 from pipeline.events import Event, OutputCounts
 from pipeline.interfaces import Sink
 from pipeline.runtime.picture_memory import PictureMemory
-from pipeline.runtime.sink_thread import SinkThread
+from pipeline.runtime.sink_thread import SinkQueue, SinkThread
 from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo, TrackedFrame
 
@@ -140,6 +140,10 @@ class SinkGroup:
         """Per sink that keeps count, what became of what it was given so far; likewise."""
         found = ((name, sink.counts()) for name, sink in self._named(after))
         return {name: counts for name, counts in found if counts is not None}
+
+    def queues(self) -> dict[str, SinkQueue]:
+        """Per sink that has a thread, what waits for it; for any thread."""
+        return {name: sink.queue() for name, sink in self._named(None) if isinstance(sink, SinkThread)}
 
     def latency(self, *, after: SinkGroup | None = None) -> dict[str, Durations]:
         """Per sink that has a thread, the time from a frame's capture until the sink was done with it; likewise."""

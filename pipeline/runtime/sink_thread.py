@@ -35,6 +35,19 @@ class _Open:
 _Call = _Open | TrackedFrame | Event
 
 
+@dataclass(frozen=True, slots=True)
+class SinkQueue:
+    """What waits for a sink.
+
+    Attributes:
+        waiting: calls that it has not begun.
+        busy_s: seconds for which it has been in the call that it is in; 0 when it is in none.
+    """
+
+    waiting: int
+    busy_s: float
+
+
 class SinkThread(Sink):
     """Runs another sink in a thread of its own, so that it may stall without holding up the pipeline.
 
@@ -101,6 +114,7 @@ class SinkThread(Sink):
         self._dropped_events: Counter[str] = Counter()
         self._unseen = 0
         self._seen = OutputCounts()
+        self._busy_since_s: float | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._failure_raised = False
@@ -137,6 +151,11 @@ class SinkThread(Sink):
         with self._count_lock:
             unseen = OutputCounts(given=self._unseen, lost=self._unseen, unseen=self._unseen)
             return (self._seen if counts is None else counts) + unseen
+
+    def queue(self) -> SinkQueue:
+        """What waits for the sink now; for any thread."""
+        since_s = self._busy_since_s
+        return SinkQueue(len(self._channel), 0.0 if since_s is None else monotonic() - since_s)
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Queue the sink's ``open``."""
@@ -201,7 +220,9 @@ class SinkThread(Sink):
     def _run(self) -> None:
         try:
             for call in self._channel:
+                self._busy_since_s = monotonic()
                 self._make(call)
+                self._busy_since_s = None
                 del call  # while the next one is waited for, its picture would be held
                 if self._memory is not None:
                     self._memory.freed()

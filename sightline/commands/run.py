@@ -35,6 +35,7 @@ from sightline.composition.outputs import written_files
 from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
+from sightline.config.changes import Changes
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
 from sightline.terminal.preview import PreviewSink
@@ -43,7 +44,7 @@ from sightline.terminal.status import showing_status
 from sightline.terminal.summary import print_summary
 
 if TYPE_CHECKING:
-    from sightline.composition.web import Site
+    from sightline.composition.serving.site import Site
 
 
 def _streams(sources: Sequence[str]) -> dict[str, Any]:
@@ -186,8 +187,10 @@ def run(
         "callbacks": callbacks,
     }
 
-    def read(streams: Mapping[str, Any]) -> Config:
-        return load_config(config, override or (), {**streams, **options})
+    changes = Changes.beside(config)
+
+    def read(streams: Mapping[str, Any], changes: Changes | None = None) -> Config:
+        return load_config(config, override or (), {**streams, **options}, changes=changes)
 
     if each and web is not None:
         raise ConfigError("--web: serves one run, and --each makes many; leave one of them out")
@@ -201,19 +204,20 @@ def run(
     elif manifest is not None or at_once != 1:
         raise ConfigError("--manifest and --at-once: are for --each, which runs many files one after the other")
     else:
-        _run(lambda: read(_streams(sources or ())), path=config, quiet=quiet, show=show)
+        streams = _streams(sources or ())
+        _run(lambda changed: read(streams, changed), changes, path=config, quiet=quiet, show=show)
 
 
-def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool, show: bool) -> None:
+def _run(read: Callable[[Changes], Config], changes: Changes, *, path: Path | None, quiet: bool, show: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
-    config = read()
+    config = read(changes)
     with ExitStack() as stack:
         site: Site | None = None
         if config.web.address is not None:
-            from sightline.composition.web import Site
+            from sightline.composition.serving.site import Site
 
             site = stack.enter_context(Site(config))
-        report, interrupted = _run_beside(site, config, read, path=path, quiet=quiet, show=show)
+        report, interrupted = _run_beside(site, config, read, changes, path=path, quiet=quiet, show=show)
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if any(stream.error for stream in report.streams.values()):
@@ -221,7 +225,14 @@ def _run(read: Callable[[], Config], *, path: Path | None, quiet: bool, show: bo
 
 
 def _run_beside(
-    site: Site | None, config: Config, read: Callable[[], Config], *, path: Path | None, quiet: bool, show: bool
+    site: Site | None,
+    config: Config,
+    read: Callable[[Changes], Config],
+    changes: Changes,
+    *,
+    path: Path | None,
+    quiet: bool,
+    show: bool,
 ) -> tuple[Report, bool]:
     """The run, and who looks at it; returns its report, and whether it was interrupted."""
     with nullcontext() if quiet else waiting_for(f"loading {config.model.name}"):
@@ -233,7 +244,7 @@ def _run_beside(
             sinks=[*([] if preview is None else [preview]), *([] if site is None else site.sinks)],
             started_s=process_started_s(),
         )
-    reloader = build_reloader(pipeline, config, read)
+    reloader = build_reloader(pipeline, config, lambda: read(changes))
 
     def stop() -> None:
         pipeline.stop()
@@ -244,7 +255,7 @@ def _run_beside(
         with ExitStack() as stack:
             stack.enter_context(reloading_on_hangup(reloader.reload))
             if site is not None:
-                site.begin(pipeline)
+                site.begin(pipeline, changes, read, reloader)
                 if not quiet:
                     typer.echo(f"web: {site.url}", err=True)
             if pipeline.live and not quiet:

@@ -6,6 +6,6 @@ pipeline  The composition root: builds the parts that a configuration asks for
 reload    Taking over a changed configuration while the run goes on
 reloader  What takes over a changed configuration while the pipeline runs
 running   A configured run with its control socket and its report
+serving   A configured run as the HTTP server sees it, and the server with it
 streams   A stream with its source, tracker, filters and outputs
-web       A configured run as the HTTP server sees it, and the server with it
 """

@@ -149,15 +149,23 @@ class Reloader(Generic[Description]):
         """
         with self._lock:
             try:
-                return self._reload()
+                return self._reload(*self._load())
             except PipelineError as error:
                 lines = str(error).splitlines()
                 for line in lines:
                     logger.error("the configuration is not taken over: %s", line)
                 return f"error: the configuration is not taken over: {'; '.join(lines)}"
 
-    def _reload(self) -> str:
-        streams, fixed = self._load()
+    def take_over(self, streams: Sequence[Description]) -> str:
+        """Change what differs from these streams; returns what was done, in one line, which is also logged.
+
+        Raises:
+            PipelineError: they can't be run; all go on as they were.
+        """
+        with self._lock:
+            return self._reload(streams, ())
+
+    def _reload(self, streams: Sequence[Description], fixed: Sequence[str]) -> str:
         change = compare(self._streams, streams)
         if not streams:
             raise PipelineError("it names no stream; stop the run instead")

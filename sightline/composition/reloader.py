@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.models.custom import choose_model
@@ -23,6 +24,7 @@ FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "
 def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
     """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
     sight = Sight.of(choose_model(config.model.name, config.custom_models(), config.model.weights), config.model)
+    sight = replace(sight, class_names=tuple(pipeline.class_names))
 
     def load() -> tuple[tuple[ResolvedStream, ...], Sequence[str]]:
         new = read()

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sightline.config.changes import Changes
 from sightline.config.problems import describe_errors
 from sightline.config.schema import Config, _refuse_undecodable
 from sightline.config.yaml_reader import Document, apply_override, plain, read_yaml_file
@@ -20,6 +21,7 @@ def load_config(
     options: Mapping[str, Any] | None = None,
     *,
     label: str = "command line",
+    changes: Changes | None = None,
 ) -> Config:
     """The configuration from a YAML file, overrides and command-line options, the later over the earlier.
 
@@ -28,6 +30,7 @@ def load_config(
         overrides: ``key.path=value`` each, the value as YAML: ``filters.classes=[person, car]``.
         options: nested like the file; ``None`` values were not given and change nothing. Paths and tuples may be used.
         label: where the options come from, for messages.
+        changes: what was changed while a run went on, over all else.
 
     Raises:
         ConfigError: with one line per problem: file and line, key path, what was given, what is allowed.
@@ -36,6 +39,8 @@ def load_config(
     for override in overrides:
         apply_override(document, override)
     document.merge(plain(options or {}), label)
+    if changes is not None:
+        changes.apply(document)
     _refuse_undecodable(document)
     config: Config | None = None
     try:

@@ -77,6 +77,7 @@ class StreamSection(Section):
     """One of several streams. What it does not give is as at the top level."""
 
     source: Annotated[Text, Field(repr=False)]  # It may hold a password.
+    enabled: bool = True
     detect_every: DetectEvery | None = None
     motion_gate: Share | None = None
     detect_region: DetectRegion | None = None
@@ -129,7 +130,7 @@ class Config(StreamSettings):
         return {name: _model_files(own) for name, own in self.models.items()}
 
     def resolved_streams(self) -> tuple[ResolvedStream, ...]:
-        """Every stream with its final settings, in the order given; none where no source is given.
+        """Every stream that is enabled with its final settings, in the order given; none where no source is given.
 
         Raises:
             ConfigError: two streams write the same video or tracks file.
@@ -140,11 +141,17 @@ class Config(StreamSettings):
         shared = {name: getattr(self, name) for name in StreamSettings.model_fields}
         resolved = []
         for name, stream in streams.items():
+            if not stream.enabled:
+                continue
             own = {key: _overlay(base, getattr(stream, key)) for key, base in shared.items()}
             own["output"] = _named_output(own["output"], name)
             resolved.append(ResolvedStream.model_construct(name=name, source=stream.source, **own))
         _refuse_shared_files(resolved)
         return tuple(resolved)
+
+    def disabled_streams(self) -> dict[str, str]:
+        """The sources of those streams that are not to run, by name."""
+        return {name: stream.source for name, stream in self.streams.items() if not stream.enabled}
 
 
 def _model_files(own: CustomModelSection) -> ModelFiles:

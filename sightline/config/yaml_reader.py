@@ -110,13 +110,25 @@ class Document:
             self.origins[path] = (label, 0)
 
     def raise_problems(self) -> None:
-        """Raise one ConfigError with a line per problem, in the order of the file, if there are any."""
+        """Raise one InvalidConfigError with a line per problem, in the order of the file, if there are any."""
         if not self.problems:
             return
         lines = [str(problem) for problem in sorted(self.problems, key=lambda problem: problem.line)]
         more = self.unlisted + len(lines[MAX_PROBLEMS:])
         tail = [f"and {more} more problems"] if more else []
-        raise ConfigError("\n".join(lines[:MAX_PROBLEMS] + tail))
+        raise InvalidConfigError(lines[:MAX_PROBLEMS] + tail, self.problems)
+
+
+class InvalidConfigError(ConfigError):
+    """A configuration with mistakes in it; the message has a line for each.
+
+    Attributes:
+        problems: what is wrong.
+    """
+
+    def __init__(self, lines: Sequence[str], problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(lines))
+        self.problems = tuple(problems)
 
 
 def dotted(path: KeyPath) -> str:

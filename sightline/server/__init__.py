@@ -4,9 +4,13 @@ access          Who may do what over HTTP: tokens, sessions, and what browsers a
 api             What can be asked and done over HTTP, a module a subject
 app             The application that answers HTTP requests, of its parts
 control_socket  Telling a running Sightline what to do
+feed            The event feed for browsers
 guard           What stands before every HTTP request and WebSocket
+health          Whether the process lives, whether the run does what it is for, and its metrics
 http_server     The HTTP server, in a thread of the run
 live            Live pictures in a browser
+metrics         Metrics for Prometheus
+replay          What zones and lines would have counted
 run_access      What the server sees of a run
 
 Importing FastAPI takes half a second, so all but ``control_socket`` is imported only where a run is to be served.

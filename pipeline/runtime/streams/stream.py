@@ -12,6 +12,7 @@ from pipeline.files import InputFiles
 from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.runtime.frame_ledger import Rates
+from pipeline.runtime.sink_thread import SinkQueue
 from pipeline.sampling.sampler import Sampler, SamplerBySource
 from pipeline.types import Detections, Frame, SourceInfo
 
@@ -96,6 +97,7 @@ class StreamStatus:
         rates: how fast its frames came in and went through lately.
         info: what its source says of itself now.
         outputs: per output that keeps count, what became of what it was given so far; shared ones included.
+        queues: per output that has a thread, what waits for it; shared ones included.
         newest_s: when its newest frame that was processed was captured (``time.monotonic()``); None before the first.
     """
 
@@ -107,5 +109,6 @@ class StreamStatus:
     rates: Rates
     info: SourceInfo
     outputs: Mapping[str, events.OutputCounts] = field(default_factory=dict)
+    queues: Mapping[str, SinkQueue] = field(default_factory=dict)
     objects: int = 0
     newest_s: float | None = None

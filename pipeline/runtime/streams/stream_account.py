@@ -8,6 +8,7 @@ the report is one sum.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ class StreamAccount:
         highest_id: of the tracks it had so far, 0 before the first.
         last_pts_s: media time of the newest frame that was processed; None before the first.
         newest_s: when that frame was captured (``time.monotonic()``); None before the first.
+        outages: how often its source went away.
         error: what ended it, or is known to have gone wrong in it.
     """
 
@@ -55,6 +57,8 @@ class StreamAccount:
         self.highest_id = 0
         self.last_pts_s: float | None = None
         self.newest_s: float | None = None
+        self.outages = 0
+        self._offline_s = 0.0
         self.error: BaseException | None = None
         # Where the newest frame was placed, by the thread that reads the source.
         self._newest: _Place | None = None
@@ -77,6 +81,28 @@ class StreamAccount:
             frame_s: seconds between two frames of the source before; 0 where that is not known.
         """
         return FramePlacer(self, source, frame_s=frame_s or _FRAME_S)
+
+    def copy(self) -> StreamAccount:
+        """The same as of now, for what is added to it alone; the ledger and the latency are shared."""
+        copied = copy.copy(self)
+        copied._objects = dict(self._objects)
+        copied._zones = {zone: dict(classes) for zone, classes in self._zones.items()}
+        copied._lines = {line: dict(classes) for line, classes in self._lines.items()}
+        copied._lost = {name: Counter(reasons) for name, reasons in self._lost.items()}
+        copied._missed_events = {name: Counter(reasons) for name, reasons in self._missed_events.items()}
+        copied._outputs = dict(self._outputs)
+        copied._sink_latency = {}
+        for name, durations in self._sink_latency.items():
+            copied._sink_latency.setdefault(name, Durations()).merge(durations)
+        return copied
+
+    def went_offline(self) -> None:
+        """An outage begins."""
+        self.outages += 1
+
+    def came_back(self, offline_s: float) -> None:
+        """An outage of so many seconds is over."""
+        self._offline_s += offline_s
 
     def note(self, tracks: Tracks) -> None:
         """Take in tracks that are shown now, so that their ids are not used again."""
@@ -131,6 +157,8 @@ class StreamAccount:
             dropped=ledger.dropped,
             failed=ledger.failed,
             media_s=round(media_s, 3),
+            outages=self.outages,
+            offline_s=round(self._offline_s, 3),
             objects=dict(self._objects),
             zones={zone: dict(classes) for zone, classes in self._zones.items()},
             lines={line: dict(classes) for line, classes in self._lines.items()},

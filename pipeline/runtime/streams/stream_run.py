@@ -219,6 +219,7 @@ class StreamRun:
             rates,
             self.info,
             outputs=outputs,
+            queues={**self._shared.queues(), **self._own.queues()},
             objects=self._shown,
             newest_s=self.account.newest_s,
         )
@@ -233,6 +234,7 @@ class StreamRun:
             for tracked in self._manner.settler.flush():
                 self._deliver(tracked)
         self._state, self._offline_s, self._went_s = "offline", time.monotonic(), self.media_s
+        self.account.went_offline()
         events = [*self._tracking.end(), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
 
@@ -243,6 +245,7 @@ class StreamRun:
         if self._finished or self._changed_s is not None:
             return
         self._state, self._offline_s = "online", None
+        self.account.came_back(offline_s)
         # Media time went on meanwhile, by the clock on the wall.
         last_s = self.account.last_pts_s
         back_s = 0.0 if last_s is None else max(self._went_s, last_s + offline_s)
@@ -371,6 +374,13 @@ class StreamRun:
     def report(self) -> StreamReport:
         """What this stream, with all of its name before it, adds to the run's report."""
         return self.account.report(media_s=self.media_s, live=self.live, shown_from=self.stream.shown_from)
+
+    def report_so_far(self) -> StreamReport:
+        """The same of a stream that runs."""
+        so_far, found, own = self.account.copy(), self._manner.analytics, self._own
+        so_far.add_totals(found.objects(), found.zone_totals(), found.line_totals())
+        so_far.add_outputs(own.lost(), own.missed_events(), own.counts(), own.latency())
+        return so_far.report(media_s=self.media_s, live=self.live)
 
     @property
     def _frame_s(self) -> float:

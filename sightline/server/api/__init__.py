@@ -1,5 +1,12 @@
 """What can be asked and done over HTTP, a module a subject.
 
-session  Logging in and out
-streams  The streams of the run
+counts    What was counted: in this run so far, and over time
+dry_run   What zones and lines would have counted
+events    Events: those that the store keeps, and those that happen now
+pictures  Single pictures
+problems  What is answered where something can't be done
+run       The run as a whole
+session   Logging in and out
+stored    The store of a run's events, as the API asks it
+streams   The streams of the run, and what is counted in them
 """

@@ -403,4 +403,4 @@ def test_the_documentation_names_what_may_differ_between_streams() -> None:
     text = (CONFIGS.parent / "docs" / "configuration.md").read_text(encoding="utf-8").partition("## Several")[2]
     for key in StreamSettings.model_fields:
         assert f"`{key}`" in text, key
-    assert set(StreamSection.model_fields) == {"source", *StreamSettings.model_fields}
+    assert set(StreamSection.model_fields) == {"source", "enabled", *StreamSettings.model_fields}
