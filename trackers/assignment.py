@@ -40,17 +40,23 @@ def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
     row, column, value = pairs.row[good], pairs.column[good], value[good]
     if not len(row):
         return NO_INDICES, NO_INDICES
-    if len(np.unique(row)) == len(np.unique(column)) == len(row):
-        return row, column  # nobody competes
-    knots = _knots(row.tolist(), column.tolist(), value.tolist()) if len(row) <= _FEW_PAIRS else []
-    sides = [min(len(knot), len(set().union(*knot.values()))) for knot in knots]
-    if not sides or max(sides) >= _CROWDED:
+    if len(row) > _FEW_PAIRS:
+        if len(np.unique(row)) == len(np.unique(column)) == len(row):
+            return row, column  # nobody competes
         load_solver()
-    if not sides or max(sides) > _SMALL:
+        return _assign_many(Pairs(row, column, pairs.shape), value)
+    rows, columns = row.tolist(), column.tolist()
+    if len(set(rows)) == len(set(columns)) == len(rows):
+        return row, column
+    knots = _knots(rows, columns, value.tolist())
+    sides = [min(len(knot), len(set().union(*knot.values()))) for knot in knots]
+    if max(sides) >= _CROWDED:
+        load_solver()
+    if max(sides) > _SMALL:
         return _assign_many(Pairs(row, column, pairs.shape), value)
     chosen = sorted(pair for knot in knots for pair in _assign_few(knot))
-    rows, columns = zip(*chosen, strict=True)
-    return np.array(rows, np.intp), np.array(columns, np.intp)
+    best = np.array(chosen, np.intp)
+    return best[:, 0], best[:, 1]
 
 
 def _knots(rows: Sequence[int], columns: Sequence[int], values: Sequence[float]) -> list[Knot]:

@@ -33,7 +33,7 @@ class StreamTracking:
     """
 
     def __init__(self, stream: Stream, account: StreamAccount, events: StreamEvents, timings: Timings) -> None:
-        self._stream = stream
+        self.adjust(stream)
         self._account = account
         self._events = events
         self._timings = timings
@@ -64,12 +64,13 @@ class StreamTracking:
     def adjust(self, stream: Stream) -> None:
         """Go on with other filters and thresholds; the tracker and the classifier are the very same."""
         self._stream = stream
+        # Asked once: to look whether it has all of a protocol's members is dearer than what they do.
+        self._sighting = stream.tracker if isinstance(stream.tracker, SightingTracker) else None
 
     @property
     def sighted(self) -> Sightings | None:
         """What the tracker saw of all its tracks in the frame just updated; None for one that does not tell."""
-        tracker = self._stream.tracker
-        return tracker.sighted if isinstance(tracker, SightingTracker) else None
+        return None if self._sighting is None else self._sighting.sighted
 
     def numbered(self, tracked: TrackedFrame) -> TrackedFrame:
         """A frame whose tracks are final, with ids that go on where those of the stream before ended."""
