@@ -173,8 +173,11 @@ class Pipeline:
         answer: Future[Report] = Future()
 
         def tell() -> None:
-            running = {name: run.report_so_far() for name, run in self._loop.running.items()}
-            answer.set_result(self._make_report(running))
+            try:
+                running = {name: run.report_so_far() for name, run in self._loop.running.items()}
+                answer.set_result(self._make_report(running))
+            except Exception as error:  # noqa: BLE001 - raised again where it was asked; the run goes on
+                answer.set_exception(error)
 
         if not self._loop.intake.call(tell):
             self._ended.wait(timeout_s)

@@ -373,14 +373,17 @@ class StreamRun:
 
     def report(self) -> StreamReport:
         """What this stream, with all of its name before it, adds to the run's report."""
-        return self.account.report(media_s=self.media_s, live=self.live, shown_from=self.stream.shown_from)
+        return self._report(self.account)
 
     def report_so_far(self) -> StreamReport:
         """The same of a stream that runs."""
         so_far, found, own = self.account.copy(), self._manner.analytics, self._own
         so_far.add_totals(found.objects(), found.zone_totals(), found.line_totals())
         so_far.add_outputs(own.lost(), own.missed_events(), own.counts(), own.latency())
-        return so_far.report(media_s=self.media_s, live=self.live)
+        return self._report(so_far)
+
+    def _report(self, account: StreamAccount) -> StreamReport:
+        return account.report(media_s=self.media_s, live=self.live, shown_from=self.stream.shown_from)
 
     @property
     def _frame_s(self) -> float:
