@@ -42,11 +42,24 @@ def serve_live(hub: LiveHub) -> Iterator[str]:
 
 
 class LiveClient:
-    """A browser's side of the connection."""
+    """A browser's side of the connection.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: of the WebSocket.
+        wait_s: how long to try, where the server may only be starting.
+    """
+
+    def __init__(self, url: str, *, wait_s: float = 0.0) -> None:
         self._stack = ExitStack()
-        self.connection = self._stack.enter_context(connect(url))
+        until_s = time.monotonic() + wait_s
+        while True:
+            try:
+                self.connection = self._stack.enter_context(connect(url))
+                return
+            except OSError:
+                if time.monotonic() >= until_s:
+                    raise
+                time.sleep(0.1)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,51 @@
+// Events: those of the store, and those that happen now.
+
+import { ApiError, get } from "./api.js";
+
+/** The kinds of events that are shown, the most asked for first. */
+export const EVENT_TYPES = [
+  "zone.entered", "zone.left", "line.crossed", "track.started", "track.ended", "track.classified",
+  "stream.online", "stream.offline", "stream.frozen", "stream.started", "stream.ended",
+];
+
+/**
+ * Asks for stored events, newest first: `{events, cursor, stored}`; `stored` false says that there is no store.
+ * @param {object} query filters as the API has them; `type` may be an array, and is all that are shown where it is empty.
+ */
+export async function loadEvents(query, signal) {
+  try {
+    return { stored: true, ...(await get("/api/events", { ...query, type: kinds(query) }, signal)) };
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 409) return { events: [], cursor: null, stored: false };
+    throw error;
+  }
+}
+
+/** Follows what happens now. */
+export class EventFeed {
+  /**
+   * @param {object} filters as the API has them, those of time left out.
+   * @param {(event: object) => void} happened
+   */
+  constructor(filters, happened) {
+    const types = kinds(filters);
+    const query = new URLSearchParams([...(filters.stream ? [["stream", filters.stream]] : []), ...types.map((type) => ["type", type])]);
+    const asked = ["class", "zone", "line"].filter((name) => filters[name]);
+    this.source = new EventSource(`/api/events/live?${query}`);
+    for (const type of types) {
+      this.source.addEventListener(type, ({ data }) => {
+        const event = JSON.parse(data);
+        if (asked.every((name) => event[name] === filters[name])) happened(event);
+      });
+    }
+  }
+
+  close() {
+    this.source.close();
+  }
+}
+
+function kinds({ type }) {
+  const given = [type ?? []].flat().filter(Boolean);
+  return given.length ? given : EVENT_TYPES;
+}
