@@ -39,6 +39,7 @@ ELSEWHERE = {
     "classification.md": "tests/sightline/commands/test_classify.py",
     "engines.md": "tests/docs/test_engines.py",
     "models.md": "tests/docs/test_models.py",
+    "page.md": "tests/sightline/server/page/test_page.py",
     "pictures.md": "tests/docs/test_pictures.py",
     "README.md": "tests/docs/test_readme.py",  # but for cameras and `listen`, which are here
     "retinanet.md": "tests/docs/test_retinanet.py",
