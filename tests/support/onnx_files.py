@@ -150,6 +150,37 @@ def _chosen(name: str, rank: int, *, integer: bool, scaled: bool) -> list[Any]:
     return [*nodes, helper.make_node("Cast", [last], [name], to=kind)]
 
 
+def write_growing_yolox(path: Path) -> Path:
+    """A network like that of `write_miniature_yolox`, in whose graph stand sizes of what it computes on the way."""
+    network = onnx.load(write_miniature_yolox(path, fixed=(64, 64)))
+    sizes = {"enlarge": [1.0, 1.0, 2.0, 2.0], "shrink": [1.0, 1.0, 0.5, 0.5]}
+    counts = {"copies": [1, 1, 2, 1], "room": [0, 0, 1, 1, 0, 0, 1, 1], "sides": [1, 1, 1, 1]}
+    whole = [("begin", [0, 0]), ("end", [64, 64]), ("axes", [2, 3])]
+    network.graph.initializer.extend(
+        [
+            *(_constant(name, np.array(values)) for name, values in sizes.items()),
+            *(numpy_helper.from_array(np.array(v, np.int64), name) for name, v in (*counts.items(), *whole)),
+        ]
+    )
+    for node in network.graph.node:
+        node.input[:] = ["seen" if name == "images" else name for name in node.input]
+    nodes = [
+        helper.make_node("Resize", ["images", "", "enlarge"], ["large"], mode="nearest"),
+        helper.make_node("Resize", ["large", "", "shrink"], ["small"], mode="nearest"),
+        helper.make_node("Tile", ["small", "copies"], ["copied"]),
+        helper.make_node("Pad", ["copied", "room"], ["padded"]),
+        helper.make_node("ConstantOfShape", ["sides"], ["nothing"]),
+        helper.make_node("Add", ["padded", "nothing"], ["same"]),
+        helper.make_node("Slice", ["same", "begin", "end", "axes"], ["seen"]),
+        *network.graph.node,
+    ]
+    del network.graph.node[:]
+    network.graph.node.extend(nodes)
+    onnx.checker.check_model(network)
+    onnx.save(network, str(path))
+    return path
+
+
 def write_miniature_yolox(path: Path, *, fixed: tuple[int, int] | None = None, classes: int = 3) -> Path:
     """A network of YOLOX's layout with random weights that looks at the whole picture.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,10 @@ from pipeline.types import Detections, Image
 logger = logging.getLogger(__name__)
 
 _MOST_CANDIDATES = 10_000  # per image, before suppression
+
+# No network finds only things that lie within the first pixel and a half: where all boxes do, they are in parts of the
+# input, from 0 to 1, and not in its pixels, as some exporters write them.
+_LARGEST_PART = 1.5
 
 
 class OnnxDetector(LetterboxDetector[PictureEngine]):
@@ -126,6 +131,9 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
         if not all(map(_finite, wanted)):
             raise not_finite(self._path)
         xyxy, score, class_id = family.layout(wanted, (place.height, place.width), self._wanted)
+        if len(xyxy) and np.abs(xyxy).max() <= _LARGEST_PART:
+            _say_once(f"{self._path}: gives its boxes in parts of the input, which are made pixels")
+            xyxy = xyxy * np.array([place.width, place.height, place.width, place.height])
         if len(score) > _MOST_CANDIDATES:
             best = np.argsort(-score, kind="stable")[:_MOST_CANDIDATES]
             xyxy, score, class_id = xyxy[best], score[best], class_id[best]
@@ -140,6 +148,11 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
         real = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))[: self._max_detections]
         kept = kept[real]
         return Detections(inside[real], score[kept], class_id[kept])
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    logger.info("%s", line)
 
 
 def _finite(array: Array) -> bool:

@@ -45,7 +45,13 @@ class OpenedNetwork:
     class_count: int
 
     def engine(self, precision: str, threads: int | None, batch: int, *, rectangular: bool) -> PictureEngine:
-        """What runs it in a precision, in batches of ``batch``; on inputs of any size with ``rectangular``."""
+        """What runs it in a precision, in batches of ``batch``; on inputs of any size with ``rectangular``.
+
+        Raises:
+            ConfigError: a precision that it can't compute in.
+            ModelError: OpenVINO can't run it, or it takes too much memory for that.
+        """
+        self.graph.check_memory(batch)
         from pipeline.models.engines.onnx_engine import OnnxEngine
         from pipeline.models.engines.onnx_factory import create_onnx_engine
 

@@ -13,6 +13,7 @@ measuring           Finds the fastest of several ways to compute, by timing them
 onnx_engine         A network from an ONNX file on the CPU, in OpenVINO: images in, raw outputs out
 onnx_factory        Makes what runs a network from an ONNX file
 onnx_graph          An ONNX file as an OpenVINO model
+onnx_memory         How much memory a network's intermediate results take, found by the shapes alone
 openvino_core       The one ``openvino.Core`` of the process
 openvino_engine     A network of the YOLOv3 family on the CPU, in OpenVINO: images in
 openvino_int8       A network of the YOLOv3 family as an OpenVINO model in integers of eight bits

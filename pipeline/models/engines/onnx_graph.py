@@ -18,6 +18,7 @@ from openvino.frontend import (
 )
 
 from pipeline.errors import ModelError
+from pipeline.models.engines.onnx_memory import MOST_BYTES, needed_bytes
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.networks.onnx_network import Layout
 from pipeline.models.onnx.description import OnnxDescription, Value
@@ -40,6 +41,7 @@ class OnnxGraph:
         layout: ``nchw`` or ``nhwc``.
         element: type of its input's numbers, such as ``float32``.
         size: ``(height, width)`` that it was exported for; None for a side that is open.
+        picture_bytes: memory that a picture's intermediate results take, in the largest input it was asked about.
 
     Raises:
         ModelError: OpenVINO can't read it, or it takes no picture of three channels.
@@ -47,12 +49,20 @@ class OnnxGraph:
 
     def __init__(self, described: OnnxDescription, layout: Layout | None = None) -> None:
         self.path = described.path
+        self.picture_bytes = self._pixels = 0
         try:
             self.model: Any = _read(str(described.path))
         except _FAILURES as error:
             raise self._refused("OpenVINO can't read it", error) from error
         pictures = [index for index, port in enumerate(self.model.inputs) if _rank(port) == 4]
-        if len(pictures) != 1 or len(self.model.inputs) > 2:
+        # OpenVINO makes inputs of numbers that it can't read as well.
+        others = [port for port in self.model.inputs if _rank(port) != 4]
+        if (
+            len(pictures) != 1
+            or len(self.model.inputs) != len(described.inputs)
+            or len(others) > 1
+            or not all(_takes_a_size(port) for port in others)
+        ):
             told = "; ".join(map(str, described.inputs))
             raise ModelError(
                 f"{self.path}: expected one input of four sides for the picture, and at most one of its size, got "
@@ -70,14 +80,36 @@ class OnnxGraph:
             )
 
     def outputs_at(self, height: int, width: int, count: int = 1) -> list[Value] | None:
-        """The outputs for ``count`` pictures of that size; None where the network can't take such an input."""
+        """The outputs for ``count`` pictures of that size; None where the network can't take such an input.
+
+        Raises:
+            ModelError: its intermediate results would take too much memory.
+        """
         model = self.model.clone()
         if not self.reshape(model, count, height, width):
             return None
+        if (pixels := height * width) > self._pixels:
+            self.picture_bytes, self._pixels = needed_bytes(model) // count, pixels
+        self.check_memory(count)
         return [
             Value(port.any_name if port.names else f"output {number}", _element(port), _sides(port))
             for number, port in enumerate(model.outputs)
         ]
+
+    def check_memory(self, count: int) -> None:
+        """Refuse to compute so many pictures at a time, where that would take too much memory.
+
+        Raises:
+            ModelError: it would.
+        """
+        needed = count * self.picture_bytes
+        if needed > MOST_BYTES:
+            pictures = f"{count} pictures at a time" if count > 1 else "a picture"
+            raise ModelError(
+                f"{self.path}: what it computes of {pictures} takes {needed / 1e9:,.1f} GB of memory, more than the "
+                f"{MOST_BYTES / 1e9:.1f} GB that are allowed; take {'fewer, or ' if count > 1 else ''}a smaller input, "
+                "for which it may have to be exported again."
+            )
 
     def reshape(self, model: Any, count: int, height: int, width: int) -> bool:
         """Make a model take inputs of a size, -1 for any; whether it can."""
@@ -109,6 +141,12 @@ def _read(path: str) -> Any:
     openvino_core()  # before any other is made
     reader = FrontEndManager().load_by_framework("onnx")
     return reader.convert(reader.load(path))
+
+
+def _takes_a_size(port: Any) -> bool:
+    """Whether an input may be the size of each picture: two numbers."""
+    sides = _sides(port)
+    return 1 <= len(sides) <= 2 and sides[-1] in (None, 2)
 
 
 def _rank(port: Any) -> int | None:

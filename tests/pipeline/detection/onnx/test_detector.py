@@ -209,6 +209,25 @@ def test_options_that_can_not_be(options: dict[str, Any], says: str, tmp_path: P
         OnnxDetector(**{"model": onnx_model("a", path), **options})
 
 
+@pytest.mark.parametrize("family", ["yolov8", "yolov5", "end-to-end", "counted", "yolo-nas", "yolov7-nms"])
+def test_boxes_in_parts_of_the_input(family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Some exporters write them so; the pixels are those of the same boxes in pixels."""
+    known = [Known((32, 24, 96, 72), 0.9, 3), Known((40, 0, 60, 48), 0.8, 5)]
+    sides = np.array([128, 96, 128, 96])
+    parts = [Known(tuple(np.array(box.xyxy) / sides), box.score, box.class_id) for box in known]
+    image = np.full((192, 256, 3), RGB[::-1], np.uint8)
+    both = []
+    for name, boxes in (("pixels", known), ("parts", parts)):
+        path = write_network(
+            tmp_path / f"{name}.onnx", FAMILIES[family], boxes, classes=80, shape=(96, 128), padded=False
+        )
+        with caplog.at_level("INFO"):
+            both.append(OnnxDetector(onnx_model(name, path, OnnxOptions(family=family))).detect(image))
+        assert ("in parts of the input" in caplog.text) == (name == "parts")
+    np.testing.assert_allclose(both[1].xyxy, both[0].xyxy, atol=1e-3)
+    np.testing.assert_allclose(both[0].xyxy, [[64, 48, 192, 144], [80, 0, 120, 96]], atol=0.5)
+
+
 def test_by_hand_beats_recognition(tmp_path: Path) -> None:
     """Boxes that overlap stay where the user says that the network sees to that."""
     known = [Known((10, 20, 100, 90), 0.9, 3), Known((11, 20, 100, 90), 0.8, 3)]
@@ -234,3 +253,16 @@ def test_a_fresh_file_with_only_its_name(
     assert "for 2 classes as YOLOv8" in said
     assert "give the right ones as models.NAME.names" in said
     assert said.count("\n") == 1
+
+
+def test_numbers_that_can_not_be_read_are_no_input(tmp_path: Path) -> None:
+    """OpenVINO would make a second input of them, and give it the size of the picture."""
+    path = write_miniature_yolox(tmp_path / "a.onnx", classes=80)
+    network = onnx.load(path)
+    for constant in network.graph.initializer:
+        if constant.name == "sides8":
+            constant.ClearField("raw_data")
+            constant.uint64_data.extend([0, 85, 2**64 - 1])
+    onnx.save(network, str(path))
+    with pytest.raises(ModelError, match="expected one input of four sides for the picture"):
+        OnnxDetector(onnx_model("a", path))
