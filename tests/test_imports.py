@@ -17,6 +17,7 @@ import pytest
         ("sinks", ["cv2", "av", "numpy", "tensorflow", "openvino", "pydantic"]),
         ("sinks.feed.client", ["cv2", "av", "numpy", "tensorflow", "pydantic"]),
         ("pipeline.detection.yolov3.detector", ["av", "PIL", "tensorflow"]),
+        ("sightline.commands.run", ["fastapi", "uvicorn", "starlette", "prometheus_client", "sightline.server.app"]),
         ("run_pipeline", ["tensorflow", "openvino", "scipy", "av", "cv2", "pydantic"]),
         (
             "sightline.commands.run",

@@ -19,6 +19,11 @@ Point = tuple[float, float]
 Units = Literal["pixels", "fraction"]
 
 
+# Whether edges cross takes a look at each pair of them; areas of what is farther away would overflow.
+MOST_POINTS = 500
+FARTHEST = 1_000_000
+
+
 def check_units(units: str, where: str) -> None:
     """Raise ``ConfigError`` for units that do not exist."""
     if units not in get_args(Units):
@@ -29,7 +34,7 @@ def check_points(points: Sequence[Point], units: str, where: str) -> Float64Arra
     """The points as float64 ``(N, 2)``.
 
     Raises:
-        ConfigError: not pairs of finite numbers, unknown units, or a fraction outside [0, 1].
+        ConfigError: not pairs of finite numbers, unknown units, a fraction outside [0, 1], or too many or too far ones.
     """
     check_units(units, where)
     try:
@@ -38,6 +43,8 @@ def check_points(points: Sequence[Point], units: str, where: str) -> Float64Arra
         array = np.zeros(0)
     if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
         raise ConfigError(f"{where}: expected points as pairs [x, y] of finite numbers, got {points!r}")
+    if len(array) > MOST_POINTS or np.abs(array).max(initial=0) > FARTHEST:
+        raise ConfigError(f"{where}: expected at most {MOST_POINTS} points, none beyond {FARTHEST:,}")
     if units == "fraction" and ((array < 0) | (array > 1)).any():
         bad = array[((array < 0) | (array > 1)).any(axis=1)][0].tolist()
         raise ConfigError(f"{where}: the fraction {bad} is outside [0, 1]; say units: pixels if it is in pixels")

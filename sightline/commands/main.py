@@ -7,11 +7,13 @@ import gc
 import io
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -21,7 +23,7 @@ from pipeline.did_you_mean import did_you_mean
 from pipeline.errors import CallbackError, ConfigError, PipelineError
 from pipeline.printable import readable
 from pipeline.redaction import redact
-from sightline.commands.options import EXIT_INTERRUPTED
+from sightline.commands.options import DEFAULT_WEB_ADDRESS, EXIT_INTERRUPTED
 from sightline.commands.plain_log import log_to_standard_error, print_error
 
 # The base of typer's usage errors, which has no public name of its own.
@@ -109,6 +111,16 @@ def _with_default_command(arguments: Sequence[str]) -> list[str]:
     return ["run", *arguments]
 
 
+def _with_web_address(arguments: Sequence[str]) -> list[str]:
+    """``--web`` alone becomes ``--web 127.0.0.1:8080``: an option either has a value or has none."""
+    given: list[str] = []
+    for word, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        given.append(word)
+        if word == "--web" and not re.fullmatch(r"(?!webcam:)[^/]+:\d+", following):
+            given.append(DEFAULT_WEB_ADDRESS)
+    return given
+
+
 def _usage(error: Exception) -> str:
     """What typer found wrong with the command, in one line; the help where nothing was given."""
     text: str = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -124,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
     try:
-        given = _with_default_command(sys.argv[1:] if arguments is None else arguments)
+        given = _with_web_address(_with_default_command(sys.argv[1:] if arguments is None else arguments))
         code = command_line(given[0] if given else None)(args=given, prog_name=PROGRAM, standalone_mode=False)
     except UsageError as error:
         typer.echo(_usage(error), err=True)

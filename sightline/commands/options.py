@@ -10,6 +10,7 @@ import typer
 from sightline.commands.plain_log import LogFormat
 
 EXIT_INTERRUPTED = 130
+DEFAULT_WEB_ADDRESS = "127.0.0.1:8080"
 
 ModelOption = Annotated[str | None, typer.Option(help="A name from models list. [default: tiny-yolov3]")]
 WeightsOption = Annotated[

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from pipeline.types import SourceInfo
-from sightline.commands.main import _with_default_command, command_line
+from sightline.commands.main import _with_default_command, _with_web_address, command_line
 from sightline.config.loading import load_config
 from sinks.store.queries import query
 from sinks.store.sqlite_store import SqliteStore
@@ -43,7 +43,7 @@ def commands() -> list[tuple[str, str]]:
 def parsed(arguments: list[str]) -> None:
     """Have the command line take the arguments as far as it can without doing anything."""
     command = typer.main.get_command(command_line())
-    name, *rest = _with_default_command(arguments)
+    name, *rest = _with_web_address(_with_default_command(arguments))
     while True:
         command = command.commands[name]  # type: ignore[attr-defined]
         if not hasattr(command, "commands"):

@@ -36,6 +36,7 @@ PROGRAM = "python run_pipeline.py "
 
 # Each of these tests takes all lines of its page.
 ELSEWHERE = {
+    "api.md": "tests/docs/test_api.py",
     "classification.md": "tests/sightline/commands/test_classify.py",
     "engines.md": "tests/docs/test_engines.py",
     "models.md": "tests/docs/test_models.py",

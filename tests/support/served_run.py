@@ -6,16 +6,16 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import requests
 import yaml
 
-from pipeline.interfaces import Source
+from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.types import Frame
 from sightline.composition.pipeline import build_pipeline
@@ -36,19 +36,26 @@ class EndlessCamera(MemorySource):
     Args:
         stream: its name.
         fps: frames per second, on the wall.
+        live: whether it says that it is a camera.
+
+    Attributes:
+        held: while it is set, no frame comes.
     """
 
-    def __init__(self, stream: str, fps: int = 50) -> None:
+    def __init__(self, stream: str, fps: int = 50, *, live: bool = False) -> None:
         self._places = [*range(10, 110, 2), *range(110, 10, -2)]
         super().__init__([picture([(left, 40, left + 30, 80)]) for left in self._places], fps=fps, stream=stream)
         self._period_s = 1 / fps
+        self.info = replace(self.info, live=live, frame_count=None, duration_s=None)
+        self.held = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         while not self.closed.wait(self._period_s):
             image = self._images[index % len(self._images)]
-            yield Frame(image, index, index * self._period_s, time.monotonic(), self.stream)
-            index += 1
+            if not self.held.is_set():
+                yield Frame(image, index, index * self._period_s, time.monotonic(), self.stream)
+                index += 1
 
 
 @dataclass
@@ -59,6 +66,7 @@ class Served:
         url: without a slash at its end.
         pipeline: the run.
         sink: remembers all of it.
+        cameras: by the names of their streams.
         changes: where changes are kept.
         folder: of the configuration ``cameras.yaml``.
         end: ends the run, and returns once it has ended; it is served on.
@@ -67,6 +75,7 @@ class Served:
     url: str
     pipeline: Pipeline
     sink: MemorySink
+    cameras: Mapping[str, EndlessCamera]
     changes: Changes
     folder: Path
     end: Callable[[], None]
@@ -93,7 +102,13 @@ class Served:
 
 @contextmanager
 def served_run(
-    folder: Path, settings: Mapping[str, Any] | None = None, *, tokens: bool = False, fps: int = 50
+    folder: Path,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    tokens: bool = False,
+    fps: int = 50,
+    live: bool = False,
+    sinks: Sequence[Sink] = (),
 ) -> Iterator[Served]:
     """Serve a run of one camera, ``door``, on a port of its own until the block is left.
 
@@ -102,6 +117,8 @@ def served_run(
         settings: of the configuration, over those here.
         tokens: ask for ``ADMIN``, or ``READER``.
         fps: of the camera.
+        live: whether it says that it is one; else it is taken for a file, of which no frame is lost.
+        sinks: further outputs.
     """
     web: dict[str, Any] = {"address": "127.0.0.1:0"}
     if tokens:
@@ -123,12 +140,12 @@ def served_run(
     os.environ.update(TOKENS)
     try:
         config = read(changes)
-        cameras: dict[str, Source] = {
-            stream.name: EndlessCamera(stream.name, fps) for stream in config.resolved_streams()
-        }
+        cameras = {stream.name: EndlessCamera(stream.name, fps, live=live) for stream in config.resolved_streams()}
         sink = MemorySink()
         with Site(config) as site:
-            pipeline = build_pipeline(config, sources=cameras, sinks=[*site.sinks, sink], detector=BlobDetector())
+            pipeline = build_pipeline(
+                config, sources=dict(cameras), sinks=[*site.sinks, sink, *sinks], detector=BlobDetector()
+            )
             runner = threading.Thread(target=pipeline.run, name="run")
 
             def end() -> None:
@@ -138,7 +155,7 @@ def served_run(
             site.begin(pipeline, changes, read, build_reloader(pipeline, config, lambda: read(changes)))
             runner.start()
             try:
-                yield Served(site.url.rstrip("/"), pipeline, sink, changes, folder, end)
+                yield Served(site.url.rstrip("/"), pipeline, sink, cameras, changes, folder, end)
             finally:
                 end()
     finally:

@@ -39,9 +39,9 @@ class ZoneResult(BaseModel):
 class LineResult(BaseModel):
     """Crossings that would have been counted; ``by_class`` has those ``in`` and ``out`` of each class."""
 
-    model_config = ConfigDict(json_schema_extra={"required": ["in", "out", "by_class"]})
+    model_config = ConfigDict(populate_by_name=True)
 
-    came: Annotated[int, Field(serialization_alias="in")]
+    came: Annotated[int, Field(alias="in")]
     out: int
     by_class: dict[str, dict[str, int]]
 
@@ -49,9 +49,11 @@ class LineResult(BaseModel):
 class DryRun(BaseModel):
     """What would have been counted between two times; ``complete`` is False where that is not all that is stored."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     tracks: int
-    begin: Annotated[str | None, Field(serialization_alias="from")]
-    end: Annotated[str | None, Field(serialization_alias="to")]
+    begin: Annotated[str | None, Field(alias="from")]
+    end: Annotated[str | None, Field(alias="to")]
     complete: bool
     zones: dict[str, ZoneResult]
     lines: dict[str, LineResult]

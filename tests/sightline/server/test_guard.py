@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +19,7 @@ from sightline.server.guard import MAX_BODY_BYTES
 from tests.support.served_run import ADMIN, READER, Served, served_run
 
 ADMINS, READERS = {"Authorization": f"Bearer {ADMIN}"}, {"Authorization": f"bearer {READER}"}
-ZONES = {"zones": {"yard": {"polygon": [[0, 0], [1, 0], [1, 1]], "units": "fraction"}}}
+ZONES: Any = {"zones": {"yard": {"polygon": [[0, 0], [1, 0], [1, 1]], "units": "fraction"}}}
 READS = [
     "/api/streams", "/api/streams/door/zones", "/api/streams/door/lines", "/api/streams/door/frame.jpg", "/api/counts",
     "/api/events", "/api/events/live", "/api/report", "/api/config", "/metrics", "/api/openapi.json", "/nothing",
