@@ -183,6 +183,33 @@ class Frame:
             is_last=is_last,
         )
 
+    def altered(self, alter: Callable[[Image], Image]) -> Frame:
+        """The same frame with other pictures of the same size: what ``alter`` makes of each when it is asked for.
+
+        Args:
+            alter: given a picture, which it leaves as it is, returns another; for any thread.
+        """
+
+        def image() -> Image:
+            return alter(self.image)
+
+        def reduced() -> Image:
+            smaller = self.reduced
+            assert smaller is not None
+            return alter(smaller)
+
+        return Frame(
+            image,
+            self.index,
+            self.pts_s,
+            self.captured_s,
+            self.stream,
+            reduced=None if self._reduced is None else reduced,
+            size=(self.height, self.width),
+            source_bytes=self.picture_bytes,
+            **self._clock,
+        )
+
     def without_pictures(self) -> Frame:
         """The same frame for who needs its place and time only: it holds on to no picture, and has none to give."""
         return Frame(

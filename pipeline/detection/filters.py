@@ -131,6 +131,7 @@ class RegionFilter:
         units: ``"pixels"`` or ``"fraction"`` of the frame.
         anchor: the point of the box that counts.
         inside: False keeps those outside instead, so that the polygon masks a part of the picture.
+        name: of the setting, for messages.
 
     Raises:
         ConfigError: corners that enclose no area or whose edges cross, or an unknown unit or anchor.
@@ -143,9 +144,10 @@ class RegionFilter:
         units: Units = "pixels",
         anchor: Anchor = "bottom_center",
         inside: bool = True,
+        name: str = "filters.region",
     ) -> None:
-        self._corners = check_polygon(polygon, units, "filters.region")
-        check_anchor(anchor, "filters.region")
+        self._corners = check_polygon(polygon, units, name)
+        check_anchor(anchor, name)
         self._units, self._anchor, self._inside = units, anchor_index(anchor), inside
         self._polygons, self._size, self._placement = Polygons([]), (0, 0), Placement()
 
@@ -205,6 +207,7 @@ def make_filters(
     min_size: tuple[float, float] | None = None,
     max_size: tuple[float, float] | None = None,
     region: Sequence[Point] | None = None,
+    exclude: Sequence[Sequence[Point]] = (),
     units: Units = "pixels",
     anchor: Anchor = "bottom_center",
     predicate: str | None = None,
@@ -217,6 +220,7 @@ def make_filters(
         confidence: lowest score by class name.
         min_size, max_size: ``(width, height)``, in ``units``.
         region: corners of a polygon, in ``units``; ``anchor`` is the point of a box that must lie in it.
+        exclude: corners of polygons in which no detection counts, likewise.
         predicate: the user's own function, such as ``my_file.py:keep``.
 
     Raises:
@@ -235,6 +239,10 @@ def make_filters(
         )
     if region is not None:
         filters.append(RegionFilter(region, units=units, anchor=anchor))
+    filters += [
+        RegionFilter(polygon, units=units, anchor=anchor, inside=False, name=f"filters.exclude[{number}]")
+        for number, polygon in enumerate(exclude)
+    ]
     if predicate is not None:
         filters.append(PredicateFilter(predicate))
     return filters

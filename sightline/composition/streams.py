@@ -120,6 +120,7 @@ def build_stream(
         lag_s=0.0 if stream.tracker.lag_s is None and given else stream.tracker.lag_s,
         # As published, SORT knows nothing of it.
         camera_motion=name != "sort" if camera_motion is None else camera_motion,
+        privacy=stream.privacy.privacy(),
         shown_from=0.0 if stream.tracker.show_weak else sight.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
@@ -128,7 +129,7 @@ def build_stream(
 
 
 # What a stream takes over while it goes on, with its tracks and their ids.
-_ADJUSTABLE = ("zones", "lines", "filters", "duration_s")
+_ADJUSTABLE = ("zones", "lines", "filters", "privacy", "duration_s")
 _LOOKS = ("detect_every", "motion_gate", "detect_region", "latency_target_ms")
 
 
@@ -160,6 +161,7 @@ def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before
         filters=build_filters(stream, sight.class_names),
         detect_every=looks,
         region=build_region(stream),
+        privacy=stream.privacy.privacy(),
         duration_s=stream.duration_s,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
@@ -217,6 +219,7 @@ def build_filters(stream: ResolvedStream, class_names: Sequence[str]) -> list[De
         min_size=wanted.min_size,
         max_size=wanted.max_size,
         region=wanted.region,
+        exclude=wanted.exclude,
         predicate=wanted.predicate,
     )
 

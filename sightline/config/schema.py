@@ -44,7 +44,7 @@ from sightline.config.sections import (
     WebhookSection,
     WebSection,
 )
-from sightline.config.shapes import HomographySection, LineSection, ZoneSection
+from sightline.config.shapes import HomographySection, LineSection, PrivacySection, ZoneSection
 from sightline.config.yaml_reader import Document
 
 
@@ -70,6 +70,7 @@ class StreamSettings(Section):
     output: StreamOutputSection = StreamOutputSection()
     zones: dict[Text, ZoneSection] = {}
     lines: dict[Text, LineSection] = {}
+    privacy: PrivacySection = PrivacySection()
     homography: HomographySection | None = None
 
 
@@ -89,6 +90,7 @@ class StreamSection(Section):
     output: StreamOutputSection | None = None
     zones: dict[Text, ZoneSection] | None = None
     lines: dict[Text, LineSection] | None = None
+    privacy: PrivacySection | None = None
     homography: HomographySection | None = None
 
 

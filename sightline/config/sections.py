@@ -216,6 +216,7 @@ class FilterSection(Section):
     min_size: tuple[NotNegative, NotNegative] | None = None
     max_size: tuple[NotNegative, NotNegative] | None = None
     region: Polygon | None = None
+    exclude: tuple[Polygon, ...] = ()
     predicate: Annotated[str, AfterValidator(_predicate)] | None = None
 
     @model_validator(mode="after")

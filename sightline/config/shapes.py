@@ -1,4 +1,4 @@
-"""The sections for what lies in the picture: zones, lines, and the map to the ground."""
+"""The sections for what lies in the picture: zones, lines, what is hidden, and the map to the ground."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pipeline.errors import ConfigError
 from pipeline.geometry.anchors import Anchor
 from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Units
+from pipeline.images.masking import Effect
+from pipeline.runtime.streams.privacy import Privacy
 from sightline.config.sections import FourPoints, NotNegative, Point, Polygon, Section, Text
 
 
@@ -68,6 +70,29 @@ class LineSection(Section):
             classes=self.classes,
             hysteresis=self.hysteresis,
         )
+
+
+class PrivacySection(Section):
+    """What no output may show: named polygons, and objects of some classes."""
+
+    areas: dict[Text, Polygon] = {}
+    units: Units = "pixels"
+    effect: Effect = "fill"
+    classes: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_hidden(self) -> Self:
+        try:
+            self.privacy()
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("privacy.")) from error
+        return self
+
+    def privacy(self) -> Privacy | None:
+        """What is to be hidden, if anything; raises ``ConfigError`` for a polygon that can't be."""
+        if not self.areas and not self.classes:
+            return None
+        return Privacy(areas=self.areas, units=self.units, effect=self.effect, classes=self.classes)
 
 
 class HomographySection(Section):

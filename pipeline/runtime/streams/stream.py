@@ -13,6 +13,7 @@ from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.sink_thread import SinkQueue
+from pipeline.runtime.streams.privacy import Privacy
 from pipeline.sampling.sampler import Sampler, SamplerBySource
 from pipeline.types import Detections, Frame, SourceInfo
 
@@ -38,6 +39,7 @@ class Stream:
         lag_s: how many seconds of media time a frame waits so that its tracks are settled by what comes after it, see
             `TrackSettler`; None for a second in files and 0 in live streams. With 0 it waits for the next look at most.
         camera_motion: whether to follow how the camera moves, so that tracks move along, see `CameraMotion`.
+        privacy: what no output shows of its pictures; None for nothing.
         shown_from: tracks are shown, and detections told, only where they score as much; the tracker sees weaker ones.
         frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
         analytics: what is counted, such as zones and lines.
@@ -54,6 +56,7 @@ class Stream:
     classify: TrackClassifier | None = None
     lag_s: float | None = 0.0
     camera_motion: bool = False
+    privacy: Privacy | None = None
     shown_from: float = 0.0
     frozen_after_s: float | None = None
     analytics: AnalyticsOptions = field(default_factory=AnalyticsOptions)

@@ -16,6 +16,7 @@ from pipeline.runtime.report import StreamReport
 from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.first_error import FirstError
 from pipeline.runtime.streams.manner import Manner
+from pipeline.runtime.streams.privacy import StreamPrivacy
 from pipeline.runtime.streams.reading import StreamReading
 from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
 from pipeline.runtime.streams.stream_account import StreamAccount
@@ -102,6 +103,7 @@ class StreamRun:
         self._offline_s: float | None = None  # since when it is known to be
         self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
         self._tracking = StreamTracking(stream, account, self._events, timings)
+        self._privacy = self._find_privacy(stream)
         counts_on = before is not None and stream.analytics is before.stream.analytics
         self._counting = before._manner.analytics if before is not None and counts_on else None
         self._manner: Manner = self._find_manner(stream.source.info)
@@ -148,6 +150,9 @@ class StreamRun:
         """
         self._reading.start(begin, on_offline=self._offline, on_online=self._online)
 
+    def _find_privacy(self, stream: Stream) -> StreamPrivacy | None:
+        return None if stream.privacy is None else StreamPrivacy(stream.privacy, self._class_names)
+
     def _find_manner(self, info: SourceInfo) -> Manner:
         return Manner.of(self.stream, info, self._class_names, self._stamper, counting=self._counting)
 
@@ -167,6 +172,8 @@ class StreamRun:
     def process(self, frame: Frame, detections: Detections | None) -> None:
         """Take one frame all the way to the sinks; ``None`` where the detector did not look."""
         tracking, settler = self._tracking, self._manner.settler
+        if self._privacy is not None and detections is not None:
+            self._privacy.look(frame, detections)
         tracked = tracking.update(frame, detections)
         for final in (tracked,) if settler is None else settler.add(tracked, tracking.sighted, tracking.motion):
             self._deliver(final)
@@ -185,6 +192,8 @@ class StreamRun:
             found = [*named, *self._manner.analytics.update(tracked)]
             if (facts := self._manner.analytics.facts(tracked.tracks)) is not None:
                 tracked = replace(tracked, facts=facts)
+        if self._privacy is not None:
+            tracked = self._privacy.hidden(tracked)
         with self._timings.stage("sinks"):
             for group in self._groups:
                 group.on_result(tracked, found)
@@ -305,6 +314,8 @@ class StreamRun:
             removed = self._manner.analytics.change(stream.analytics.zones, stream.analytics.lines)
             self.account.add_totals({}, removed.zones, removed.lines)
             self._send(*removed.events)
+        if stream.privacy != self.stream.privacy:
+            self._privacy = self._find_privacy(stream)
         self.stream = stream
         self._tracking.adjust(stream)
 

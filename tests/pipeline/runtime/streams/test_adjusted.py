@@ -13,6 +13,7 @@ from pipeline.analytics.zones import Zone
 from pipeline.event_codec import event_type
 from pipeline.events import TrackStarted, WindowMinute, ZoneEntered
 from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.privacy import Privacy
 from pipeline.runtime.streams.stream import Stream, goes_on
 from pipeline.types import BoolArray, Detections, Frame, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
@@ -104,3 +105,11 @@ def test_a_stream_with_other_parts_does_not_go_on(caplog: pytest.LogCaptureFixtu
     stream = Stream(source=source, tracker=tracker)
     assert goes_on(stream, replace(stream, detect_every=3))
     assert not goes_on(stream, replace(stream, sinks=[MemorySink()]))
+
+
+def test_what_is_hidden_changes_in_place() -> None:
+    everything = Privacy(areas={"all": [(0, 0), (1, 0), (1, 1), (0, 1)]}, units="fraction")
+    _, sink = played(lambda stream: replace(stream, privacy=everything))
+    shown = [bool(tracked.frame.image.max()) for tracked in sink.frames]
+    assert shown[:10] == [True] * 10 and not any(shown[-20:])
+    assert sink.calls.count("open") == 1
