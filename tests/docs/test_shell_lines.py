@@ -60,6 +60,7 @@ NOT_RUN = {
     "python benchmarks/tracking.py --score tracks.txt --gt DIR/SEQ": "likewise",
     "python benchmarks/tracking.py --speed --mot DIR": "likewise",
     "python benchmarks/tracking.py --cross-validate DATA --recorded RECORDED": "it takes an hour",
+    "python -m benchmarks.tracking_camera DATA RECORDED": "it needs recorded detections and takes minutes",
 }
 
 

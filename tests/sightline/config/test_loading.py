@@ -385,7 +385,8 @@ def test_the_examples_in_the_documentation_are_true(tmp_path: Path, capsys: pyte
     (shown,) = [body for kind, body in blocks if kind == "text"]
     (program,) = [body for kind, body in blocks if kind == "python"]
     assert load_config(write(tmp_path, plain)).filters.classes == ("person", "bicycle")
-    assert problems(tmp_path, wrong) == shown.splitlines()
+    # As the command line tells them.
+    assert [f"error: {line}" for line in problems(tmp_path, wrong)] == shown.splitlines()
     assert load_config(write(tmp_path, places)).homography is not None
     streams = load_config(write(tmp_path, several)).resolved_streams()
     assert [(stream.name, stream.detect_every) for stream in streams] == [("door", 2), ("yard", 5)]
