@@ -7,7 +7,9 @@ serves its page. Prints
 
 1. glass to glass: a browser shows the camera, and what its canvas holds after each drawing is read back;
 2. processor time of the run without viewers, with one and with three, in rounds, each viewer reading every picture;
-3. frames a second and processor time of a file's run that serves its page while nobody looks, and of one that doesn't,
+3. what a viewer costs that reads nothing for a minute: memory, and frames that were dropped;
+4. after how long a tile says that its camera's server was killed;
+5. frames a second and processor time of a file's run that serves its page while nobody looks, and of one that doesn't,
    in rounds.
 """
 
@@ -21,6 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -102,6 +105,35 @@ def glass_to_glass(address: str, seconds: float, browser: str) -> list[float]:
     return found
 
 
+def seconds_until_told(server: RtspServer, address: str, browser: str) -> float:
+    """Kill the camera's server; how long it takes until the tile in a browser says so."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page()
+        page.goto(f"http://{address}/")
+        page.locator(".tile[data-state=online]:not(.blank)").wait_for()
+        began_s = time.monotonic()
+        server.kill()
+        page.locator(".tile[data-state=reconnecting]").wait_for()
+        took_s = time.monotonic() - began_s
+        chromium.close()
+    return took_s
+
+
+def stalled_viewer(process: psutil.Process, address: str, seconds: float) -> tuple[float, int]:
+    """What a viewer that reads nothing adds: megabytes of memory, and frames dropped meanwhile."""
+
+    def dropped() -> int:
+        with urllib.request.urlopen(f"http://{address}/api/streams") as answer:
+            return int(json.load(answer)["streams"][0]["dropped"])
+
+    with LiveClient(f"ws://{address}/api/live") as client:
+        memory, lost = process.memory_info().rss, dropped()
+        client.watch(live=_WIDTH)
+        time.sleep(seconds)
+        return (process.memory_info().rss - memory) / 1e6, dropped() - lost
+
+
 def watch(client: LiveClient, stop: threading.Event) -> None:
     """Read every picture at once."""
     client.watch(live=_WIDTH)
@@ -155,6 +187,8 @@ def main() -> None:
             [viewing_cost(process, address, viewers, given.seconds / 2) for viewers in _VIEWERS]
             for _ in range(given.rounds)
         ]
+        grown_mb, lost = stalled_viewer(process, address, 3 * given.seconds)
+        told_s = seconds_until_told(server, address, given.browser)
     none, one, three = (statistics.median(each) for each in zip(*rounds, strict=True))
     print(f"cores used: without viewers {none:.3f}, one {one:.3f}, three {three:.3f}")
     run_ratio = statistics.median(three / one for _, one, three in rounds)
@@ -162,6 +196,8 @@ def main() -> None:
     print(
         f"three viewers beside one: the run {run_ratio:.2f} times, what looking costs alone {looking_ratio:.2f} times"
     )
+    print(f"a viewer that reads nothing for {3 * given.seconds:.0f} s: {grown_mb:+.1f} MB, {lost} frames dropped")
+    print(f"server killed: the tile says so after {told_s:.1f} s")
     clip = find_packaged(BIKES)
     assert clip is not None, "no demo clip: run make setup, which installs the package that carries it"
     pairs = [(file_run(clip), file_run(clip, "--web", f"127.0.0.1:{free_port()}")) for _ in range(given.rounds)]

@@ -93,7 +93,6 @@ class CameraView {
     if (!this.stage.header) this.stage.expect(stream.width, stream.height);
     this.dot.dataset.state = stream.frozen ? "reconnecting" : stream.state;
     say(this.state, stateText(stream));
-    this.state.title = stream.reason ?? "";
     const size = stream.width ? `${stream.width} × ${stream.height}` : "";
     say(this.figures, [figures(stream), size].filter(Boolean).join(" · "));
     this.#age();

@@ -1,9 +1,9 @@
 // Drawing zones and lines on a picture, with a mouse, a finger or the keyboard.
 
 import { shapeColor } from "./colors.js";
-import { outline, trace } from "./overlay.js";
+import { clamped, drawCross, drawDraft, drawHandles, isInside, middles, moved, nearest, percent } from "./corners.js";
 import { freeName } from "./shapes.js";
-import { number, t } from "./texts.js";
+import { t } from "./texts.js";
 
 const REACH = { mouse: 10, pen: 14, touch: 24 };
 const STEP = 0.01;
@@ -172,7 +172,7 @@ export class ShapeEditor extends EventTarget {
     }
     const { shapes } = this.stage;
     const index = shapes.findIndex(({ points }) => this.#near(points, at, reach) >= 0);
-    const found = index >= 0 ? index : shapes.findLastIndex((each) => this.#inside(each, at, reach));
+    const found = index >= 0 ? index : shapes.findLastIndex((each) => isInside(each, at, reach, this.stage.size));
     this.select(found);
     if (found < 0) return undefined;
     let last = at;
@@ -197,22 +197,8 @@ export class ShapeEditor extends EventTarget {
     return clamped((event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height);
   }
 
-  /** Which of the points is nearest, if it is within reach in pixels; else -1. */
   #near(points, at, reach) {
-    const { width, height } = this.stage.size;
-    const distances = points.map(([x, y]) => Math.hypot((x - at[0]) * width, (y - at[1]) * height));
-    const nearest = distances.indexOf(Math.min(...distances));
-    return nearest >= 0 && distances[nearest] <= reach ? nearest : -1;
-  }
-
-  #inside({ kind, points }, at, reach) {
-    const { width, height } = this.stage.size;
-    const path = new Path2D();
-    for (const [x, y] of points) path.lineTo(x * width, y * height);
-    const context = document.createElement("canvas").getContext("2d");
-    context.lineWidth = 2 * reach;
-    const place = [at[0] * width, at[1] * height];
-    return kind === "zone" ? context.isPointInPath(path, ...place) : context.isPointInStroke(path, ...place);
+    return nearest(points, at, reach, this.stage.size);
   }
 
   // With the keyboard.
@@ -282,67 +268,8 @@ export class ShapeEditor extends EventTarget {
 
   #draw(context, size) {
     const { shapes } = this.stage;
-    if (this.drawing) this.#drawDraft(context, size, shapeColor(shapes.length));
-    else if (this.shape) this.#drawHandles(context, size, this.shape, shapeColor(this.selected));
-    if (this.#keyboard && (this.drawing || this.corner < 0)) this.#drawCross(context, size);
+    if (this.drawing) drawDraft(context, size, this.drawing.points, this.#cursor, shapeColor(shapes.length));
+    else if (this.shape) drawHandles(context, size, this.shape, this.corner, shapeColor(this.selected));
+    if (this.#keyboard && (this.drawing || this.corner < 0)) drawCross(context, size, this.#cursor);
   }
-
-  #drawDraft(context, size, color) {
-    const { points } = this.drawing;
-    trace(context, size, points.length ? [...points, this.#cursor] : []);
-    context.setLineDash([6, 4]);
-    outline(context, color);
-    context.setLineDash([]);
-    points.forEach((point, index) => dot(context, size, point, index === 0 ? 7 : 5, color, index === 0));
-  }
-
-  #drawHandles(context, size, shape, color) {
-    for (const point of middles(shape)) dot(context, size, point, 3.5, color, false);
-    shape.points.forEach((point, index) => dot(context, size, point, index === this.corner ? 8 : 6, color, index === this.corner));
-  }
-
-  #drawCross(context, size) {
-    const [x, y] = [this.#cursor[0] * size.width, this.#cursor[1] * size.height];
-    context.beginPath();
-    context.moveTo(x - 12, y);
-    context.lineTo(x + 12, y);
-    context.moveTo(x, y - 12);
-    context.lineTo(x, y + 12);
-    outline(context, "#fff");
-  }
-}
-
-/** The middles of a zone's edges; a line's can't be bent. */
-function middles({ kind, points }) {
-  if (kind !== "zone") return [];
-  return points.map(([x, y], index) => {
-    const next = points[(index + 1) % points.length];
-    return [(x + next[0]) / 2, (y + next[1]) / 2];
-  });
-}
-
-/** Points moved together, but not out of the picture. */
-function moved(points, x, y) {
-  const limited = (by, axis) => {
-    const values = points.map((point) => point[axis]);
-    return Math.min(Math.max(by, -Math.min(...values)), 1 - Math.max(...values));
-  };
-  const [right, down] = [limited(x, 0), limited(y, 1)];
-  return points.map((point) => [point[0] + right, point[1] + down]);
-}
-
-function clamped(x, y) {
-  return [Math.min(1, Math.max(0, x)), Math.min(1, Math.max(0, y))];
-}
-
-function percent([x, y]) {
-  return { x: number(100 * x, 1), y: number(100 * y, 1) };
-}
-
-function dot(context, size, [x, y], radius, color, filled) {
-  context.beginPath();
-  context.arc(x * size.width, y * size.height, radius, 0, 2 * Math.PI);
-  context.fillStyle = filled ? color : "#fff";
-  context.fill();
-  outline(context, filled ? "#fff" : color, 1.5);
 }

@@ -49,9 +49,9 @@ export function stateText(stream) {
   return stream.frozen && stream.state === "online" ? t("state.frozen") : t(`state.${stream.state}`);
 }
 
-/** A stream's rate, latency and drops; nothing while it is away. */
+/** A stream's rate, latency and drops; while it is away, why. */
 export function figures(stream) {
-  if (stream.state !== "online") return "";
+  if (stream.state !== "online") return (stream.reason ?? "").replace(`${stream.source}: `, "");
   const told = [t("grid.fps", { fps: number(stream.fps, 1) }), t("grid.latency", { ms: Math.round(stream.latency_ms) })];
   if (stream.dropped) told.push(t("grid.dropped", { count: stream.dropped }));
   return told.join(" · ");
@@ -81,8 +81,8 @@ class CameraTile {
     this.stream = stream;
     this.element.dataset.state = stream.frozen ? "reconnecting" : stream.state;
     say(this.state, stateText(stream));
-    this.state.title = stream.reason ?? "";
     say(this.figures, figures(stream));
+    this.figures.title = this.figures.textContent;
     say(this.objects, stream.state === "online" ? t("grid.objects", { count: stream.objects }) : "");
     this.age();
   }

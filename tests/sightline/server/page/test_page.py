@@ -197,6 +197,8 @@ def test_counts_and_health_tell_what_the_run_did(browser: Browser, run: ServedRu
         page = visitor.page
         page.get_by_role("link", name="Counts").click()
         expect(page.locator(".ranking")).to_contain_text("person")
+        page.get_by_role("button", name="Paths").click()
+        expect(page.get_by_role("img", name="Where they went")).to_be_visible()
         page.get_by_role("link", name="Health").click()
         expect(page.get_by_role("row", name="street")).to_contain_text("Online")
         expect(page.get_by_role("row", name="SqliteStore").first).to_be_visible()
