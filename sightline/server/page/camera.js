@@ -5,11 +5,11 @@ import { button, el, say } from "./dom.js";
 import { EditorPanel, swatch } from "./editor_panel.js";
 import { EventFeed, loadEvents } from "./event_feed.js";
 import { eventRow } from "./event_rows.js";
-import { figures, stateText } from "./grid.js";
+import { figures, markAge, stateText } from "./grid.js";
 import { choose, setting } from "./settings.js";
 import { loadShapes } from "./shapes.js";
-import { OLD_S, Stage } from "./stage.js";
-import { duration, number, t } from "./texts.js";
+import { Stage } from "./stage.js";
+import { number, t } from "./texts.js";
 
 const OVERLAYS = ["boxes", "names", "trails", "zones", "lines"];
 const SHAPES_EVERY_MS = 5000;
@@ -99,12 +99,7 @@ class CameraView {
   }
 
   #age() {
-    const { age } = this.stage;
-    const over = ["ended", "disabled"].includes(this.stream?.state);
-    const old = age !== null && age > OLD_S && !over;
-    this.screen.classList.toggle("old", old);
-    this.screen.classList.toggle("blank", age === null);
-    say(this.badge, age === null ? t("grid.waiting") : old ? t("grid.old", { age: duration(age) }) : "");
+    markAge(this.screen, this.badge, this.stage, this.stream);
   }
 
   /** How many of each class there are, and in each zone. */

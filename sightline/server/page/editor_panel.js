@@ -45,7 +45,7 @@ export class EditorPanel {
         el("div", { class: "row" }, field(t("edit.hours"), this.hours), button(t("edit.dry.run"), () => this.#try())),
         this.tried,
       ),
-      el("div", { class: "row actions" }, this.message, this.apply, this.discard, button(t("edit.leave"), done, { class: "push" })),
+      el("div", { class: "row actions" }, this.message, this.apply, this.discard, button(t("edit.leave"), () => this.#leave(done), { class: "push" })),
       this.spoken,
     );
     this.#render();
@@ -165,6 +165,12 @@ export class EditorPanel {
     const first = placed.find(({ shape }) => shape);
     if (first) this.editor.select(this.stage.shapes.indexOf(first.shape));
     this.#say(placed.filter(({ shape }) => !shape).map(({ message }) => message).join(" "), "error");
+  }
+
+  /** What was changed is not lost by ending. */
+  #leave(done) {
+    if (this.changed) this.#say(t("edit.first"), "error");
+    else done();
   }
 
   #discard() {

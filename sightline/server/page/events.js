@@ -7,6 +7,8 @@ import { t } from "./texts.js";
 import { timeline } from "./timeline.js";
 
 const PAGE = 100;
+const MOST = 2000; // shown at once, so that a page that stays open does not grow
+const SOON_MS = 250;
 const FILTERS = ["stream", "type", "class", "zone", "line", "since", "until"];
 
 /** Events; see VIEWS in app.js. */
@@ -20,6 +22,7 @@ class EventsView {
   #events = [];
   #asked = new AbortController();
   #rows = new Map();
+  #timer = null;
 
   constructor(root, { streams, query }) {
     this.filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
@@ -41,6 +44,7 @@ class EventsView {
   close() {
     this.#asked.abort();
     this.feed?.close();
+    clearTimeout(this.#timer);
   }
 
   #form(names) {
@@ -113,13 +117,26 @@ class EventsView {
   #happened(event) {
     this.#events.unshift(event);
     this.list.prepend(this.#row(event));
-    this.#show();
+    while (this.#events.length > MOST) {
+      this.#rows.get(this.#events.at(-1)).remove();
+      this.#rows.delete(this.#events.pop());
+      this.#cursor = null; // what comes before it is no longer what is shown last
+    }
+    this.#showSoon();
   }
 
   #row(event) {
     const row = eventRow(event);
     this.#rows.set(event, row);
     return row;
+  }
+
+  /** Events may come many at once. */
+  #showSoon() {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#show();
+    }, SOON_MS);
   }
 
   #show() {

@@ -52,9 +52,19 @@ export function stateText(stream) {
 /** A stream's rate, latency and drops; while it is away, why. */
 export function figures(stream) {
   if (stream.state !== "online") return (stream.reason ?? "").replace(`${stream.source}: `, "");
-  const told = [t("grid.fps", { fps: number(stream.fps, 1) }), t("grid.latency", { ms: Math.round(stream.latency_ms) })];
+  const told = [t("grid.fps", { fps: number(stream.fps, 1) })];
+  if (stream.live) told.push(t("grid.latency", { ms: Math.round(stream.latency_ms) }));
   if (stream.dropped) told.push(t("grid.dropped", { count: stream.dropped }));
   return told.join(" · ");
+}
+
+/** Marks a stage's screen where its picture is old, and says so on the badge; what has ended can't be late. */
+export function markAge(screen, badge, stage, stream) {
+  const age = stage.age(stream?.live);
+  const old = age !== null && age > OLD_S && !["ended", "disabled"].includes(stream?.state);
+  screen.classList.toggle("old", old);
+  screen.classList.toggle("blank", age === null);
+  say(badge, age === null ? t("grid.waiting") : old ? t("grid.old", { age: duration(age) }) : "");
 }
 
 class CameraTile {
@@ -89,12 +99,7 @@ class CameraTile {
 
   /** Marks a picture that is old, and says how old it is. */
   age() {
-    const { age } = this.stage;
-    const over = ["ended", "disabled"].includes(this.stream.state);
-    const old = age !== null && age > OLD_S && !over;
-    this.element.classList.toggle("old", old);
-    this.element.classList.toggle("blank", age === null);
-    say(this.badge, age === null ? t("grid.waiting") : old ? t("grid.old", { age: duration(age) }) : "");
+    markAge(this.element, this.badge, this.stage, this.stream);
   }
 
   close() {

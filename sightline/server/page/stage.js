@@ -43,10 +43,13 @@ export class Stage {
     return this.#header;
   }
 
-  /** Seconds since the picture was captured; null before the first. */
-  get age() {
+  /**
+   * How old the picture is in seconds; null before the first.
+   * @param {boolean} live false for a file, whose pictures are as old as they came: what counts is whether more come.
+   */
+  age(live) {
     if (!this.#header) return null;
-    return this.#header.age_s + (performance.now() - this.#header.receivedAt) / 1000;
+    return (live ? this.#header.age_s : 0) + (performance.now() - this.#header.receivedAt) / 1000;
   }
 
   /** Shapes the stage like the picture that is to come. */

@@ -91,6 +91,7 @@ export default {
   "edit.changed": "Not applied yet",
   "edit.discard": "Discard",
   "edit.leave": "Done",
+  "edit.first": "Apply the changes first, or discard them.",
   "edit.few": "A zone needs three corners.",
   "edit.twice": "Two have this name.",
 

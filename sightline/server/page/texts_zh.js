@@ -91,6 +91,7 @@ export default {
   "edit.changed": "尚未应用",
   "edit.discard": "放弃更改",
   "edit.leave": "完成编辑",
+  "edit.first": "请先应用或放弃更改。",
   "edit.few": "区域至少需要三个角点。",
   "edit.twice": "名称重复。",
 
