@@ -7,7 +7,7 @@ serves its page. Prints
 
 1. glass to glass: a browser shows the camera, and what its canvas holds after each drawing is read back;
 2. processor time of the run without viewers, with one and with three, in rounds, each viewer reading every picture;
-3. what a viewer costs that reads nothing for a minute: memory, and frames that were dropped;
+3. what a viewer costs that reads nothing for a minute: memory, and frames analysed beside it and without it;
 4. after how long a tile says that its camera's server was killed;
 5. frames a second and processor time of a file's run that serves its page while nobody looks, and of one that doesn't,
    in rounds.
@@ -27,18 +27,22 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from playwright.sync_api import sync_playwright
 
 from benchmarks.measure import ROOT
+from pipeline.events import TrackUpdated
 from pipeline.models.published import find_packaged
 from sample_videos.fetch import BIKES
+from sightline.server.live.hub import LiveHub
 from tests.support.clips import GRID, UnreadableNumberError, read_time_ms
 from tests.support.live_app import LiveClient
 from tests.support.mqtt_broker import free_port
 from tests.support.rtsp_server import LivePicture, RtspServer
+from tests.support.tracked_frames import tracked_frame
 
 _PROGRAM = [str(ROOT / ".venv/bin/python"), str(ROOT / "run_pipeline.py")]
 _VIEWERS = (0, 1, 3)
@@ -120,18 +124,26 @@ def seconds_until_told(server: RtspServer, address: str, browser: str) -> float:
     return took_s
 
 
-def stalled_viewer(process: psutil.Process, address: str, seconds: float) -> tuple[float, int]:
-    """What a viewer that reads nothing adds: megabytes of memory, and frames dropped meanwhile."""
+def stalled_viewer(process: psutil.Process, address: str, seconds: float) -> tuple[float, float, float]:
+    """What a viewer adds that reads nothing: megabytes of memory; frames analysed per second with it, and without."""
 
-    def dropped() -> int:
-        with urllib.request.urlopen(f"http://{address}/api/streams") as answer:
-            return int(json.load(answer)["streams"][0]["dropped"])
-
-    with LiveClient(f"ws://{address}/api/live") as client:
-        memory, lost = process.memory_info().rss, dropped()
-        client.watch(live=_WIDTH)
+    def analysed_per_s() -> float:
+        before, began_s = analysed(address), time.monotonic()
         time.sleep(seconds)
-        return (process.memory_info().rss - memory) / 1e6, dropped() - lost
+        return (analysed(address) - before) / (time.monotonic() - began_s)
+
+    alone = analysed_per_s()
+    with LiveClient(f"ws://{address}/api/live") as client:
+        memory = process.memory_info().rss
+        client.watch(live=_WIDTH)
+        beside = analysed_per_s()
+        return (process.memory_info().rss - memory) / 1e6, beside, alone
+
+
+def analysed(address: str) -> int:
+    """Frames of the camera that were analysed so far."""
+    with urllib.request.urlopen(f"http://{address}/api/report") as answer:
+        return int(json.load(answer)["streams"]["live"]["processed"])
 
 
 def watch(client: LiveClient, stop: threading.Event) -> None:
@@ -161,6 +173,27 @@ def viewing_cost(process: psutil.Process, address: str, viewers: int, seconds: f
     return (after.user + after.system - before.user - before.system) / (ended_s - began_s)
 
 
+def unwatched_us() -> float:
+    """Microseconds that a frame with an event takes in the live pictures' output while nobody looks."""
+    hub, count = LiveHub(), 100_000
+    tracked = tracked_frame(0, 0.0, {})
+    box = (0.0, 0.0, 1.0, 1.0)
+    told: dict[str, Any] = {
+        "seq": 1,
+        "run": "",
+        "stream": "door",
+        "pts_s": 0.0,
+        "wall": "",
+        "track_id": 1,
+        "class_name": "person",
+    }
+    event = TrackUpdated(**told, score=0.5, xyxy=box, age_s=1.0, unseen_s=0.0)
+    began_s = time.perf_counter()
+    for _ in range(count):
+        hub.on_result(tracked, (event,))
+    return 1e6 * (time.perf_counter() - began_s) / count
+
+
 def file_run(clip: Path, *options: str) -> tuple[float, float]:
     """Frames a second of a file's run, and processor seconds of the whole command."""
     with tempfile.TemporaryDirectory() as folder:
@@ -187,7 +220,7 @@ def main() -> None:
             [viewing_cost(process, address, viewers, given.seconds / 2) for viewers in _VIEWERS]
             for _ in range(given.rounds)
         ]
-        grown_mb, lost = stalled_viewer(process, address, 3 * given.seconds)
+        grown_mb, beside, alone = stalled_viewer(process, address, 3 * given.seconds)
         told_s = seconds_until_told(server, address, given.browser)
     none, one, three = (statistics.median(each) for each in zip(*rounds, strict=True))
     print(f"cores used: without viewers {none:.3f}, one {one:.3f}, three {three:.3f}")
@@ -196,8 +229,12 @@ def main() -> None:
     print(
         f"three viewers beside one: the run {run_ratio:.2f} times, what looking costs alone {looking_ratio:.2f} times"
     )
-    print(f"a viewer that reads nothing for {3 * given.seconds:.0f} s: {grown_mb:+.1f} MB, {lost} frames dropped")
+    print(
+        f"a viewer that reads nothing for {3 * given.seconds:.0f} s: {grown_mb:+.1f} MB, "
+        f"{beside:.1f} frames/s analysed beside it, {alone:.1f} without"
+    )
     print(f"server killed: the tile says so after {told_s:.1f} s")
+    print(f"a frame with an event in the live pictures' output while nobody looks: {unwatched_us():.2f} microseconds")
     clip = find_packaged(BIKES)
     assert clip is not None, "no demo clip: run make setup, which installs the package that carries it"
     pairs = [(file_run(clip), file_run(clip, "--web", f"127.0.0.1:{free_port()}")) for _ in range(given.rounds)]
