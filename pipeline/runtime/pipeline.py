@@ -11,7 +11,7 @@ or failed. Where there are several streams, one that fails ends alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import Event
@@ -161,6 +161,10 @@ class Pipeline:
     def latencies(self) -> dict[str, Durations]:
         """Per stream that there was so far, from capture to the sinks; for any thread."""
         return self._loop.latencies()
+
+    def call(self, function: Callable[[], None]) -> bool:
+        """Have the thread that runs it call a function between frames; False when it runs no more. For any thread."""
+        return self._loop.intake.call(function)
 
     def report_so_far(self, timeout_s: float = 1.0) -> Report:
         """What a report would say now; the report itself after the end of ``run``. For any thread.

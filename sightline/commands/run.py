@@ -31,6 +31,7 @@ from sightline.commands.options import (
 )
 from sightline.commands.plain_log import set_log
 from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
+from sightline.commands.systemd import ServiceManager
 from sightline.composition.outputs import written_files
 from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
@@ -245,6 +246,7 @@ def _run_beside(
             started_s=process_started_s(),
         )
     reloader = build_reloader(pipeline, config, lambda: read(changes))
+    manager = ServiceManager.of_environment()
 
     def stop() -> None:
         pipeline.stop()
@@ -253,13 +255,14 @@ def _run_beside(
 
     with stopping_on_signals(stop) as stopped:
         with ExitStack() as stack:
-            stack.enter_context(reloading_on_hangup(reloader.reload))
+            stack.enter_context(reloading_on_hangup(manager.reloading(reloader.reload)))
             if site is not None:
                 site.begin(pipeline, changes, read, reloader)
                 if not quiet:
                     typer.echo(f"web: {site.url}", err=True)
             if pipeline.live and not quiet:
                 stack.enter_context(showing_status(pipeline.status, Console(stderr=True)))
+            stack.enter_context(manager.watching(pipeline.call))
             report = run_configured(config, pipeline, reloader)
         interrupted = stopped()
         if not quiet:
