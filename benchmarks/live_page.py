@@ -2,8 +2,8 @@
 
     python -m benchmarks.live_page [--seconds 20] [--rounds 5] [--browser /usr/bin/chromium]
 
-A real RTSP server sends 640x480 at 25 fps whose pixels carry the time that they were drawn at; a run analyses it and
-serves its page. Prints
+A run analyses a camera of 25 fps and serves its page. The camera is a real RTSP server; for the first figure it sends
+640x480 whose pixels carry the time that they were drawn at, for the next three the demo's clip. Prints
 
 1. glass to glass: a browser shows the camera, and what its canvas holds after each drawing is read back;
 2. processor time of the run without viewers, with one and with three, in rounds, each viewer reading every picture;
@@ -41,7 +41,7 @@ from sightline.server.live.hub import LiveHub
 from tests.support.clips import GRID, UnreadableNumberError, read_time_ms
 from tests.support.live_app import LiveClient
 from tests.support.mqtt_broker import free_port
-from tests.support.rtsp_server import LivePicture, RtspServer
+from tests.support.rtsp_server import FileLoop, LivePicture, RtspServer
 from tests.support.tracked_frames import tracked_frame
 
 _PROGRAM = [str(ROOT / ".venv/bin/python"), str(ROOT / "run_pipeline.py")]
@@ -212,10 +212,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--browser", default="/usr/bin/chromium")
     given = parser.parse_args()
+    clip = find_packaged(BIKES)
+    assert clip is not None, "no demo clip: run make setup, which installs the package that carries it"
     with RtspServer(LivePicture(640, 480, fps=25)) as server, serving(server.url) as (process, address):
         late = glass_to_glass(address, given.seconds, given.browser)
         p50, p95, p99 = np.percentile(late, [50, 95, 99])
         print(f"glass to glass: {len(late)} pictures, ms p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}")
+    with RtspServer({"live": FileLoop(clip, fps=25)}) as server, serving(server.url) as (process, address):
         rounds = [
             [viewing_cost(process, address, viewers, given.seconds / 2) for viewers in _VIEWERS]
             for _ in range(given.rounds)
@@ -235,8 +238,6 @@ def main() -> None:
     )
     print(f"server killed: the tile says so after {told_s:.1f} s")
     print(f"a frame with an event in the live pictures' output while nobody looks: {unwatched_us():.2f} microseconds")
-    clip = find_packaged(BIKES)
-    assert clip is not None, "no demo clip: run make setup, which installs the package that carries it"
     pairs = [(file_run(clip), file_run(clip, "--web", f"127.0.0.1:{free_port()}")) for _ in range(given.rounds)]
     rates = [served[0] / plain[0] for plain, served in pairs]
     extra = [served[1] - plain[1] for plain, served in pairs]

@@ -48,6 +48,8 @@ class _Header(msgspec.Struct, frozen=True):
     age_s: float
     width: int
     height: int
+    source_width: int
+    source_height: int
     tracks: msgspec.Raw
 
 
@@ -116,6 +118,8 @@ def picture_message(tracked: TrackedFrame, tracks: bytes, jpeg: bytes, size: tup
             age_s=round(age_s, 3),
             width=size[0],
             height=size[1],
+            source_width=frame.width,
+            source_height=frame.height,
             tracks=msgspec.Raw(tracks),
         )
     )

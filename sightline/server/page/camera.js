@@ -72,6 +72,12 @@ class CameraView {
     return this.streams.find(this.name);
   }
 
+  /** The stream with the size of its pictures, which those that have ended are only known by. */
+  get placed() {
+    const { stream, stage: { header } } = this;
+    return stream && { ...stream, width: stream.width || header?.source_width, height: stream.height || header?.source_height };
+  }
+
   #switches(shown) {
     const buttons = OVERLAYS.map((each) => {
       const toggle = button(t(`camera.${each}`), () => {
@@ -119,8 +125,9 @@ class CameraView {
   }
 
   async #shapes() {
-    if (this.#editor || !this.stream?.width) return;
-    const shapes = await loadShapes(this.stream).catch(() => null); // the next time, perhaps
+    const { placed } = this;
+    if (this.#editor || !placed?.width) return;
+    const shapes = await loadShapes(placed).catch(() => null); // the next time, perhaps
     if (shapes === null || this.#editor) return;
     this.stage.shapes = shapes;
     this.stage.redraw();
@@ -140,7 +147,7 @@ class CameraView {
     await this.#shapes();
     if (this.#editor || !this.stream) return;
     this.stage.shown = { ...this.stage.shown, zones: true, lines: true, names: false, trails: false };
-    this.#editor = new EditorPanel(this.stage, this.stream, () => this.#endEditing());
+    this.#editor = new EditorPanel(this.stage, this.placed, () => this.#endEditing());
     this.edit.hidden = this.switches.hidden = true;
     this.side.prepend(this.#editor.element);
     this.#editor.element.scrollIntoView({ block: "nearest" });

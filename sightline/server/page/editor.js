@@ -30,6 +30,7 @@ export class ShapeEditor extends EventTarget {
     const { overlay } = stage;
     overlay.tabIndex = 0;
     overlay.setAttribute("role", "application");
+    overlay.setAttribute("aria-label", t("edit.picture"));
     overlay.classList.add("editing");
     stage.extra = (context, size) => this.#draw(context, size);
     const on = { signal: this.#listeners.signal };
@@ -49,6 +50,7 @@ export class ShapeEditor extends EventTarget {
     overlay.classList.remove("editing");
     overlay.removeAttribute("tabindex");
     overlay.removeAttribute("role");
+    overlay.removeAttribute("aria-label");
     this.stage.extra = null;
     this.stage.redraw();
   }

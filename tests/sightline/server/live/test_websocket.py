@@ -69,6 +69,7 @@ def test_a_picture_comes_scaled_with_its_frame_time_and_tracks(hub: LiveHub, url
     assert shown_number(jpeg) == 3
     assert (header["stream"], header["frame"], header["pts_s"]) == ("door", 3, 0.12)
     assert (header["width"], header["height"]) == (320, 240)
+    assert (header["source_width"], header["source_height"]) == (640, 480)
     assert abs(time.time() - header["captured_at"]) < 60
     assert 0 <= header["age_s"] < 60
     assert header["tracks"] == [
