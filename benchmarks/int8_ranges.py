@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from benchmarks.activations import Activations
 from benchmarks.detection import MOST_PER_IMAGE, CocoTruth
 from benchmarks.machine import describe, machine
-from pipeline.detection.yolov3.calibration import agreement, network_input, spread
+from pipeline.detection.calibration import agreement, spread
+from pipeline.detection.yolov3.calibration import network_input
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.engines.activation_ranges import Accuracy, ActivationRanges, LayerRanges

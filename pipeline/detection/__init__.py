@@ -2,6 +2,7 @@
 
 adapted      Any object that finds things in images as a ``Detector``
 base         What detectors of every kind of network share
+calibration  What calibrations for int8 share: which frames of a video they take, what they measure, and NNCF
 factory      The detector for a model, whatever kind of network it is
 filters      Detection filters: which detections go on to the tracker
 frames       What the detector is shown of a frame

@@ -66,6 +66,13 @@ class LetterboxDetector(ImageDetector[EngineT, Letterbox]):
             places.append(self._place_reduced(height, width, size))
         return self._detect_placed(images, places)
 
+    def placed(self, image: Image) -> Image:
+        """The network's input for an image: a new array, which the same detector would leave as it is."""
+        place = self._place(*image.shape[:2])
+        drawn = np.empty((place.height, place.width, 3), dtype=np.uint8)
+        place.draw(image, drawn)
+        return drawn
+
     @abstractmethod
     def _place_reduced(self, height: int, width: int, size: tuple[int, int]) -> Letterbox:
         """Where a picture of that height and width goes that has been scaled from ``size`` already."""

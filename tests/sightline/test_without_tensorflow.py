@@ -81,7 +81,7 @@ def test_nothing_of_the_default_loads_tensorflow(demo_clip: Path, tiny_weights: 
 @without_gpu
 @needs_nncf
 def test_nor_does_what_calibrates(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    code = "from pipeline.detection.yolov3.calibration import _quantizer\n_quantizer()\nprint('after:', *loaded())"
+    code = "from pipeline.detection.calibration import import_nncf\nimport_nncf()\nprint('after:', *loaded())"
     assert loaded(code, tmp_path, demo_clip, tiny_weights)[-1] == "after:"
 
 

@@ -42,8 +42,9 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
             for. A network that takes one size only can be given no other.
         square: letterbox into an input of the size that the file was exported for. The default, the smallest input that
             holds the scaled image, saves work where the network can take it.
-        engine: ``openvino``, or ``auto`` or None, which are the same here: no other runs these networks.
-        precision: ``auto``, ``float32`` or ``bfloat16``.
+        engine: ``openvino``, or ``auto`` or None, which are the same here: no other runs these networks. One that was
+            made before, for this network and kind of input, leaves ``precision`` and ``threads`` to its maker.
+        precision: ``auto``, ``float32``, ``bfloat16``, or ``int8`` once it was calibrated for that.
         confidence: smallest score to report; None for that of its family.
         iou: boxes of one class that overlap a better one by more than this are dropped, where the network does not see
             to that itself.
@@ -65,7 +66,7 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
         weights: str | Path | None = None,
         input_size: int | None = None,
         square: bool = False,
-        engine: str | None = None,
+        engine: str | PictureEngine | None = None,
         precision: str = "auto",
         confidence: float | None = None,
         iou: float = 0.45,
@@ -76,7 +77,7 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
     ) -> None:
         model = find_model(model) if isinstance(model, str) else model
         check_detection_options(confidence, iou, max_detections, batch_size)
-        if engine not in ("auto", "openvino", None):
+        if isinstance(engine, str) and engine not in ("auto", "openvino"):
             raise ConfigError(f"engine: got {engine!r}; ONNX networks run on openvino alone.")
         if input_size is not None and (input_size < MULTIPLE or input_size % MULTIPLE):
             raise ConfigError(f"input_size: got {input_size}, expected a multiple of {MULTIPLE}.")
@@ -86,10 +87,11 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
         path = find_weights(model, weights)
         opened = open_network(path, network, len(model.class_names), input_size)
         # Who names the family knows what the network is; what was recognised somebody should read.
-        logger.log(logging.INFO if network.options.family is None else logging.DEBUG, "%s", opened)
+        _say_once(logging.INFO if network.options.family is None else logging.DEBUG, str(opened))
         rectangular = opened.rectangular and not square
-        runs = opened.engine(precision, threads, batch_size, rectangular=rectangular)
-        super().__init__(runs, model.class_names, batch_size, largest_input=opened.size)
+        if engine is None or isinstance(engine, str):
+            engine = opened.engine(precision, threads, batch_size, rectangular=rectangular)
+        super().__init__(engine, model.class_names, batch_size, largest_input=opened.size)
         self._path, self._recognised = path, opened.recognised
         self._height, self._width = opened.size
         self._rectangular = rectangular
@@ -104,6 +106,15 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
     def input_size(self) -> int:
         """Longer side of the network's input in pixels."""
         return max(self._height, self._width)
+
+    @property
+    def rectangular(self) -> bool:
+        """Whether an input is the smallest that holds the picture, and not always of the same size."""
+        return self._rectangular
+
+    def decode(self, outputs: Sequence[Sequence[Array]], images: Sequence[Image]) -> list[Detections]:
+        """The detections in images from what the network gave for each, as the engine's ``outputs`` has it."""
+        return self._decode(outputs, [self._place(*image.shape[:2]) for image in images])
 
     def _place(self, height: int, width: int) -> Letterbox:
         family = self._recognised.family
@@ -132,7 +143,7 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
             raise not_finite(self._path)
         xyxy, score, class_id = family.layout(wanted, (place.height, place.width), self._wanted)
         if len(xyxy) and np.abs(xyxy).max() <= _LARGEST_PART:
-            _say_once(f"{self._path}: gives its boxes in parts of the input, which are made pixels")
+            _say_once(logging.INFO, f"{self._path}: gives its boxes in parts of the input, which are made pixels")
             xyxy = xyxy * np.array([place.width, place.height, place.width, place.height])
         if len(score) > _MOST_CANDIDATES:
             best = np.argsort(-score, kind="stable")[:_MOST_CANDIDATES]
@@ -151,8 +162,8 @@ class OnnxDetector(LetterboxDetector[PictureEngine]):
 
 
 @functools.cache
-def _say_once(line: str) -> None:
-    logger.info("%s", line)
+def _say_once(level: int, line: str) -> None:
+    logger.log(level, "%s", line)
 
 
 def _finite(array: Array) -> bool:

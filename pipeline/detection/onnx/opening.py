@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.detection.onnx.recognition import Recognised, recognise
 from pipeline.errors import ModelError
+from pipeline.models.engines.int8_files import load_calibrated
+from pipeline.models.engines.int8_models import serves_unasked
 from pipeline.models.engines.pictures import PictureEngine
 from pipeline.models.networks.onnx_network import OnnxNetwork
 from pipeline.models.onnx.description import OnnxDescription, describe
@@ -22,7 +26,7 @@ MULTIPLE = 32
 _USUAL_SIDE = 640
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenedNetwork:
     """An ONNX network of which all is known but what it computes; ``str`` of it tells that in one line.
 
@@ -44,6 +48,20 @@ class OpenedNetwork:
     batches: bool
     class_count: int
 
+    @property
+    def name(self) -> str:
+        """What the network is called where something is kept of it."""
+        return self.described.path.stem
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what decides what it computes of a picture: its files, and how pixels are prepared."""
+        digest = hashlib.sha256(f"{self.described.sha256} {self.recognised.preparation}".encode())
+        for path in self.described.external:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
     def engine(self, precision: str, threads: int | None, batch: int, *, rectangular: bool) -> PictureEngine:
         """What runs it in a precision, in batches of ``batch``; on inputs of any size with ``rectangular``.
 
@@ -52,28 +70,52 @@ class OpenedNetwork:
             ModelError: OpenVINO can't run it, or it takes too much memory for that.
         """
         self.graph.check_memory(batch)
-        from pipeline.models.engines.onnx_engine import OnnxEngine
         from pipeline.models.engines.onnx_factory import create_onnx_engine
 
-        def make(precision: str) -> PictureEngine:
-            return OnnxEngine(
-                self.graph,
-                self.recognised.preparation,
-                size=(None, None) if rectangular else self.size,
-                batches=self.batches,
-                whole=self.recognised.family.alone,
-                precision=precision,
-                threads=threads,
-            )
-
         return create_onnx_engine(
-            make,
-            f"{self.described.path.stem}-{self.described.sha256}",
+            lambda chosen: self.precise_engine(chosen, threads, rectangular=rectangular),
+            f"{self.name}-{self.digest}",
             precision=precision,
             coarse=self.recognised.family.reshapes,
+            int8=precision == "auto" and bool(serves_unasked(self.name, self.digest)),
             threads=threads,
             batch=batch,
         )
+
+    def precise_engine(
+        self, precision: str, threads: int | None, *, rectangular: bool, quantized: Any = None
+    ) -> PictureEngine:
+        """What runs it in that very precision: for int8 ``quantized``, or else what was calibrated for it.
+
+        Raises:
+            ConfigError: a precision that it can't compute in.
+            ModelError: OpenVINO can't run it, or what was calibrated is damaged.
+        """
+        from pipeline.models.engines.onnx_engine import OnnxEngine
+
+        if precision == "int8" and quantized is None:
+            _, quantized = load_calibrated(self.name, self.digest, 4 * self._file_bytes())
+        return OnnxEngine(
+            self.graph,
+            self.recognised.preparation,
+            size=(None, None) if rectangular else self.size,
+            batches=self.batches,
+            whole=self.recognised.family.alone,
+            precision=precision,
+            quantized=quantized,
+            threads=threads,
+        )
+
+    def prepared_model(self, *, rectangular: bool) -> Any:
+        """The ``openvino.Model`` that `precise_engine` compiles for float32."""
+        from pipeline.models.engines.onnx_engine import prepared_model
+
+        size = (None, None) if rectangular else self.size
+        batches = self.batches and not self.recognised.family.alone
+        return prepared_model(self.graph, self.recognised.preparation, size, batches=batches)
+
+    def _file_bytes(self) -> int:
+        return sum(path.stat().st_size for path in (self.described.path, *self.described.external))
 
     def __str__(self) -> str:
         family, prepared = self.recognised.family, self.recognised.preparation

@@ -44,7 +44,7 @@ class Int8Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         input_shape: height and width of the network's input for that video.
         frames: how many of the video's frames calibrated it.
         held_out: how many others it was compared on.
-        agreement: of its detections on those with float32's, in [0, 1], see `pipeline.detection.yolov3.calibration`.
+        agreement: of its detections on those with float32's, in [0, 1], see `pipeline.detection.calibration`.
         speed_up: its rate divided by that of the precision ``auto``, on the machine where it was made.
         versions: of the libraries that made it.
         files: name and SHA-256 of the model's description and of its numbers.
@@ -75,9 +75,9 @@ def weights_digest(network: DarknetNetwork, parameters: Sequence[ConvolutionPara
     return digest.hexdigest()
 
 
-def record_path(network: DarknetNetwork, digest: str) -> Path:
-    """Where the record of a network with those weights is, or would be."""
-    return _folder() / f"{_stem(network.name, digest)}.json"
+def record_path(network: str, digest: str) -> Path:
+    """Where the record of a network of that name with those weights is, or would be."""
+    return _folder() / f"{_stem(network, digest)}.json"
 
 
 def calibrated_files() -> OutputFiles:
@@ -113,7 +113,7 @@ def save_int8(record: Int8Record, description: bytes, numbers: bytes) -> Path:
     return path
 
 
-def read_record(network: DarknetNetwork, digest: str) -> Int8Record | None:
+def read_record(network: str, digest: str) -> Int8Record | None:
     """What is known of the network that was calibrated for weights of that digest; None where none was.
 
     Raises:
@@ -139,22 +139,42 @@ def load_int8(network: DarknetNetwork, digest: str) -> tuple[Int8Record, Any]:
         ConfigError: none was; the message says how to make one.
         ModelError: its files are damaged.
     """
+    record, model = load_calibrated(network.name, digest, 4 * network.parameter_count())
+    channels = [str(len(head.anchors) * (5 + network.class_count)) for head in network.heads()]
+    found = [
+        output.get_partial_shape()[3].to_string() for output in model.outputs if len(output.get_partial_shape()) == 4
+    ]
+    if len(model.inputs) != 1 or found != channels:
+        raise _damaged(
+            record_path(network.name, digest),
+            f"its model has outputs of {' and '.join(found)} channels, expected {' and '.join(channels)}",
+        )
+    return record, model
+
+
+def load_calibrated(network: str, digest: str, most_bytes: int) -> tuple[Int8Record, Any]:
+    """As `load_int8`, of a network of any kind; its inputs and outputs are left to the caller.
+
+    Args:
+        network: its name.
+        digest: of its weights.
+        most_bytes: that its numbers may take, a megabyte aside.
+    """
     path = record_path(network, digest)
     record = read_record(network, digest)
     if record is None:
         others = list(path.parent.glob(f"{path.stem[:-16]}{'[0-9a-f]' * 16}.json"))
         known = " (those that are here belong to other weights)" if others else ""
         raise ConfigError(
-            f"precision: no network for int8 is calibrated for these weights of {network.name}{known}; {_HOW_TO}, with "
+            f"precision: no network for int8 is calibrated for these weights of {network}{known}; {_HOW_TO}, with "
             "the same model and weights."
         )
     assert record.files is not None
-    most = 4 * network.parameter_count() + 2**20
     (description, numbers) = (
         _read(path.parent / name, sha256, limit)
-        for (name, sha256), limit in zip(record.files, (_LARGEST_DESCRIPTION, most), strict=True)
+        for (name, sha256), limit in zip(record.files, (_LARGEST_DESCRIPTION, most_bytes + 2**20), strict=True)
     )
-    return record, _model(path, description, numbers, network)
+    return record, _model(path, description, numbers)
 
 
 def _read(path: Path, sha256: str, limit: int) -> bytes:
@@ -166,23 +186,14 @@ def _read(path: Path, sha256: str, limit: int) -> bytes:
     return data
 
 
-def _model(path: Path, description: bytes, numbers: bytes, network: DarknetNetwork) -> Any:
+def _model(path: Path, description: bytes, numbers: bytes) -> Any:
     import openvino as ov
 
     try:
         # From the bytes whose hash was right, not from the files, which might have changed since.
-        model = openvino_core().read_model(description.decode(), ov.Tensor(np.frombuffer(numbers, np.uint8)))
+        return openvino_core().read_model(description.decode(), ov.Tensor(np.frombuffer(numbers, np.uint8)))
     except (RuntimeError, ValueError) as error:
         raise _damaged(path, " ".join(str(error).split())[:200]) from error
-    channels = [str(len(head.anchors) * (5 + network.class_count)) for head in network.heads()]
-    found = [
-        output.get_partial_shape()[3].to_string() for output in model.outputs if len(output.get_partial_shape()) == 4
-    ]
-    if len(model.inputs) != 1 or found != channels:
-        raise _damaged(
-            path, f"its model has outputs of {' and '.join(found)} channels, expected {' and '.join(channels)}"
-        )
-    return model
 
 
 def _damaged(path: Path, what: str) -> ModelError:

@@ -29,16 +29,27 @@ def has_int8(network: DarknetNetwork, digest: str, *, square: bool = False) -> b
         digest: of its layers and weights, see `pipeline.models.engines.int8_files.weights_digest`.
         square: whether pictures are letterboxed into a square.
     """
-    try:
-        record = read_record(network, digest)
-    except ModelError:
-        return False  # damaged, which `int8_model` tells those who ask for it
-    if record is not None:
-        return record.agreement >= LEAST_AGREEMENT
+    calibrated = serves_unasked(network.name, digest)
+    if calibrated is not None:
+        return calibrated
     if platform.machine().lower() not in _MEASURED_ON:
         return False
     ranges = shipped_ranges(digest)
     return ranges is not None and ranges.within_gate(square=square)
+
+
+def serves_unasked(network: str, digest: str) -> bool | None:
+    """Whether what was calibrated here for a network finds nearly what float32 finds; None where nothing was.
+
+    Args:
+        network: its name.
+        digest: of its weights.
+    """
+    try:
+        record = read_record(network, digest)
+    except ModelError:
+        return False  # damaged, which those are told who ask for it
+    return None if record is None else record.agreement >= LEAST_AGREEMENT
 
 
 def ranges_for_int8(network: DarknetNetwork, digest: str) -> ActivationRanges | None:
@@ -47,7 +58,7 @@ def ranges_for_int8(network: DarknetNetwork, digest: str) -> ActivationRanges | 
     Raises:
         ModelError: the record of the calibrated one is damaged.
     """
-    return shipped_ranges(digest) if read_record(network, digest) is None else None
+    return shipped_ranges(digest) if read_record(network.name, digest) is None else None
 
 
 def int8_model(network: DarknetNetwork, parameters: Sequence[ConvolutionParameters], digest: str) -> Any:

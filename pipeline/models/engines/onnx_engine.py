@@ -28,7 +28,8 @@ from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.networks.onnx_network import Preparation
 from pipeline.types import Image
 
-_HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
+# What of int8 stays outside it is little, and as fast in float32 as in anything else.
+_HINTS = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16, "int8": ov.Type.f32}
 _FLOATS = ("float32", "float16", "float64")
 
 
@@ -41,7 +42,8 @@ class OnnxEngine:
         size: ``(height, width)`` of every input; a side of None is open.
         batches: whether the network takes several pictures at a time. Where it does not, each has a request of its own.
         whole: whether outputs are given as they are; otherwise without the side of the batch, which they all have.
-        precision: ``float32`` or ``bfloat16``. The outputs are float32 in either.
+        precision: ``float32``, ``bfloat16``, or ``int8`` with ``quantized``. The outputs are float32 in each.
+        quantized: what `prepared_model` gave, calibrated for int8.
         threads: processor cores to use; None for all that the process may use, also when that changes: a container's
             limit is looked up every few seconds, and the network compiled anew in the background.
         cores: tells how many processor cores there are to use, where ``threads`` doesn't.
@@ -65,11 +67,12 @@ class OnnxEngine:
         batches: bool,
         whole: bool = False,
         precision: str = "float32",
+        quantized: Any = None,
         threads: int | None = None,
         cores: Callable[[], int] = available_threads,
     ) -> None:
         check_engine("openvino", precision, threads)
-        if precision not in _HINTS:
+        if precision not in _HINTS or (precision == "int8") != (quantized is not None):
             raise ConfigError(f"precision: got {precision!r}; ONNX networks compute in {', '.join(_HINTS)}.")
         self.path = graph.path
         self.precision = precision
@@ -78,11 +81,12 @@ class OnnxEngine:
         self._turn = threading.Lock()
         self._batches, self._whole = batches and not whole, whole
         self._picture = graph.picture
-        self._model = graph.model.clone()
-        height, width = (-1 if side is None else side for side in size)
-        if not graph.reshape(self._model, -1 if self._batches else 1, height, width):
-            raise ModelError(f"{self.path}: the network can't take an input of {width}x{height}.")
-        prepare(self._model, graph, preparation)
+        if quantized is None:
+            self._model = prepared_model(graph, preparation, size, batches=self._batches)
+        else:
+            self._model = quantized.clone()
+            sides = [-1 if side is None else side for side in (None if self._batches else 1, *size, 3)]
+            _reshape(self._model, self._picture, sides)
         known = not self._batches and None not in size
         self._compiled: CompiledShapes | None = CompiledShapes(partial(self._compile, self._model, begun), known=known)
 
@@ -134,8 +138,7 @@ class OnnxEngine:
         """A model compiled for inputs of one shape or of any."""
         if shape is not None:
             model = model.clone()
-            shapes = {index: _sides(port, shape[0]) for index, port in enumerate(model.inputs)}
-            model.reshape({**shapes, self._picture: list(shape)})
+            _reshape(model, self._picture, list(shape))
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "INFERENCE_NUM_THREADS": threads,
@@ -159,12 +162,33 @@ class OnnxEngine:
         return feed
 
 
+def _reshape(model: Any, picture: int, sides: list[int]) -> None:
+    """Have a model that is prepared take pictures ``(batch, height, width, 3)``, -1 for any."""
+    others = {index: _sides(port, sides[0]) for index, port in enumerate(model.inputs)}
+    model.reshape({**others, picture: sides})
+
+
 def _sides(port: Any, count: int) -> list[int]:
     """The shape of an input that takes the size of each of so many pictures."""
     return [count, 2] if len(port.get_partial_shape()) == 2 else [2]
 
 
-def prepare(model: Any, graph: OnnxGraph, preparation: Preparation) -> None:
+def prepared_model(
+    graph: OnnxGraph, preparation: Preparation, size: tuple[int | None, int | None], *, batches: bool
+) -> Any:
+    """The ``openvino.Model`` that an engine compiles: it takes pictures as `Letterbox.draw` makes them.
+
+    Arguments and errors are those of `OnnxEngine`.
+    """
+    model = graph.model.clone()
+    height, width = (-1 if side is None else side for side in size)
+    if not graph.reshape(model, -1 if batches else 1, height, width):
+        raise ModelError(f"{graph.path}: the network can't take an input of {width}x{height}.")
+    _prepare(model, graph, preparation)
+    return model
+
+
+def _prepare(model: Any, graph: OnnxGraph, preparation: Preparation) -> None:
     """Make a model take uint8 ``(batch, height, width, 3)`` BGR, as it lies in the input."""
     processor = PrePostProcessor(model)
     picture = processor.input(graph.picture)

@@ -33,6 +33,7 @@ def create_onnx_engine(
     *,
     precision: str,
     coarse: bool,
+    int8: bool,
     threads: int | None,
     batch: int,
 ) -> PictureEngine:
@@ -41,18 +42,20 @@ def create_onnx_engine(
     Args:
         make: makes it, of one of OpenVINO's precisions.
         network: name and digest of what is computed.
-        precision: ``float32``, ``bfloat16``, or ``auto`` for the fastest that will do.
+        precision: ``float32``, ``bfloat16``, ``int8``, or ``auto`` for the fastest that will do.
         coarse: whether bfloat16 will do unasked. It has 8 significant bits: offsets from a cell stand that, pixels of
             the whole input, which a network gives that decodes its boxes itself, don't.
+        int8: whether the network is calibrated for int8, and so well that that will do unasked.
         threads: processor cores to use; None for all that the process may use.
         batch: images that will come at a time, which is what is measured with.
 
     Raises:
-        ConfigError: as `check_engine` says.
+        ConfigError: as `check_engine` says, or int8 of a network that is not calibrated for it.
         ModelError: a network that OpenVINO can't run.
     """
     check_engine("openvino", precision, threads)
     able = processor_precisions("openvino") if coarse else ("float32",)
+    able = ("int8", *able) if int8 else able
     wanted = able if precision == "auto" else (precision,)
     if len(wanted) == 1:
         made = make(wanted[0])

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.detection.yolov3.calibration import Calibration, _serialized, agreement, calibrate, spread
+from pipeline.detection.calibration import Calibration, agreement, serialized, spread
+from pipeline.detection.yolov3.calibration import calibrate
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.errors import ConfigError, ModelError, SinkError
 from pipeline.models.cache import CACHE_VARIABLE
@@ -125,7 +126,7 @@ def test_damaged_files_are_told(
 
 def test_a_record_that_was_copied_from_other_weights_is_not_used(done: Calibration) -> None:
     others = random_parameters(miniature(), seed=2)
-    path = record_path(miniature(), weights_digest(miniature(), others))
+    path = record_path("miniature", weights_digest(miniature(), others))
     path.write_bytes(done.path.read_bytes())
     with pytest.raises(ModelError, match="belongs to other weights"):
         load_int8(miniature(), weights_digest(miniature(), others))
@@ -139,7 +140,7 @@ def test_a_model_of_another_network_is_not_used(done: Calibration, parameters: l
     layers = (Convolution(18, 1, stride=32, batch_normalize=False, leaky=False), Yolo((0, 1, 2)))
     other = DarknetNetwork("other", layers, ((1, 1), (2, 2), (3, 3)), 1)
     before = {path: path.read_bytes() for path in done.path.parent.iterdir()}
-    save_int8(done.record, *_serialized(build_model(other, random_parameters(other))))
+    save_int8(done.record, *serialized(build_model(other, random_parameters(other))))
     with pytest.raises(ModelError, match="its model has outputs of 18 channels, expected"):
         load_int8(miniature(), weights_digest(miniature(), parameters))
     restore(before)

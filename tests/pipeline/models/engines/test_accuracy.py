@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.detection import MOST_PER_IMAGE, CocoTruth, evaluate
 from benchmarks.int8_ranges import Subject
-from pipeline.detection.yolov3.calibration import agreement, calibrate
+from pipeline.detection.calibration import agreement
+from pipeline.detection.yolov3.calibration import calibrate
 from pipeline.detection.yolov3.detector import YoloDetector
 from pipeline.hardware import cpu_has_bfloat16
 from pipeline.models.cache import CACHE_VARIABLE
