@@ -3,7 +3,8 @@
 A file's frames need not leave the moment they are decoded, and a live stream's may wait a little. A track is then shown
 from its first detection on, not only from where the tracker was sure of it; its boxes are smoothed by what was seen
 before and after them; where it was lost for a moment, or where nobody looked, they are interpolated; and what lasts too
-short to be anything is not shown at all. It works behind any tracker.
+short to be anything is not shown at all. How far a track is believed where it is not seen follows from how often it was
+seen at all. It works behind any tracker.
 
 Interpolation is how trackers' results are commonly completed, as in Zhang et al., "ByteTrack", ECCV 2022,
 arXiv:2110.06864, there for whole videos.
@@ -25,19 +26,29 @@ from pipeline.types import Float64Array, Sightings, TrackedFrame, Tracks
 
 # Times that differ by less are the same, but for rounding.
 _SAME_TIME_S = 1e-6
+# A track is steady that was seen in this part of the looks from its first detection up to its last.
+_STEADY = 0.75
 # The scale of the plane in which places are kept, against the picture's, before they are measured anew.
 _NEAR_ENOUGH = 8.0
 
 
 @dataclass(slots=True)
 class _Track:
-    """A hypothesis of the tracker's: when it was seen first and last, and the number it is shown by, 0 until it is."""
+    """A hypothesis of the tracker's: when it was seen first and last, in which look and how often, and the number it is
+    shown by, 0 until it is."""
 
     first_s: float
     last_s: float
+    first_look: int
+    last_look: int
     class_id: int
+    hits: int = 0
     confirmed: bool = False
     shown_as: int = 0
+
+    def is_steady(self, apart_from: int = 0) -> bool:
+        """Whether it was missed seldom, so that it is somewhere also where it was missed, so many looks apart."""
+        return self.hits >= _STEADY * (self.last_look - self.first_look + 1 - apart_from)
 
 
 class _Held(NamedTuple):
@@ -56,9 +67,10 @@ class TrackSettler:
     Args:
         lag_s: how long a frame waits, in seconds of media time. 0: for nothing but the look that follows it.
         smooth_s: standard deviation of the kernel in seconds, at most half of ``lag_s``; 0 leaves boxes as detected.
-        bridge_s: longest time in seconds between two detections of a track to fill where looks between missed it.
-        least_s: a track is not shown that was seen for less and then missed within as much; no more than ``lag_s``
-            counts.
+        bridge_s: longest time in seconds between two detections of a steady track to fill where looks between missed
+            it. Steady is one that was seen in three of four looks, that gap apart.
+        least_s: a track is not shown that was seen for less and then missed within as much, nor the end of one that is
+            not steady, once it is missing for longer; no more than ``lag_s`` counts, and 0 shows all.
         most_held: frames that may wait; when there are more, the oldest leaves with what is known.
         most_bytes: likewise for their pictures together.
 
@@ -92,6 +104,7 @@ class TrackSettler:
         self._tracks: dict[int, _Track] = {}
         self._keys: dict[int, int] = {}  # by the tracker's id
         self._next_id = 1
+        self._look = 0  # the number of the newest one
 
     def add(
         self, tracked: TrackedFrame, sighted: Sightings | None = None, motion: Motion | None = None
@@ -133,11 +146,13 @@ class TrackSettler:
         self._pose = pose
 
     def _take_in(self, sighted: Sightings, pts_s: float) -> None:
+        self._look += 1
         for key, track_id, class_id in zip(
             sighted.key.tolist(), sighted.track_id.tolist(), sighted.class_id.tolist(), strict=True
         ):
-            track = self._tracks.setdefault(key, _Track(pts_s, pts_s, class_id))
-            track.last_s = pts_s
+            track = self._tracks.setdefault(key, _Track(pts_s, pts_s, self._look, self._look, class_id))
+            track.last_s, track.last_look = pts_s, self._look
+            track.hits += 1
             if track_id and not track.confirmed:
                 track.confirmed = True
                 self._keys[track_id] = key
@@ -171,9 +186,11 @@ class TrackSettler:
         looks = self._looks
         rows, before, after, sure = looks.around(pts_s)
         apart_s = looks.time_s[after] - looks.time_s[before]
-        near = (after - before <= 1) | (apart_s <= self._bridge_s)
-        real = np.array([self._is_real(self._tracks.get(key)) for key in looks.keys[rows].tolist()], np.bool_)
-        chosen = near & real
+        found = [self._tracks.get(key) for key in looks.keys[rows].tolist()]
+        missed = (after - before - 1).tolist()
+        steady = [track is not None and track.is_steady(gap) for track, gap in zip(found, missed, strict=True)]
+        near = (after - before <= 1) | (np.array(steady, np.bool_) & (apart_s <= self._bridge_s))
+        chosen = near & np.array([self._is_real(track) for track in found], np.bool_)
         rows, before, after, sure = (each[chosen] for each in (rows, before, after, sure))
         apart_s = apart_s[chosen]
         if not len(rows):
@@ -208,15 +225,18 @@ class TrackSettler:
         return _in_order(Tracks(chosen.xyxy, chosen.score, chosen.class_id, numbers, chosen.age_s, chosen.unseen_s))
 
     def _is_real(self, track: _Track | None) -> bool:
-        """Whether a track is shown: the tracker showed it at some time, and it was not seen too shortly.
+        """Whether a track is shown: the tracker showed it at some time, and it was not seen too shortly, or too seldom.
 
         Where looks are further apart than that, as in a folder of pictures, none can say that it was.
         """
         if track is None or not track.confirmed:
             return False
         times_s = self._looks.time_s
-        goes_on = track.last_s >= times_s[-1]
-        if track.shown_as > 0 or goes_on or track.last_s - track.first_s >= self._least_s:
+        if track.last_s >= times_s[-1]:
+            return True
+        if not track.is_steady() and 0 < self._least_s < times_s[-1] - track.last_s - _SAME_TIME_S:
+            return False
+        if track.shown_as > 0 or track.last_s - track.first_s >= self._least_s:
             return True
         missed_s = times_s[np.searchsorted(times_s, track.last_s, side="right")]
         return bool(missed_s - track.last_s >= self._least_s - _SAME_TIME_S)

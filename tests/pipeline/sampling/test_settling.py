@@ -61,8 +61,18 @@ def test_between_two_looks_boxes_are_interpolated() -> None:
 
 
 def test_a_track_that_was_lost_for_a_while_is_filled_in_beside_the_others() -> None:
-    frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {2: 51}), tracked(2, {1: 4, 2: 52})]
-    assert [places(one) for one in run(plain(), frames)] == [{1: 0, 2: 50}, {1: 2, 2: 51}, {1: 4, 2: 52}]
+    frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {2: 51}), tracked(2, {1: 4, 2: 52}), tracked(3, {1: 6, 2: 53})]
+    filled = [{1: 0, 2: 50}, {1: 2, 2: 51}, {1: 4, 2: 52}, {1: 6, 2: 53}]
+    assert [places(one) for one in run(plain(), frames)] == filled
+
+
+def test_one_that_was_seen_seldom_is_shown_where_it_was_seen() -> None:
+    seen = (0, 1, 4, 5, 8, 9, 12)
+    frames = [tracked(index, {1: float(index), 2: 0.0} if index in seen else {2: 0.0}) for index in range(30)]
+    out = run(TrackSettler(smooth_s=0.0), frames)
+    assert [2 in places(one) for one in out] == [True] * 30
+    # A second after its later frames it is missing for longer than half of one.
+    assert [one.frame.index for one in out if 1 in places(one)] == [0, 1, 4, 5]
 
 
 def test_a_track_that_was_lost_for_too_long_is_not() -> None:
