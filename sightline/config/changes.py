@@ -61,6 +61,10 @@ class Changes:
         given = self._read().data.get("streams") or {}
         return copy.deepcopy(given) if isinstance(given, dict) else {}
 
+    def stamp(self) -> tuple[object, ...]:
+        """Differs from an earlier one where these changes, or their configuration, may have been changed since."""
+        return (id(self._document), *(_stamp(path) for path in (self.path, self._config)))
+
     def proposed(self, streams: StreamChanges) -> Proposal:
         """Other changes in place of these, to be tried before they are kept.
 
@@ -90,6 +94,8 @@ class Changes:
         unknown = [key for key in found.data if key != "streams"]
         for key in unknown:
             found.add_problem((key,), "unknown key; there is only streams")
+        if not isinstance(found.data.get("streams") or {}, dict):
+            found.add_problem(("streams",), "expected a section of names, each with keys of a stream, or null")
         found.raise_problems()
         return found
 
@@ -197,6 +203,14 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
+def _stamp(path: Path | None) -> tuple[int, ...]:
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return ()
+    return () if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.responses import FileResponse
+from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from sightline.server.access import Access
+from sightline.server.access import COOKIE, Access
 from sightline.server.api.counts import counts_router
 from sightline.server.api.dry_run import dry_run_router
 from sightline.server.api.events import events_router
@@ -45,6 +46,8 @@ def create_app(
     # The documentation pages that FastAPI has load their scripts from other hosts.
     app = FastAPI(
         title="Sightline",
+        description="A run of Sightline: see docs/api.md.",
+        generate_unique_id_function=lambda route: route.name,
         version=version("sightline"),
         openapi_url="/api/openapi.json",
         docs_url=None,
@@ -53,6 +56,8 @@ def create_app(
         separate_input_output_schemas=False,
     )
     answer_problems(app)
+    # What the guard has let in; here they only tell programs how to ask.
+    keys = [Security(HTTPBearer(auto_error=False)), Security(APIKeyCookie(name=COOKIE, auto_error=False))]
     for router in (
         session_router(access),
         streams_router(run),
@@ -62,9 +67,9 @@ def create_app(
         events_router(run, events),
         run_router(run),
         health_router(run),
-        live_router(live),
     ):
-        app.include_router(router)
+        app.include_router(router, dependencies=keys if access.login else ())
+    app.include_router(live_router(live))
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:

@@ -18,6 +18,8 @@ from pipeline.events import OutputCounts
 from pipeline.runtime.report import Report
 from sightline.server.run_access import RunAccess
 
+# How long a scrape waits for a busy run, in seconds; Prometheus gives up after ten.
+_PATIENCE_S = 2.0
 # Bounds of the latency histogram, in seconds.
 BOUNDS_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -41,7 +43,7 @@ class _RunCollector(Collector):
         yield from self._states()
         yield from self._latencies()
         try:
-            report = self._run.report()
+            report = self._run.report(_PATIENCE_S)
         except TimeoutError:
             return
         yield from self._of_run(report)

@@ -150,8 +150,8 @@ class RunAccess(Protocol):
         """The configuration without secrets."""
         ...
 
-    def report(self) -> Report:
-        """What the run's report would say now. Raises ``TimeoutError`` where the run is too busy to tell."""
+    def report(self, timeout_s: float = 5.0) -> Report:
+        """What the run's report would say now. Raises ``TimeoutError`` where the run is too busy to tell in time."""
         ...
 
     def statuses(self) -> Sequence[StreamStatus]:

@@ -47,6 +47,7 @@ class RunChanges:
         self._reloader = reloader
         self._class_names = tuple(class_names)
         self._lock = threading.Lock()
+        self._known: tuple[object, Config] | None = None  # as it was read last
 
     def config(self) -> Config:
         """The configuration as of now.
@@ -54,10 +55,15 @@ class RunChanges:
         Raises:
             NotNowError: it can't be read.
         """
+        stamp, known = self._changes.stamp(), self._known
+        if known is not None and known[0] == stamp:
+            return known[1]
         try:
-            return self._read(self._changes)
+            config = self._read(self._changes)
         except ConfigError as error:
             raise NotNowError(str(error)) from error
+        self._known = stamp, config
+        return config
 
     def stream(self, name: str) -> ResolvedStream:
         """A stream as it is configured, whether it is enabled or not. Raises ``NotThereError``."""

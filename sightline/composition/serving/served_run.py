@@ -81,9 +81,9 @@ class ServedRun:
                 shown[section][key] = "***"
         return shown
 
-    def report(self) -> Report:
+    def report(self, timeout_s: float = 5.0) -> Report:
         """What the run's report would say now."""
-        return self._pipeline.report_so_far()
+        return self._pipeline.report_so_far(timeout_s)
 
     def statuses(self) -> Sequence[StreamStatus]:
         """How each running stream is doing."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import requests
 
 from pipeline.event_codec import event_type
-from pipeline.events import Event, LineCrossed, StreamOffline, TrackStarted, ZoneEntered
+from pipeline.events import Event, LineCrossed, StreamOffline, TrackStarted, ZoneEntered, ZoneLeft
 from sightline.config.changes import Changes
 from sightline.config.loading import load_config
 from tests.support.clips import write_clip
@@ -63,6 +64,49 @@ def test_zones_and_lines_change_while_the_track_goes_on(served: Served) -> None:
     served.end()
     indices = [tracked.frame.index for tracked in served.sink.frames]
     assert all(after == before + 1 for before, after in pairwise(indices)), "no frame is lost"
+
+
+@pytest.mark.parametrize("edits", [40, pytest.param(500, marks=pytest.mark.slow)])
+def test_many_edits_lose_no_frame_and_no_id_and_take_no_memory(edits: int, tmp_path: Path) -> None:
+    """Two zones and a line are drawn, moved and taken away again and again, by two who do not know of each other."""
+    process, early = psutil.Process(), 0
+    with served_run(tmp_path, fps=200) as served:
+
+        def draw_lines() -> None:
+            for number in range(edits // 2):
+                end = 0.3 + 0.4 * (number % 7) / 7
+                lines = {"middle": {**MIDDLE, "start": [end, 0]}} if number % 3 else {}
+                assert served.put("/api/streams/door/lines", {"lines": lines}).status_code == 200
+
+        other = threading.Thread(target=draw_lines)
+        other.start()
+        for number in range(edits // 2):
+            far = 0.2 + 0.7 * (number % 11) / 11
+            zones = {"left": {**LEFT, "polygon": [[0, 0], [far, 0], [far, 1], [0, 1]]}}
+            if number % 2:
+                zones[f"number {number}"] = LEFT
+            assert served.put("/api/streams/door/zones", {"zones": zones}).status_code == 200
+            if number == edits // 4:
+                early = process.memory_info().rss
+        other.join()
+        late = process.memory_info().rss
+        served.end()
+        report = served.pipeline.report
+    assert report is not None
+    door = report.streams["door"]
+    assert [tracked.frame.index for tracked in served.sink.frames] == list(range(len(served.sink.frames)))
+    assert sum(door.dropped.values()) <= 20, "those that were on their way when it was ended"
+    assert not door.failed
+    starts = [event.track_id for event in events_of(served, TrackStarted)]
+    assert starts == [1], "one object, one id, however often the zones changed"
+    assert events_of(served, StreamOffline) == []
+    entered = len([event for event in events_of(served, ZoneEntered) if event.zone == "left"])
+    left = len([event for event in events_of(served, ZoneLeft) if event.zone == "left"])
+    assert abs(entered - left) <= 1
+    assert entered > 1
+    # What remembers each frame and event for this test grows with them.
+    remembered = 20_000 * len(served.sink.frames)
+    assert late - early < 30e6 + remembered, f"{(late - early) / 1e6:.0f} MB more"
 
 
 def test_changes_outlive_the_run_and_the_configuration_stays_as_it_was(tmp_path: Path) -> None:

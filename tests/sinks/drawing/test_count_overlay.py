@@ -74,6 +74,15 @@ def test_the_arrow_points_where_in_is(line: Line, side: tuple[int, int]) -> None
     assert counter.line_totals() == {line.name: {"person": {"in": 1, "out": 0}}}
 
 
+def test_shapes_may_change_from_picture_to_picture() -> None:
+    gate = Line("gate", (0, 240), (640, 240))
+    shapes: list[tuple[list[Zone], list[Line]]] = [([ROOM], [])]
+    overlay = CountOverlay(counts=nothing, shapes=lambda: shapes[-1])
+    assert (draw(overlay) == draw(CountOverlay(zones=[ROOM], counts=nothing))).all()
+    shapes.append(([], [gate]))
+    assert (draw(overlay) == draw(CountOverlay(lines=[gate], counts=nothing))).all()
+
+
 def test_texts() -> None:
     assert zone_text("hall", {}) == "hall: 0"
     assert zone_text("hall", {"person": 2, "car": 1}) == "hall: 2 person, 1 car"
