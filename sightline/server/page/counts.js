@@ -1,9 +1,10 @@
 // Counts: by class, zone and line, of this run or of the last days, and over time.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
 import { barChart, legend, ranking, table } from "./charts.js";
 import { choice, el, field } from "./dom.js";
 import { PathsCard } from "./paths.js";
+import { hasStore } from "./store.js";
 import { duration, number, t } from "./texts.js";
 
 // Seconds back, and of a step of the chart; this run's counts are no history.
@@ -65,12 +66,8 @@ export function mountCounts(root, { streams, query }) {
 /** Counts over time, or null where nothing is stored. */
 async function loadHistory(stream, range) {
   const [back, step] = RANGES[range];
-  try {
-    return await get("/api/counts/history", { stream, since: Math.floor(Date.now() / 1000 - back), step_s: step });
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 409) return null;
-    throw error;
-  }
+  if (!(await hasStore())) return null;
+  return get("/api/counts/history", { stream, since: Math.floor(Date.now() / 1000 - back), step_s: step });
 }
 
 /** What a run counted: `{objects, zones, lines}`, rows of a table each. */

@@ -5,6 +5,7 @@ import { shapeColor } from "./colors.js";
 import { button, el, field, say } from "./dom.js";
 import { ShapeEditor } from "./editor.js";
 import { applyShapes, configured, copied } from "./shapes.js";
+import { hasStore } from "./store.js";
 import { t } from "./texts.js";
 
 const ANCHORS = ["bottom_center", "center", "top_center", "left_center", "right_center"];
@@ -118,6 +119,10 @@ export class EditorPanel {
   }
 
   async #try() {
+    if (!(await hasStore())) {
+      this.tried.replaceChildren(el("p", { class: "note" }, t("edit.dry.nostore")));
+      return;
+    }
     try {
       const wanted = configured(this.stream, this.stage.shapes);
       const found = await post(streamPath(this.stream.name, "dry-run"), { ...wanted, hours: Number(this.hours.value) || 24 });
@@ -129,7 +134,7 @@ export class EditorPanel {
       );
     } catch (error) {
       if (error instanceof ApiError && error.status === 422) this.#refused(error);
-      else this.tried.replaceChildren(el("p", { class: "note" }, error.status === 409 ? t("edit.dry.nostore") : error.message));
+      else this.tried.replaceChildren(el("p", { class: "note" }, error.message));
     }
     this.#render();
   }

@@ -1,6 +1,7 @@
 // Events: those of the store, and those that happen now.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
+import { hasStore } from "./store.js";
 
 /** The kinds of events that are shown, the most asked for first. */
 export const EVENT_TYPES = [
@@ -13,12 +14,8 @@ export const EVENT_TYPES = [
  * @param {object} query filters as the API has them; `type` may be an array, and is all that are shown where it is empty.
  */
 export async function loadEvents(query, signal) {
-  try {
-    return { stored: true, ...(await get("/api/events", { ...query, type: kinds(query) }, signal)) };
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 409) return { events: [], cursor: null, stored: false };
-    throw error;
-  }
+  if (!(await hasStore())) return { events: [], cursor: null, stored: false };
+  return { stored: true, ...(await get("/api/events", { ...query, type: kinds(query) }, signal)) };
 }
 
 /** Follows what happens now. */

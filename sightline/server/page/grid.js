@@ -30,6 +30,7 @@ export function mountGrid(root, { pictures, streams }) {
       }
       tiles.get(stream.name).update(stream);
     }
+    grid.dataset.count = names.size;
     none.hidden = !streams.loaded || names.size > 0;
     const online = streams.list.filter((stream) => stream.state === "online").length;
     say(summary, names.size ? t("grid.online", { online, all: names.size }) : "");

@@ -9,20 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.support.page_browser import PHONE, Visitor, open_browser
+from tests.support.page_browser import PHONE, Visitor
 from tests.support.page_run import ServedRun, serve_run
 from tests.support.rtsp_server import FileLoop, LivePicture, RtspServer
 
 _CAMERAS = ("street", "lane", "one", "two")
 _REFUSED = "401 (Unauthorized)"
 _HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with open_browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture(scope="module")
