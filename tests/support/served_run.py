@@ -109,6 +109,7 @@ def served_run(
     fps: int = 50,
     live: bool = False,
     sinks: Sequence[Sink] = (),
+    opened: bool = False,
 ) -> Iterator[Served]:
     """Serve a run of one camera, ``door``, on a port of its own until the block is left.
 
@@ -119,6 +120,7 @@ def served_run(
         fps: of the camera.
         live: whether it says that it is one; else it is taken for a file, of which no frame is lost.
         sinks: further outputs.
+        opened: whether the sources that the settings name are opened, in place of the camera from memory.
     """
     web: dict[str, Any] = {"address": "127.0.0.1:0"}
     if tokens:
@@ -140,7 +142,11 @@ def served_run(
     os.environ.update(TOKENS)
     try:
         config = read(changes)
-        cameras = {stream.name: EndlessCamera(stream.name, fps, live=live) for stream in config.resolved_streams()}
+        cameras = {
+            stream.name: EndlessCamera(stream.name, fps, live=live)
+            for stream in config.resolved_streams()
+            if not opened
+        }
         sink = MemorySink()
         with Site(config) as site:
             pipeline = build_pipeline(
