@@ -21,6 +21,7 @@ const pictures = new LivePictures();
 const streams = new Streams(pictures);
 let session = { role: null, login: false };
 let unmount = () => {};
+const nolink = el("p", { class: "nolink", role: "status", hidden: true });
 
 /** The view and its argument that the address names: `#/camera/door`, `#/events?type=line.crossed`. */
 function place() {
@@ -55,8 +56,7 @@ function frame() {
     session.login && button(t("app.logout"), logout, { class: "quiet" }),
   );
   const main = el("main", { id: "main", tabindex: "-1" });
-  const nolink = el("p", { class: "nolink", role: "status", hidden: true }, t("app.nolink"));
-  pictures.onlink = (linked) => { nolink.hidden = linked; };
+  nolink.textContent = t("app.nolink");
   document.body.replaceChildren(
     el("a", { class: "skip", href: "#main", on: { click: (event) => { event.preventDefault(); main.focus(); } } }, t("app.skip")),
     el("header", { class: "top" },
@@ -89,7 +89,9 @@ async function start() {
   session = await get("/api/session");
   if (session.login && session.role === null) session = await showLogin();
   lost.addEventListener("lost", () => location.reload(), { once: true });
-  pictures.addEventListener("link", ({ detail }) => pictures.onlink?.(detail));
+  pictures.addEventListener("link", ({ detail }) => {
+    nolink.hidden = detail;
+  });
   pictures.open();
   await streams.start();
   addEventListener("hashchange", render);

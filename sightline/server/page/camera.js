@@ -38,10 +38,11 @@ class CameraView {
     this.figures = el("span", { class: "soft" });
     this.now = el("ul", { class: "now" });
     this.recent = el("ol", { class: "events compact" });
+    this.quiet = el("p", { class: "soft quiet" }, t("events.quiet"));
     this.switches = this.#switches(shown);
     this.side = el("div", { class: "side" },
       el("section", { class: "card" }, el("h2", {}, t("camera.now")), this.now),
-      el("section", { class: "card" }, el("h2", {}, t("camera.recent")), this.recent, el("p", { class: "soft quiet" }, t("events.quiet"))),
+      el("section", { class: "card" }, el("h2", {}, t("camera.recent")), this.recent, this.quiet),
     );
     this.missing = el("p", { class: "empty", hidden: true }, t("camera.unknown", { name }));
     root.append(
@@ -139,7 +140,11 @@ class CameraView {
       while (this.recent.childElementCount > RECENT) this.recent.lastElementChild.remove();
     };
     this.feed = new EventFeed({ stream: this.name, type: RECENT_TYPES }, add);
-    const { events } = await loadEvents({ stream: this.name, type: RECENT_TYPES, limit: RECENT });
+    const past = loadEvents({ stream: this.name, type: RECENT_TYPES, limit: RECENT });
+    const { events } = await past.catch((error) => {
+      this.quiet.textContent = t("app.failed", { message: error.message });
+      return { events: [] };
+    });
     this.recent.append(...events.slice(0, RECENT - this.recent.childElementCount).map((event) => eventRow(event, { compact: true })));
   }
 

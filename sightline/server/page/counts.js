@@ -108,7 +108,7 @@ function cards(stream, found, past) {
 function overTime(stream, past, classes) {
   if (past === null) return el("p", { class: "soft" }, t("counts.nostore"));
   const series = [...new Set([...classes, ...Object.keys(past.objects)])].filter((name) => sum(past.objects[name]?.entered ?? []) > 0).slice(0, SERIES);
-  if (!series.length) return el("p", { class: "soft" }, t("counts.none"));
+  if (!series.length) return el("p", { class: "soft" }, t(classes.length ? "counts.soon" : "counts.none"));
   const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hour12: false });
   const day = new Intl.DateTimeFormat(document.documentElement.lang, { month: "short", day: "numeric" });
   const bars = Array.from({ length: past.steps }, (_, step) => {

@@ -8,6 +8,8 @@ import { applyShapes, configured, copied } from "./shapes.js";
 import { hasStore } from "./store.js";
 import { t } from "./texts.js";
 
+// A phone has none to tell of.
+const KEYBOARD = matchMedia("(hover: hover)").matches;
 const ANCHORS = ["bottom_center", "center", "top_center", "left_center", "right_center"];
 
 /** Edits a stream's shapes until `done`. `element` is what to put beside the picture. */
@@ -66,7 +68,9 @@ export class EditorPanel {
 
   #render() {
     const { drawing, selected } = this.editor;
-    say(this.hint, t(drawing ? `edit.hint.${drawing.kind}` : this.stage.shapes.length ? "edit.hint.edit" : "edit.none"));
+    const doing = drawing?.kind ?? (this.stage.shapes.length ? "edit" : null);
+    const hints = doing ? [t(`edit.hint.${doing}`), KEYBOARD && t(`edit.keys.${doing}`)] : [t("edit.none")];
+    say(this.hint, hints.filter(Boolean).join(" "));
     this.adding.replaceChildren(
       ...(drawing
         ? [button(t("edit.finish"), () => this.editor.finish()), button(t("edit.cancel"), () => this.editor.cancel())]
@@ -119,11 +123,11 @@ export class EditorPanel {
   }
 
   async #try() {
-    if (!(await hasStore())) {
-      this.tried.replaceChildren(el("p", { class: "note" }, t("edit.dry.nostore")));
-      return;
-    }
     try {
+      if (!(await hasStore())) {
+        this.tried.replaceChildren(el("p", { class: "note" }, t("edit.dry.nostore")));
+        return;
+      }
       const wanted = configured(this.stream, this.stage.shapes);
       const found = await post(streamPath(this.stream.name, "dry-run"), { ...wanted, hours: Number(this.hours.value) || 24 });
       this.#errors = [];
