@@ -120,7 +120,7 @@ class Reloader(Generic[Description]):
             the keys outside them that differ from those of the run and need a new one to count, such as ``model``.
         build: makes a stream of its description, of which what is in common with a running one can be the very same
             (see ``Pipeline.replace``); raises ``PipelineError`` where it can't.
-        accepted: told of each stream that was built and begins.
+        accepted: told of each stream that was built and begins, or goes on changed.
     """
 
     def __init__(
@@ -200,6 +200,7 @@ class Reloader(Generic[Description]):
             self._accepted(stream)
             self._pipeline.replace(stream)
         for stream in adjusted:
+            self._accepted(stream)
             self._pipeline.adjust(stream)
         for name in change.removed:
             self._pipeline.remove(name)

@@ -12,7 +12,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from sightline.composition.outputs import recorded_files
 from sightline.composition.reload import Before, Reloader, differing
-from sightline.composition.streams import Sight, build_stream
+from sightline.composition.streams import ConfiguredStream, Sight, build_stream
 from sightline.config.schema import Config, ResolvedStream
 from sinks.files.mot import MotSink
 from sinks.video.mp4 import Mp4Sink
@@ -40,6 +40,8 @@ def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config
         return stream
 
     def accepted(stream: Stream) -> None:
+        if isinstance(stream, ConfiguredStream):
+            stream.annotators.restyle(stream.drawn)
         recorded.update(Path(sink.path).resolve() for sink in stream.sinks if isinstance(sink, Mp4Sink | MotSink))
 
     return Reloader(pipeline, config.resolved_streams(), load=load, build=build, accepted=accepted)

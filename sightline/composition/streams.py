@@ -29,13 +29,12 @@ from pipeline.sources.network import connection_address
 from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme
+from sightline.composition.annotators import StreamAnnotators
 from sightline.composition.outputs import build_sinks
 from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
 from sightline.config.schema import Config, ResolvedStream
-from sightline.config.sections import ModelSection
-from sinks.drawing.annotator import Annotator, AnnotatorFactory
-from sinks.drawing.count_overlay import CountOverlay
+from sightline.config.sections import AnnotateSection, ModelSection
 from trackers.base import ArrayTracker
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
@@ -65,6 +64,19 @@ class Sight:
         """That of a detector that a program brings along."""
         reduce_to = getattr(detector, "reduced_side", None)
         return cls(tuple(detector.class_names), reduce_to, DEFAULT_CONFIDENCE if confidence is None else confidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConfiguredStream(Stream):
+    """A stream as a configuration describes it.
+
+    Attributes:
+        annotators: what draws on its pictures.
+        drawn: what they are to draw.
+    """
+
+    annotators: StreamAnnotators
+    drawn: AnnotateSection
 
 
 def build_stream(
@@ -105,12 +117,14 @@ def build_stream(
         **stream.tracker.settings,
     )
     drawn_on = before is not None and analytics is before.stream.analytics
-    return Stream(
+    drawn = stream.output.annotate
+    annotators = StreamAnnotators(drawn, analytics.live)
+    if before is not None and drawn_on and isinstance(before.stream, ConfiguredStream) and before.stream.drawn == drawn:
+        annotators = before.stream.annotators  # outputs that go on draw with these
+    return ConfiguredStream(
         source=source,
         tracker=tracker,
-        sinks=build_sinks(
-            config, stream, build_annotator(stream, analytics), before=before, drawn_on=drawn_on, recorded=recorded
-        ),
+        sinks=build_sinks(config, stream, annotators, before=before, drawn_on=drawn_on, recorded=recorded),
         filters=build_filters(stream, sight.class_names),
         detect_every=SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
@@ -125,6 +139,8 @@ def build_stream(
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
         reads=stream_files(stream),
+        annotators=annotators,
+        drawn=drawn,
     )
 
 
@@ -135,9 +151,14 @@ _LOOKS = ("detect_every", "motion_gate", "detect_region", "latency_target_ms")
 
 def can_go_on(old: ResolvedStream, new: ResolvedStream) -> bool:
     """Whether a running stream can go on as another description says, with its source, its tracks and its outputs."""
-    keys = set(ResolvedStream.model_fields) - {*_ADJUSTABLE, *_LOOKS, "input"}
+    keys = set(ResolvedStream.model_fields) - {*_ADJUSTABLE, *_LOOKS, "input", "output"}
     inputs = set(type(new.input).model_fields) - {"frozen_after_s"}
-    return not (differing(old, new, sorted(keys)) or differing(old.input, new.input, sorted(inputs)))
+    outputs = set(type(new.output).model_fields) - {"annotate"}
+    return not (
+        differing(old, new, sorted(keys))
+        or differing(old.input, new.input, sorted(inputs))
+        or differing(old.output, new.output, sorted(outputs))
+    )
 
 
 def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before: Before[ResolvedStream]) -> Stream:
@@ -147,6 +168,7 @@ def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before
         ConfigError: it can't be what is described.
     """
     running, old = before.stream, before.description
+    assert isinstance(running, ConfiguredStream), "it was made by build_stream"
     analytics = running.analytics
     if differing(old, stream, ("zones", "lines")):
         analytics = replace(build_analytics(config, stream), live=analytics.live, homography=analytics.homography)
@@ -166,6 +188,7 @@ def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
         reads=stream_files(stream),
+        drawn=stream.output.annotate,
     )
 
 
@@ -191,21 +214,6 @@ def build_analytics(config: Config, stream: ResolvedStream) -> AnalyticsOptions:
         zones=[zone.zone(name) for name, zone in stream.zones.items()],
         lines=[line.line(name) for name, line in stream.lines.items()],
         homography=stream.homography.homography() if stream.homography else None,
-    )
-
-
-def build_annotator(stream: ResolvedStream, analytics: AnalyticsOptions) -> AnnotatorFactory:
-    """Makes what draws on the stream's pictures, with what is counted."""
-    drawn = stream.output.annotate
-    live = analytics.live
-    overlay = CountOverlay(counts=live.at, shapes=lambda: live.shapes, scale=drawn.scale)
-    return partial(
-        Annotator,
-        overlays=[overlay],
-        show_scores=drawn.show_scores,
-        show_ids=drawn.show_ids,
-        trail_s=drawn.trail_s,
-        scale=drawn.scale,
     )
 
 

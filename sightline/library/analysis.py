@@ -23,10 +23,10 @@ from pipeline.events import Event
 from pipeline.interfaces import DetectorLike, Sink, Source
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
+from sightline.composition.annotators import StreamAnnotators
 from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
-from sightline.composition.streams import build_annotator
 from sightline.config.schema import Config
 from sightline.library.handover import Handover, Item
 from sightline.library.inputs import Sources, streams_of
@@ -223,7 +223,8 @@ class Analysis:
             for described in self.config.resolved_streams():
                 stream = pipeline.stream(described.name)
                 assert stream is not None, "it was just built"
-                self._annotators[described.name] = build_annotator(described, stream.analytics)(pipeline.class_names)
+                annotators = StreamAnnotators(described.output.annotate, stream.analytics.live)
+                self._annotators[described.name] = annotators(pipeline.class_names)
             self._thread = threading.Thread(target=self._run, args=(pipeline,), name="sightline analyze")
             self._thread.start()
 

@@ -99,6 +99,11 @@ class Annotator:
         self._track_colors = TrackColors()
         self._observed_s = float("-inf")
 
+    def restyle(self, *, trail_s: float, show_scores: bool, show_ids: bool, scale: float) -> None:
+        """Draw otherwise from the next pictures on; the arguments are the constructor's. For any thread."""
+        self._trail_s, self._scale = trail_s, scale
+        self._show_scores, self._show_ids = show_scores, show_ids
+
     def observe(self, tracked: TrackedFrame) -> None:
         """Remember where the tracks are without drawing; for frames that are not shown. ``draw`` does it by itself."""
         pts_s = tracked.frame.pts_s
@@ -108,13 +113,15 @@ class Annotator:
         tracks, ended = tracked.tracks, tracked.ended.tolist()
         self._track_colors.forget(ended, pts_s)
         self._track_colors.of(tracks, pts_s)
-        if self._trail_s == 0:
+        trail_s = self._trail_s  # it may change at any time
+        if trail_s == 0:
+            self._trails.clear()
             return
         for track_id in ended:
             self._trails.pop(track_id, None)
         if len(tracks):
-            self._extend_trails(tracks, pts_s, tracked.frame.width, tracked.frame.height)
-        oldest_s = pts_s - self._trail_s
+            self._extend_trails(tracks, pts_s, trail_s, tracked.frame.width, tracked.frame.height)
+        oldest_s = pts_s - trail_s
         for track_id in [track_id for track_id, trail in self._trails.items() if trail.newest_s < oldest_s]:
             del self._trails[track_id]
 
@@ -132,7 +139,7 @@ class Annotator:
     def later(self, tracked: TrackedFrame) -> Callable[[], Image]:
         """What draws this frame as ``draw`` would now, whenever it is called, and by whatever thread."""
         self.observe(tracked)
-        shown = tracked.tracks.track_id.tolist() if self._trail_s else ()
+        shown = [track_id for track_id in tracked.tracks.track_id.tolist() if track_id in self._trails]
         trails = {track_id: self._trails[track_id].points.copy() for track_id in shown}
         overlays = [
             overlay.later(tracked) if isinstance(overlay, LaterOverlay) else overlay for overlay in self._overlays
@@ -158,8 +165,9 @@ class Annotator:
         # Far objects first: what stands lower in the picture is nearer and covers what is behind it.
         order = np.argsort(tracks.xyxy[:, 3], kind="stable").tolist()
         ids = tracks.track_id.tolist()
-        for row in order if self._trail_s else ():
-            _draw_trail(picture, trails[ids[row]], colors[row], unit)
+        for row in order if trails else ():
+            if ids[row] in trails:
+                _draw_trail(picture, trails[ids[row]], colors[row], unit)
         given = [label for overlay in overlays for label in overlay(picture, tracked) or ()]
         # Where nobody looked, not to have been seen says nothing.
         coasting = (tracks.unseen_s > 0).tolist() if tracked.detections is not None else [False] * len(tracks)
@@ -191,11 +199,11 @@ class Annotator:
         height, width = image.shape[:2]
         return self._scale * max(1.0, float(min(height, width)) / 480)
 
-    def _extend_trails(self, tracks: Tracks, pts_s: float, width: int, height: int) -> None:
+    def _extend_trails(self, tracks: Tracks, pts_s: float, trail_s: float, width: int, height: int) -> None:
         boxes = tracks.xyxy
         feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
         feet = np.clip(feet, -_MARGIN, (width + _MARGIN, height + _MARGIN)) * (1 << _SHIFT)
-        oldest_s, step_s = pts_s - self._trail_s, self._trail_s / _TRAIL_POINTS
+        oldest_s, step_s = pts_s - trail_s, trail_s / _TRAIL_POINTS
         for track_id, point in zip(tracks.track_id.tolist(), np.rint(feet).astype(np.int32), strict=True):
             trail = self._trails.get(track_id)
             if trail is None:

@@ -76,6 +76,10 @@ class CountOverlay:
     def __call__(self, picture: Image, tracked: TrackedFrame) -> list[PlacedLabel]:
         return self._draw(self._counts(tracked.frame), picture)
 
+    def rescale(self, scale: float) -> None:
+        """Draw lines and text of that size from the next picture on; for any thread."""
+        self._scale, self._size = scale, (0, 0)
+
     def later(self, tracked: TrackedFrame) -> Callable[[Image, TrackedFrame], list[PlacedLabel]]:
         """The overlay with the counts as of this frame, whenever it is drawn."""
         counts = self._counts(tracked.frame)

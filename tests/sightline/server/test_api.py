@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import psutil
@@ -43,6 +45,10 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def events_of(served: Served, kind: type[Event]) -> list[Any]:
     return [event for event in list(served.sink.events) if isinstance(event, kind)]
+
+
+def reached(served: Served, frames: int) -> bool:
+    return len(served.sink.frames) >= frames
 
 
 def errors(answer: requests.Response) -> dict[str, str]:
@@ -322,3 +328,27 @@ def test_without_a_store_its_questions_say_so(tmp_path: Path) -> None:
             assert answer.status_code == 409
             assert "store.path" in answer.json()["errors"][0]["message"]
         assert served.post("/api/streams/door/dry-run", {}).status_code == 409
+
+
+def test_a_recording_goes_on_while_what_is_drawn_changes(tmp_path: Path) -> None:
+    with served_run(tmp_path, {"output": {"video": str(tmp_path / "out" / "{stream}.mp4")}}) as served:
+        served.wait_for(lambda: len(served.sink.frames) > 20, "frames")
+        look = {"show_ids": False, "show_scores": False, "trail_s": 0, "scale": 2}
+        for annotate in (look, {"trail_s": 3.0}):
+            assert served.put("/api/streams/door", {"output": {"annotate": annotate}}).status_code == 200
+            wanted = len(served.sink.frames) + 15
+            served.wait_for(partial(reached, served, wanted), "frames")
+        served.put("/api/streams/door/zones", {"zones": {"left": LEFT}})
+        served.wait_for(lambda: events_of(served, ZoneEntered), "the zone")
+        served.end()
+        frames = len(served.sink.frames)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["door.mp4"]
+    with av.open(tmp_path / "out" / "door.mp4") as video:
+        pictures = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)]
+    assert len(pictures) == frames
+    assert len(events_of(served, TrackStarted)) == 1
+    (entered,) = events_of(served, ZoneEntered)[:1]
+    coloured = [int((np.ptp(picture[95:118, 5:60].astype(int), axis=2) > 20).sum()) for picture in pictures]
+    number = next(n for n, tracked in enumerate(served.sink.frames) if tracked.frame.pts_s >= entered.pts_s)
+    assert max(coloured[: number - 30]) == 0, "nothing is drawn where the zone will be"
+    assert min(coloured[number + 20 :], default=1) > 0, "the zone is drawn into the same recording"
