@@ -45,6 +45,7 @@ from pipeline.events import (
 from pipeline.interfaces import Sink
 from pipeline.runtime.sink_thread import SinkThread
 from pipeline.types import SourceInfo, TrackedFrame
+from sightline.server.live.hub import LiveHub
 from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
 from sinks.feed.zeromq_sink import ZeroMqSink
@@ -108,11 +109,12 @@ CASES = [
     Case("mot", lambda folder: MotSink(folder / "a.txt"), "a.txt"),
     Case("callbacks", callbacks),
     Case("progress", lambda folder: ProgressSink(Console(file=io.StringIO()))),
+    Case("live-pictures", lambda folder: LiveHub()),  # the newest alone counts
     Case("zeromq", lambda folder: ZeroMqSink("tcp://127.0.0.1:*", requests="tcp://127.0.0.1:*", linger_s=0.05)),
 ]
 # Those that the tests of files and folders say nothing about, but that count like every other.
 COUNTING = [
-    *CASES,
+    *(case for case in CASES if case.name != "live-pictures"),
     Case("sqlite", lambda folder: SqliteStore(folder / "a.db")),
     Case("parquet", lambda folder: ParquetStore(folder / "events")),
     Case("jsonl-of-one-type", lambda folder: JsonlSink(folder / "a.jsonl", types=["line.crossed"])),

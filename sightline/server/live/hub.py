@@ -54,7 +54,7 @@ class LiveHub(Sink):
 
     def takes(self, item: TrackedFrame | Event) -> bool:
         """Frames, and what says how a stream is."""
-        return isinstance(item, TrackedFrame | _STATE_EVENTS)
+        return isinstance(item, (TrackedFrame, *_STATE_EVENTS))
 
     def on_result(self, tracked: TrackedFrame, events: Sequence[Event]) -> None:
         """Remember a frame; wake who waits for one."""
