@@ -102,7 +102,11 @@ class OnnxEngine:
         if compiled is None:
             raise RuntimeError("the engine is closed")
         images = np.ascontiguousarray(images)
-        given = [images] if self._batches else [images[index : index + 1] for index in range(len(images))]
+        if self._batches:
+            given = [_filled(images, compiled.fitting(images.shape)[0])]
+        else:
+            given = [images[index : index + 1] for index in range(len(images))]
+            compiled.fitting(given[0].shape)
         requests = compiled.requests(given[0].shape, len(given))
         failure = _run(requests, [self._feed(batch) for batch in given])
         if failure is not None:
@@ -116,7 +120,7 @@ class OnnxEngine:
                 found.append(tuple(arrays))
             else:
                 found += [tuple(array[index] for array in arrays) for index in range(len(batch))]
-        return found
+        return found[: len(images)]
 
     def close(self) -> None:
         """Give back the memory and the threads. May be called more than once."""
@@ -206,6 +210,11 @@ def _prepare(model: Any, graph: OnnxGraph, preparation: Preparation) -> None:
     if graph.element not in ("uint8", "float32"):
         steps.convert_element_type(model.inputs[graph.picture].get_element_type())
     processor.build()
+
+
+def _filled(images: Image, count: int) -> Image:
+    """A batch of so many, the last of which stand for nothing."""
+    return images if len(images) == count else np.resize(images, (count, *images.shape[1:]))
 
 
 def _run(requests: Sequence[Any], feeds: Sequence[dict[int, Any]]) -> Exception | None:
