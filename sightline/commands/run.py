@@ -212,6 +212,8 @@ def run(
 def _run(read: Callable[[Changes], Config], changes: Changes, *, path: Path | None, quiet: bool, show: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read(changes)
+    if changes.path is not None and changes.path.exists() and not quiet:
+        typer.echo(f"{changes.path}: what was changed while a run went on wins over {path}", err=True)
     with ExitStack() as stack:
         site: Site | None = None
         if config.web.address is not None:

@@ -12,6 +12,7 @@ from pipeline.files import InputFiles, read_files
 from pipeline.models.onnx.description import describe, is_onnx
 from pipeline.models.registry import Model, local_weights
 from pipeline.sources.local_files import source_files
+from sightline.config.changes import Changes
 from sightline.config.schema import Config, ResolvedStream
 
 
@@ -34,6 +35,7 @@ def configured_files(config: Config, model: Model, path: Path | None = None) -> 
     """
     named: list[tuple[str, Path | None]] = [
         ("the configuration", path),
+        ("the changes of the configuration", Changes.beside(path).path),
         ("the callbacks file", config.callbacks),
         *(("the weights of the model", path) for path in _with_numbers(config.model.weights)),
         *(("the weights of the model", path) for path in _with_numbers(local_weights(model))),

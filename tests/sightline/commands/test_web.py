@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -81,6 +82,20 @@ def test_what_can_t_be_served_is_told_before_anything_begins(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert says in line
+
+
+def test_what_was_changed_in_another_run_counts_is_told_of_and_is_no_output(
+    clip: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, changes = tmp_path / "my.yaml", tmp_path / "my.changes.yaml"
+    config.write_text(f"source: {clip}\n")
+    changes.write_text("streams: {clip: {zones: {all: {polygon: [[0, 0], [1, 0], [1, 1]], units: fraction}}}}\n")
+    assert main(["run", "--config", str(config), "--jsonl", str(changes)]) == 2
+    assert "changes of the configuration" in capsys.readouterr().err
+    report = tmp_path / "report.json"
+    assert main(["run", "--config", str(config), "--report", str(report)]) == 0
+    assert f"{changes}: what was changed" in capsys.readouterr().err
+    assert list(json.loads(report.read_text())["streams"]["clip"]["zones"]) == ["all"]
 
 
 def test_an_address_may_be_left_out() -> None:
