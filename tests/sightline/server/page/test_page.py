@@ -57,11 +57,25 @@ def begin_editing(visitor: Visitor, camera: str = "street") -> None:
     visitor.page.get_by_role("button", name="Edit zones and lines").click()
 
 
-def click_at(visitor: Visitor, x: float, y: float) -> None:
-    """Click on the picture, at a place in fractions of it."""
+def place_of(visitor: Visitor, x: float, y: float) -> tuple[float, float]:
+    """Where in the window a place of the picture is, in fractions of it."""
     area = visitor.page.locator(".overlay.editing").bounding_box()
     assert area is not None
-    visitor.page.mouse.click(area["x"] + x * area["width"], area["y"] + y * area["height"])
+    return area["x"] + x * area["width"], area["y"] + y * area["height"]
+
+
+def click_at(visitor: Visitor, x: float, y: float) -> None:
+    """Click on the picture."""
+    visitor.page.mouse.click(*place_of(visitor, x, y))
+
+
+def drag(visitor: Visitor, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag from one place of the picture to another."""
+    mouse = visitor.page.mouse
+    mouse.move(*place_of(visitor, *begin))
+    mouse.down()
+    mouse.move(*place_of(visitor, *end), steps=3)
+    mouse.up()
 
 
 def answering(answer: Any) -> Callable[[Route], None]:
@@ -136,6 +150,22 @@ def test_a_zone_can_be_drawn_with_the_keyboard_alone(visitor: Visitor, run: Serv
     zone = run.ask("api/streams/street/zones")["zones"]["by keys"]
     assert zone["polygon"] == [[0.5, 0.5], [0.69, 0.5], [0.7, 0.8]]
     assert zone["units"] == "fraction"
+
+
+def test_corners_are_dragged_added_and_removed(visitor: Visitor, run: ServedRun) -> None:
+    page = visitor.page
+    begin_editing(visitor, "lane")
+    page.get_by_role("button", name="Add zone").click()
+    for x, y in ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.2)):
+        click_at(visitor, x, y)
+    drag(visitor, (0.8, 0.8), (0.6, 0.7))
+    drag(visitor, (0.5, 0.2), (0.5, 0.1))  # the middle of an edge becomes a corner
+    page.mouse.dblclick(*place_of(visitor, 0.8, 0.2))
+    drag(visitor, (0.45, 0.3), (0.35, 0.4))  # all of it
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Applied.")).to_be_visible()
+    polygon = run.ask("api/streams/lane/zones")["zones"]["zone-1"]["polygon"]
+    assert [[round(x, 1), round(y, 1)] for x, y in polygon] == [[0.1, 0.3], [0.4, 0.2], [0.5, 0.8]]
 
 
 def test_a_lines_direction_can_be_turned(visitor: Visitor, run: ServedRun) -> None:
