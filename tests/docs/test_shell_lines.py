@@ -65,6 +65,9 @@ NOT_RUN = {
     "sudo install -D -m 644 my.yaml /etc/sightline/sightline.yaml": "likewise",
     "sudo install -m 644 packaging/sightline.service /etc/systemd/system/": "likewise; a test rates the unit",
     "sudo systemctl daemon-reload && sudo systemctl enable --now sightline": "it needs systemd as the first process",
+    "docker build -t sightline .": "it needs Docker; tests/test_container.py has what can be tried without",
+    "SIGHTLINE_TOKEN=a-word-of-16-letters docker compose up": "likewise",
+    "docker run --rm sightline --help": "likewise",
 }
 
 
