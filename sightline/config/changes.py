@@ -5,7 +5,8 @@
         "zones": {...}        in place of the stream's own
       "yard": null            it was removed
 
-``cameras.yaml`` has ``cameras.changes.yaml`` beside it. What it holds wins over the file, ``--set`` and the options.
+``cameras.yaml`` has ``cameras.changes.yaml`` beside it, unless its ``web.changes`` names another file. What it holds
+wins over the file, ``--set`` and the options.
 """
 
 from __future__ import annotations
@@ -51,6 +52,13 @@ class Changes:
     def beside(cls, config: Path | None) -> Changes:
         """What was changed of a configuration, in the file beside it."""
         return cls() if config is None else cls(config.with_name(f"{config.stem}.changes.yaml"), config)
+
+    def locate(self, document: Document) -> None:
+        """Be kept in the file that a configuration names as ``web.changes``, if it names one."""
+        web = document.data.get("web")
+        named = web.get("changes") if isinstance(web, dict) else None
+        if isinstance(named, str) and named.strip():
+            self.path = Path(named)
 
     def streams(self) -> StreamChanges:
         """A copy of what was changed.
@@ -121,6 +129,9 @@ class Proposal(Changes):
         self._kept = kept
         self._text = text
         self._document = read_yaml(text, "changes")
+
+    def locate(self, document: Document) -> None:
+        """Nothing: they are in no file yet."""
 
     def keep(self) -> None:
         """Keep them from now on.

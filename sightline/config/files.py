@@ -35,7 +35,7 @@ def configured_files(config: Config, model: Model, path: Path | None = None) -> 
     """
     named: list[tuple[str, Path | None]] = [
         ("the configuration", path),
-        ("the changes of the configuration", Changes.beside(path).path),
+        ("the changes of the configuration", config.web.changes or Changes.beside(path).path),
         ("the callbacks file", config.callbacks),
         *(("the weights of the model", path) for path in _with_numbers(config.model.weights)),
         *(("the weights of the model", path) for path in _with_numbers(local_weights(model))),

@@ -40,6 +40,7 @@ def load_config(
         apply_override(document, override)
     document.merge(plain(options or {}), label)
     if changes is not None:
+        changes.locate(document)
         changes.apply(document)
     _refuse_undecodable(document)
     config: Config | None = None

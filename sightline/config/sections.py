@@ -332,6 +332,7 @@ class WebSection(Section):
     read_token_env: Annotated[Text | None, Field(repr=False)] = None
     hosts: tuple[Text, ...] = ()
     stay: bool = False
+    changes: FilePath | None = None
 
     @model_validator(mode="after")
     def _strangers_need_a_token(self) -> Self:

@@ -52,7 +52,8 @@ def session_router(access: Access) -> APIRouter:
             max_age=int(SESSION_S),
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            # What speaks HTTPS may stand in front of this server; the page's address tells.
+            secure=request.headers.get("origin", "").startswith("https://"),
         )
         return SessionView(role=role, login=True)
 

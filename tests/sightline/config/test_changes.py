@@ -70,6 +70,19 @@ def test_nothing_changed_leaves_no_file(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["my.yaml"]
 
 
+def test_a_configuration_may_name_another_place(tmp_path: Path) -> None:
+    place = tmp_path / "state.yaml"
+    path = written(tmp_path, f"source: a.mp4\nweb: {{changes: {place}}}\n")
+    changes = Changes.beside(path)
+    load_config(path, changes=changes)
+    changes.proposed({"a": {"lines": {}, "zones": {"new": ZONE}}}).keep()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["my.yaml", "state.yaml"]
+    (stream,) = read(path).resolved_streams()
+    assert list(stream.zones) == ["new"]
+    (stream,) = load_config(None, [f"web.changes={place}"], {"source": "a.mp4"}, changes=Changes()).resolved_streams()
+    assert list(stream.zones) == ["new"], "without a configuration, too"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -85,6 +85,8 @@ def test_a_login_gives_a_cookie_that_scripts_and_other_sites_do_not_get(locked: 
     given = answer.headers["Set-Cookie"]
     assert {"httponly", "samesite=strict", "path=/"} <= {part.strip().lower() for part in given.split(";")}
     assert ADMIN not in given
+    behind = {"Origin": locked.url.replace("http://", "https://")}
+    assert "secure" in locked.post("/api/session", {"token": READER}, headers=behind).headers["Set-Cookie"].lower()
     cookies = {"Cookie": given.partition(";")[0]}
     assert locked.get("/api/session", headers=cookies).json()["role"] == "admin"
     assert locked.put("/api/streams/door/zones", ZONES, headers=cookies).status_code == 200
