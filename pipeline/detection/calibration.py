@@ -150,7 +150,7 @@ def quantize(nncf: Any, model: Any, images: Sequence[Image], **options: Any) -> 
 
 def serialized(model: Any) -> tuple[bytes, bytes]:
     """The two files of an ``openvino.Model``: its description and its numbers."""
-    import openvino as ov
+    from pipeline.models.engines.quiet_openvino import ov
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"

@@ -14,9 +14,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.hardware import available_threads
@@ -25,6 +23,7 @@ from pipeline.models.engines.compiled_shapes import CompiledShapes
 from pipeline.models.engines.core_watch import CoreWatch
 from pipeline.models.engines.onnx_graph import OnnxGraph
 from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.engines.quiet_openvino import ov, preprocess
 from pipeline.models.networks.onnx_network import Preparation
 from pipeline.types import Image
 
@@ -194,15 +193,17 @@ def prepared_model(
 
 def _prepare(model: Any, graph: OnnxGraph, preparation: Preparation) -> None:
     """Make a model take uint8 ``(batch, height, width, 3)`` BGR, as it lies in the input."""
-    processor = PrePostProcessor(model)
+    processor = preprocess.PrePostProcessor(model)
     picture = processor.input(graph.picture)
-    picture.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(ColorFormat.BGR)
+    picture.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(
+        preprocess.ColorFormat.BGR
+    )
     picture.model().set_layout(ov.Layout(graph.layout.upper()))
     steps = picture.preprocess()
     if graph.element in _FLOATS:
         steps.convert_element_type(ov.Type.f32)
     if preparation.color == "rgb":
-        steps.convert_color(ColorFormat.RGB)
+        steps.convert_color(preprocess.ColorFormat.RGB)
     if any(preparation.mean):
         steps.mean(list(preparation.mean))
     if any(value != 1 for value in preparation.deviation):

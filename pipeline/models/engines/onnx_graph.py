@@ -7,25 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import openvino as ov
-from openvino.frontend import (
-    FrontEndManager,
-    GeneralFailure,
-    InitializationFailure,
-    NotImplementedFailure,
-    OpConversionFailure,
-    OpValidationFailure,
-)
-
 from pipeline.errors import ModelError
 from pipeline.models.engines.onnx_memory import MOST_BYTES, needed_bytes
 from pipeline.models.engines.openvino_core import openvino_core
+from pipeline.models.engines.quiet_openvino import frontend, ov
 from pipeline.models.networks.onnx_network import Layout
 from pipeline.models.onnx.description import OnnxDescription, Value
 
 _CHANNELS = 3
 _FAILURES = (
-    *(GeneralFailure, InitializationFailure, NotImplementedFailure, OpConversionFailure, OpValidationFailure),
+    frontend.GeneralFailure,
+    frontend.InitializationFailure,
+    frontend.NotImplementedFailure,
+    frontend.OpConversionFailure,
+    frontend.OpValidationFailure,
     *(RuntimeError, ValueError, TypeError),
 )
 
@@ -139,7 +134,7 @@ class OnnxGraph:
 def _read(path: str) -> Any:
     """The ``openvino.Model``, by the reader of ONNX files alone: what it refuses no other may try."""
     openvino_core()  # before any other is made
-    reader = FrontEndManager().load_by_framework("onnx")
+    reader = frontend.FrontEndManager().load_by_framework("onnx")
     return reader.convert(reader.load(path))
 
 

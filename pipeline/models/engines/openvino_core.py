@@ -17,7 +17,7 @@ from typing import Any
 @functools.cache
 def openvino_core() -> Any:
     """The ``openvino.Core``, for any thread; made by the first call, and kept for as long as the process lasts."""
-    import openvino as ov
+    from pipeline.models.engines.quiet_openvino import ov
 
     core = ov.Core()
     core.get_property("CPU", "FULL_DEVICE_NAME")  # has it reach the CPU now, before any other does

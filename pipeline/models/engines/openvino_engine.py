@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import openvino as ov
 
 from pipeline.hardware import available_threads
 from pipeline.models.engines.base import check_engine
@@ -25,6 +24,7 @@ from pipeline.models.engines.int8_files import weights_digest
 from pipeline.models.engines.int8_models import int8_model, ranges_for_int8
 from pipeline.models.engines.openvino_core import openvino_core
 from pipeline.models.engines.openvino_network import build_model
+from pipeline.models.engines.quiet_openvino import ov
 from pipeline.models.networks.darknet import DarknetNetwork
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array, Image

@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as operations
 
 from pipeline.models.engines.activation_ranges import LayerRanges
 from pipeline.models.engines.openvino_network import begin_model, convolve, end_model, input_folded, move
 from pipeline.models.engines.quantization import HIGHEST, LOWEST, activation_steps, quantize_convolution
+from pipeline.models.engines.quiet_openvino import operations, ov
 from pipeline.models.networks.darknet import INPUT_CHANNELS, Convolution, DarknetNetwork, Shortcut
 from pipeline.models.weights.parameters import ConvolutionParameters
 from pipeline.types import Float32Array

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as operations
 
+from pipeline.models.engines.quiet_openvino import operations, ov
 from pipeline.models.networks.darknet import (
     INPUT_CHANNELS,
     Convolution,
