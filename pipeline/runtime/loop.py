@@ -153,8 +153,11 @@ class Loop:
         if run is None or not goes_on(run.stream, stream):
             logger.error("%s: the stream ended before its change could be taken over", name)
             return
-        run.adjust(stream)
         self._files.add(stream)
+        try:
+            run.adjust(stream)
+        except Exception as error:  # noqa: BLE001 - raised later, or logged and reported when other streams go on
+            self._fail(run, error)
 
     def finish(self, error: BaseException | None) -> BaseException | None:
         """End what still runs and close the shared sinks; returns the error that ended the run, if any did."""

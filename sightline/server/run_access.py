@@ -122,7 +122,7 @@ class RunAccess(Protocol):
         ...
 
     def change_stream(self, name: str, keys: Mapping[str, Any]) -> None:
-        """Give a stream other settings, and keep them. They count when this returns.
+        """Give a stream other settings, and keep them. They count from the next frames on.
 
         Raises:
             InvalidError: the settings can't be used.
