@@ -40,13 +40,13 @@ $(INSTALLED): $(VENV)/.locked pyproject.toml
 	$(PIP) --no-build-isolation --editable .
 	touch $@
 
-# Another model than the demo's own: make demo MODEL=yolox-nano
+# Another model than the demo's own: make demo MODEL=yolox-nano, and where its file can't be downloaded, WEIGHTS=FILE
 demo: $(INSTALLED)
 	@echo "== finding the weights and the clip"
 	$(BIN)/python -m sample_videos.fetch
 	mkdir -p out
 	@echo "== detecting, tracking and counting: out/demo.mp4, out/demo.events.jsonl, out/demo.report.json"
-	$(BIN)/python run_pipeline.py run --config configs/demo.yaml $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python run_pipeline.py run --config configs/demo.yaml $(if $(MODEL),--model $(MODEL)) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check $(SOURCES)

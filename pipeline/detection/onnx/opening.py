@@ -120,11 +120,11 @@ class OpenedNetwork:
     def __str__(self) -> str:
         family, prepared = self.recognised.family, self.recognised.preparation
         height, width = self.size
-        values = f"({prepared.color} - {list(prepared.mean)}) / {list(prepared.deviation)}"
         place = family.placement if family.placement == "stretched" else f"{family.placement}, padded with {family.pad}"
         return (
             f"{self.described.path}: {family.title} (family {self.recognised.name}), {self.class_count} classes, input "
-            f"{width}x{height}{' or any rectangle within' if self.rectangular else ''}, {place}, {values}"
+            f"{width}x{height}{' or any rectangle within' if self.rectangular else ''}, {place}, {prepared}, "
+            f"scores from {family.confidence:g} unless you say otherwise"
         )
 
 

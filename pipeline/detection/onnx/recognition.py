@@ -119,7 +119,8 @@ def _misfit(found: dict[str, Match], class_count: int, network: OnnxNetwork) -> 
         for name, match in found.items()
     )
     source = "" if network.named else " (COCO's, since neither the file nor models.NAME.names has any)"
-    return f"{class_count} class names{source} for {readings}; give the right ones as models.NAME.names"
+    how = "give the right ones as models.NAME.names in a configuration, see docs/models.md"
+    return f"{class_count} class names{source} for {readings}; {how}"
 
 
 def _as_told(family: Family, options: OnnxOptions) -> Family:

@@ -74,3 +74,10 @@ class Preparation:
     color: Color
     mean: Channels
     deviation: Channels
+
+    def __str__(self) -> str:
+        given = (self.mean, self.deviation)
+        for name, (mean, deviation) in VALUE_RANGES.items():
+            if given == (mean, deviation) or (self.color == "bgr" and given == (mean[::-1], deviation[::-1])):
+                return f"{self.color.upper()} {name}"
+        return f"{self.color.upper()} minus {list(self.mean)} by {list(self.deviation)}"
