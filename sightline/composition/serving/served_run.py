@@ -74,11 +74,8 @@ class ServedRun:
 
     def config(self) -> Mapping[str, Any]:
         """The configuration without secrets."""
-        shown = redact_data(json.loads(self._changes.config().model_dump_json()))
+        shown = redact_data(_without_variables(json.loads(self._changes.config().model_dump_json())))
         assert isinstance(shown, dict)
-        for section, key in (("web", "token_env"), ("web", "read_token_env"), ("webhook", "secret_env")):
-            if shown[section][key] is not None:
-                shown[section][key] = "***"
         return shown
 
     def report(self, timeout_s: float = 5.0) -> Report:
@@ -96,6 +93,16 @@ class ServedRun:
     def readiness(self) -> Readiness:
         """Whether all that the run is for is being done."""
         return self._readiness.look()
+
+
+def _without_variables(value: Any) -> Any:
+    """A configuration without the names of variables, which may be the secret itself, given in its place."""
+    if isinstance(value, dict):
+        return {
+            key: "***" if key.endswith("_env") and isinstance(inner, str) else _without_variables(inner)
+            for key, inner in value.items()
+        }
+    return [_without_variables(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _running(status: StreamStatus) -> StreamView:

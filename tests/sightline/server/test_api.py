@@ -314,7 +314,12 @@ def test_secrets_are_not_told(tmp_path: Path) -> None:
     settings = {
         "mqtt": {"url": None},
         "webhook": {"url": None, "secret_env": "hunter2-in-the-wrong-place"},
-        "streams": {"door": {"source": "rtsp://admin:hunter2@10.0.0.1/stream?password=hunter2"}},
+        "streams": {
+            "door": {
+                "source": "rtsp://admin:hunter2@10.0.0.1/stream?password=hunter2",
+                "input": {"password_env": "hunter2"},
+            }
+        },
     }
     with served_run(tmp_path, settings) as served:
         for path in ("/api/config", "/api/streams", "/api/report", "/metrics"):
