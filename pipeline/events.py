@@ -156,6 +156,47 @@ class LineCrossed(Event, frozen=True, kw_only=True, tag="line.crossed"):
     speed_mps: float | None = None
 
 
+class _Alert(Event, frozen=True, kw_only=True):
+    """What all events of an alert share.
+
+    Attributes:
+        alert_id: ``seq`` of its ``alert.started``, which no other alert of the run has.
+        rule: the rule's name.
+        severity: as the rule has it.
+        text: the rule's, filled in.
+        since_s: media time at which its condition began to be met.
+        count: objects that it is about now.
+        tracks: ids of these; of more than 64 the lowest.
+        classes: names of their classes, each once.
+    """
+
+    alert_id: int
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    text: str
+    since_s: float
+    count: int
+    tracks: tuple[int, ...]
+    classes: tuple[str, ...]
+    zone: str | None = None
+    line: str | None = None
+
+
+class AlertStarted(_Alert, frozen=True, kw_only=True, tag="alert.started"):
+    """The condition of a rule is met."""
+
+
+class AlertUpdated(_Alert, frozen=True, kw_only=True, tag="alert.updated"):
+    """An alert is about other objects than was told last; at most once a second of media time."""
+
+
+class AlertEnded(_Alert, frozen=True, kw_only=True, tag="alert.ended"):
+    """An alert is over. Objects and text are the last that were told; ``duration_s`` is since ``alert.started``."""
+
+    duration_s: float
+    reason: Literal["cleared", "gap", "schedule", "reload", "end"]
+
+
 class ClassCounts(msgspec.Struct, frozen=True, kw_only=True):
     """One class in one window.
 
@@ -295,6 +336,9 @@ AnyEvent = (
     | ZoneEntered
     | ZoneLeft
     | LineCrossed
+    | AlertStarted
+    | AlertUpdated
+    | AlertEnded
     | WindowSecond
     | WindowMinute
     | Stats

@@ -38,11 +38,14 @@ class EventStamper:
         self._utc_offset_s = time.time() - time.monotonic()
         self._newest_wall: tuple[float, str] = (float("nan"), "")
 
+    def utc_s(self, captured_s: float | None = None) -> float:
+        """A monotonic time (default: now) in seconds since 1970."""
+        self._follow_clock()
+        return (time.monotonic() if captured_s is None else captured_s) + self._utc_offset_s
+
     def wall(self, captured_s: float | None = None) -> str:
         """A monotonic time (default: now) as UTC, ISO 8601 with milliseconds and ``Z``."""
-        self._follow_clock()
-        moment = time.monotonic() if captured_s is None else captured_s
-        utc_s = moment + self._utc_offset_s
+        utc_s = self.utc_s(captured_s)
         if self._newest_wall[0] != utc_s:
             self._newest_wall = (
                 utc_s,

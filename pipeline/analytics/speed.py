@@ -64,10 +64,10 @@ class SpeedMeter:
         self._took.values[rows] = self._took.values[rows] * fade + elapsed * weight
         self._watched.values[rows] += elapsed
 
-    def speeds(self, rows: IndexArray) -> Float64Array:
+    def speeds(self, rows: IndexArray | slice) -> Float64Array:
         """float64 ``(N,)`` in m/s; NaN for tracks watched for less than ``SETTLING_S``."""
         took = self._took.values[rows]
         settled = self._watched.values[rows] >= SETTLING_S - 1e-9
         distance = np.hypot(*self._moved.values[rows].T)
-        speeds: Float64Array = np.divide(distance, took, out=np.full(len(rows), np.nan), where=settled & (took > 0))
+        speeds: Float64Array = np.divide(distance, took, out=np.full(len(took), np.nan), where=settled & (took > 0))
         return speeds

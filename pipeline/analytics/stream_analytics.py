@@ -24,6 +24,7 @@ from pipeline.analytics.counters import StreamCounters, WindowKind
 from pipeline.analytics.event_stamper import EventKind, EventStamper
 from pipeline.analytics.frame_interval import FrameInterval
 from pipeline.analytics.lines import Line
+from pipeline.analytics.live_tracks import LiveTracks
 from pipeline.analytics.places import Places, check_places
 from pipeline.analytics.speed import SpeedMeter
 from pipeline.analytics.totals import LiveCounts, LiveHistory
@@ -33,7 +34,17 @@ from pipeline.errors import ConfigError
 from pipeline.events import Event, TrackEnded, TrackStarted, TrackUpdated
 from pipeline.geometry.anchors import anchor_index, anchor_points
 from pipeline.geometry.ground import Homography
-from pipeline.types import Float32Array, Frame, IndexArray, Int64Array, SourceInfo, TrackedFrame, TrackFacts, Tracks
+from pipeline.types import (
+    Float32Array,
+    Float64Array,
+    Frame,
+    IndexArray,
+    Int64Array,
+    SourceInfo,
+    TrackedFrame,
+    TrackFacts,
+    Tracks,
+)
 
 __all__ = ["EventStamper", "LiveCounts", "LiveHistory", "StreamAnalytics", "hold_for"]
 
@@ -140,6 +151,8 @@ class StreamAnalytics:
         self._age_s = self._table.column(np.float32)
         self._shown_s = self._table.column(np.float64)
         self._told_s = self._table.column(np.float64)
+        self._seen_s = self._table.column(np.float64, fill=-1.0)
+        self._speeds_by_row: Float64Array | None = None  # of the newest frame, once somebody asked
         self._newest: Look | None = None
         self._stays_s: float | None = None  # how long the newest frame is shown, if it is known to be the last
         self._size = (0, 0)
@@ -151,6 +164,7 @@ class StreamAnalytics:
             ValueError: a frame that is not later than the one before.
         """
         frame, tracks = tracked.frame, tracked.tracks
+        self._speeds_by_row = None
         if self._newest is not None and frame.pts_s <= self._newest.pts_s:
             raise ValueError(f"frame at {frame.pts_s} s: expected one later than {self._newest.pts_s} s")
         if self._interval is not None:
@@ -173,6 +187,7 @@ class StreamAnalytics:
                 self._told_s.values[rows[new]] = frame.pts_s
                 events += self._started(track_ids[new], rows[new])
             seen = unseen_s == 0
+            self._seen_s.values[rows[seen]] = frame.pts_s
             events += waited + self._look(track_ids[seen], rows[seen])
             self._counters.observe(rows, self._class.values[rows], self._places.inside(rows))
             events += self._updated(track_ids, rows, unseen_s, frame.pts_s)
@@ -208,6 +223,31 @@ class StreamAnalytics:
         self._zone_names = tuple(zone.name for zone in zones)
         self._live.shapes = (tuple(zones), tuple(lines))
         return removed
+
+    @property
+    def tracks(self) -> LiveTracks:
+        """The live tracks, for what looks at all of them at once after ``update``."""
+        return LiveTracks(
+            table=self._table,
+            class_names=self._names,
+            class_id=self._class,
+            xyxy=self._box,
+            score=self._score,
+            seen_s=self._seen_s,
+            speeds=self._all_speeds,
+            zones_of=self._zones_of,
+        )
+
+    def _all_speeds(self) -> Float64Array:
+        if self._speeds_by_row is None:
+            everything = slice(None)
+            speeds = None if self._speed is None else self._speed.speeds(everything)
+            self._speeds_by_row = np.full(len(self._seen_s.values), np.nan) if speeds is None else speeds
+        return self._speeds_by_row
+
+    def _zones_of(self, row: int) -> list[str]:
+        inside = self._places.inside(np.array([row], np.intp))[0].tolist()
+        return [name for name, is_inside in zip(self._zone_names, inside, strict=True) if is_inside]
 
     def facts(self, tracks: Tracks) -> TrackFacts | None:
         """In which zones the tracks of the newest frame are, and how fast they move; None without either."""
@@ -306,7 +346,7 @@ class StreamAnalytics:
     def _speeds(self, rows: IndexArray) -> list[float | None]:
         if self._speed is None:
             return [None] * len(rows)
-        return [None if np.isnan(speed) else round(speed, 3) for speed in self._speed.speeds(rows).tolist()]
+        return [None if np.isnan(speed) else round(speed, 3) for speed in self._all_speeds()[rows].tolist()]
 
     def _describe(self, track_ids: Sequence[int], rows: IndexArray) -> list[dict[str, Any]]:
         """What every event of a track tells."""

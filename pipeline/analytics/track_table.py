@@ -79,6 +79,10 @@ class TrackTable:
         self._columns.append(column)
         return column
 
+    def drop(self, column: Column) -> None:
+        """Keep that column no more."""
+        self._columns.remove(column)
+
     def rows(self, track_ids: Int64Array) -> tuple[IndexArray, BoolArray]:
         """The rows of tracks ``(N,)``, giving one to each that has none, and bool ``(N,)``: which ones were new."""
         wanted = track_ids.tolist()

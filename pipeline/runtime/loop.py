@@ -30,6 +30,9 @@ from pipeline.types import Frame, SourceInfo
 
 logger = logging.getLogger(__name__)
 
+# How often streams that are offline learn what time it is.
+_WAIT_S = 0.5
+
 
 class Loop:
     """The streams of a run on their way through the detector. Only the thread that runs the pipeline uses it; other
@@ -88,6 +91,7 @@ class Loop:
         for stream in streams:
             self._take(stream)
         self._stop_reason: EndReason | None = None
+        self._waited_s = time.monotonic()
         self.input_shape: tuple[int, int] | None = None
         self.first_batch: tuple[float, int] | None = None
         self.processed = 0
@@ -257,6 +261,7 @@ class Loop:
                 else:
                     arrival.function()
             self._process(frames)
+            self._wait()
             if self.shared.failure is not None:  # also where it was met in ending a stream
                 raise self.shared.failure
         self._take_on()
@@ -268,7 +273,22 @@ class Loop:
                 return self.intake.get_batch(self._limit, self._max_wait_s, timeout_s=0)
             except TimeoutError:
                 self._take_on(leave=self._looks.waiting - 1)
-        return self.intake.get_batch(self._limit, self._max_wait_s)
+        if not any(run.waits for run in self.running.values()):
+            return self.intake.get_batch(self._limit, self._max_wait_s)
+        try:
+            return self.intake.get_batch(self._limit, self._max_wait_s, timeout_s=_WAIT_S)
+        except TimeoutError:
+            return []
+
+    def _wait(self) -> None:
+        """Have streams that are offline know that time goes on, twice a second."""
+        now_s = time.monotonic()
+        if now_s - self._waited_s < _WAIT_S:
+            return
+        self._waited_s = now_s
+        for run in self.running.values():
+            if run.waits:
+                run.wait()
 
     def _arrived_at_end(self, end: StreamEnd) -> None:
         """A source came to its end: what waits of its stream goes on, then the stream ends."""

@@ -19,6 +19,7 @@ from pipeline.geometry.region import Region
 from pipeline.interfaces import DetectionFilter, DetectorLike, Source
 from pipeline.models.class_names import read_names
 from pipeline.models.registry import DEFAULT_CONFIDENCE, Model
+from pipeline.rules.rule import Rule, check_rules
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.motion_gate import MotionGate
@@ -138,6 +139,7 @@ def build_stream(
         shown_from=0.0 if stream.tracker.show_weak else sight.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
+        rules=build_rules(stream, sight.class_names),
         reads=stream_files(stream),
         annotators=annotators,
         drawn=drawn,
@@ -145,7 +147,7 @@ def build_stream(
 
 
 # What a stream takes over while it goes on, with its tracks and their ids.
-_ADJUSTABLE = ("zones", "lines", "filters", "privacy", "duration_s")
+_ADJUSTABLE = ("zones", "lines", "rules", "filters", "privacy", "duration_s")
 _LOOKS = ("detect_every", "motion_gate", "detect_region", "latency_target_ms")
 
 
@@ -187,6 +189,7 @@ def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before
         duration_s=stream.duration_s,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
+        rules=build_rules(stream, sight.class_names),
         reads=stream_files(stream),
         drawn=stream.output.annotate,
     )
@@ -291,6 +294,13 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, 
         live=True if camera else None,
         opened=opened,
     )
+
+
+def build_rules(stream: ResolvedStream, class_names: Sequence[str]) -> tuple[Rule, ...]:
+    """What is told as alerts; raises ``ConfigError`` for what can't be met."""
+    rules = tuple(section.rule(name) for name, section in stream.rules.items())
+    check_rules(rules, class_names, stream.zones, stream.lines, speeds=stream.homography is not None)
+    return rules
 
 
 def build_pace(stream: ResolvedStream, start_score: float, *, live: bool) -> Sampler:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.rules.rule import missing_parts
 from sightline.config.changes import Changes
 from sightline.config.problems import describe_errors
 from sightline.config.schema import Config, _refuse_undecodable
@@ -50,4 +51,25 @@ def load_config(
         describe_errors(Config, error, document)
     document.raise_problems()
     assert config is not None
+    for keys, problem in _missing_for_rules(config):
+        document.add_problem(keys, problem)
+    document.raise_problems()
     return config
+
+
+def _missing_for_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What rules are about that there is not: the key path and what is wrong with it, of each stream."""
+    if not config.rules and not any(stream.rules for stream in config.streams.values()):
+        return
+    described = config.resolved_streams()
+    for stream in described:
+        own = config.streams.get(stream.name)
+        start = ("rules",) if own is None or own.rules is None else ("streams", stream.name, "rules")
+        where = f" (stream {stream.name})" if len(described) > 1 else ""
+        for name, section in stream.rules.items():
+            missing = missing_parts(
+                section.rule(name), stream.zones, stream.lines, speeds=stream.homography is not None
+            )
+            for problem in missing:
+                key, _, text = problem.partition(": ")
+                yield (*start, name, key), text + where

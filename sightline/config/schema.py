@@ -19,6 +19,7 @@ from pipeline.models.networks.onnx_network import OnnxOptions
 from pipeline.printable import encodable, readable
 from pipeline.sources.uri import stream_name
 from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name
+from sightline.config.rules import RuleSection
 from sightline.config.sections import (
     ClassifySection,
     CustomModelSection,
@@ -72,6 +73,7 @@ class StreamSettings(Section):
     lines: dict[Text, LineSection] = {}
     privacy: PrivacySection = PrivacySection()
     homography: HomographySection | None = None
+    rules: dict[Text, RuleSection] = {}
 
 
 class StreamSection(Section):
@@ -92,6 +94,7 @@ class StreamSection(Section):
     lines: dict[Text, LineSection] | None = None
     privacy: PrivacySection | None = None
     homography: HomographySection | None = None
+    rules: dict[Text, RuleSection] | None = None
 
 
 class ResolvedStream(StreamSettings):

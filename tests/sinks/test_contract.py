@@ -21,6 +21,9 @@ from rich.console import Console
 
 from pipeline.errors import SinkError
 from pipeline.events import (
+    AlertEnded,
+    AlertStarted,
+    AlertUpdated,
     ClassCounts,
     Event,
     FrameCounts,
@@ -158,6 +161,8 @@ def events() -> list[Event]:
     ledger = FrameCounts(decoded=5, processed=5, dropped={}, failed={})
     track = {"track_id": 1, "class_name": "person", "score": 0.5, "xyxy": (1.0, 2.0, 3.0, 4.0)}
     crossing = {"track_id": 1, "class_name": "person"}
+    alert = {"alert_id": 9, "rule": "yard", "severity": "critical", "text": "=1 person", "since_s": 0.1, "count": 1}
+    alert |= {"tracks": (1,), "classes": ("person",), "zone": "door"}
     counts = {"person": ClassCounts(mean=0.5, max=1, unique=1)}
     window = {"index": 0, "start_s": 0.0, "frames": 5, "coverage": 0.2, "objects": counts, "zones": {"door": counts}}
     window["lines"] = {"gate": {"person": LineCounts(entered=1, left=0)}}
@@ -171,6 +176,9 @@ def events() -> list[Event]:
         (ZoneEntered, {"zone": "door", **crossing}),
         (ZoneLeft, {"zone": "door", "dwell_s": 0.5, **crossing}),
         (LineCrossed, {"line": "gate", "direction": "in", **crossing}),
+        (AlertStarted, alert),
+        (AlertUpdated, alert),
+        (AlertEnded, {**alert, "duration_s": 1.5, "reason": "cleared"}),
         (TrackEnded, {**track, "age_s": 0.5, "reason": "lost"}),
         (WindowSecond, {**window, "end_s": 1.0}),
         (WindowMinute, {**window, "end_s": 60.0}),

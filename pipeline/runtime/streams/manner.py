@@ -8,6 +8,7 @@ from typing import Self
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.stream_analytics import StreamAnalytics, hold_for
+from pipeline.rules.stream_rules import StreamRules
 from pipeline.runtime.channel import WhenFull
 from pipeline.runtime.streams.stream import Stream
 from pipeline.sampling.groups import SampleGroups
@@ -30,12 +31,14 @@ class Manner:
         gathering: takes the stream's frames before the detector does.
         settler: decides on a frame's tracks once it is known what came after it; None where no frame waits for that.
         analytics: counts.
+        rules: tell what it counts as alerts.
     """
 
     live: bool
     gathering: SampleGroups
     settler: TrackSettler | None
     analytics: StreamAnalytics
+    rules: StreamRules
 
     @classmethod
     def of(
@@ -51,25 +54,26 @@ class Manner:
         counted, pace = stream.analytics, _pace(stream, live=info.live)
         lag_s = (0.0 if info.live else _LAG_S) if stream.lag_s is None else stream.lag_s
         looks_at_all = isinstance(pace, EveryNth) and pace.count == 1
+        analytics = counting or StreamAnalytics(
+            stream.source.stream,
+            class_names,
+            stamper=stamper,
+            hold_s=hold_for(info),
+            frame_s=float(1 / info.fps) if info.fps else 0.04,
+            measures_interval=info.live,
+            update_hz=counted.update_hz,
+            zones=counted.zones,
+            lines=counted.lines,
+            homography=counted.homography,
+            live=counted.live,
+        )
         return cls(
             live=info.live,
             gathering=SampleGroups(pace, live=info.live),
             # Without any lag a file's frames still wait for the next look; a camera's don't.
             settler=None if not lag_s and (info.live or looks_at_all) else TrackSettler(lag_s=lag_s),
-            analytics=counting
-            or StreamAnalytics(
-                stream.source.stream,
-                class_names,
-                stamper=stamper,
-                hold_s=hold_for(info),
-                frame_s=float(1 / info.fps) if info.fps else 0.04,
-                measures_interval=info.live,
-                update_hz=counted.update_hz,
-                zones=counted.zones,
-                lines=counted.lines,
-                homography=counted.homography,
-                live=counted.live,
-            ),
+            analytics=analytics,
+            rules=StreamRules(stream.source.stream, stream.rules, analytics.tracks, stamper),
         )
 
     def paced(self, stream: Stream) -> Self:

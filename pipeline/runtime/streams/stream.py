@@ -11,6 +11,7 @@ from pipeline.analytics.options import AnalyticsOptions
 from pipeline.files import InputFiles
 from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
+from pipeline.rules.rule import Rule
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.sink_thread import SinkQueue
 from pipeline.runtime.streams.privacy import Privacy
@@ -43,6 +44,7 @@ class Stream:
         shown_from: tracks are shown, and detections told, only where they score as much; the tracker sees weaker ones.
         frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
         analytics: what is counted, such as zones and lines.
+        rules: what is told as alerts; checked with ``pipeline.rules.rule.check_rules``.
         reads: files it reads besides the one that its source names, so that no output takes their place.
     """
 
@@ -60,6 +62,7 @@ class Stream:
     shown_from: float = 0.0
     frozen_after_s: float | None = None
     analytics: AnalyticsOptions = field(default_factory=AnalyticsOptions)
+    rules: Sequence[Rule] = ()
     reads: Sequence[InputFiles] = ()
 
     def part(self, frame: Frame) -> Rectangle | None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
+from pipeline.rules.alert import Moment
 from pipeline.runtime.intake import Inlet, Intake
 from pipeline.runtime.picture_memory import PictureMemory
 from pipeline.runtime.report import StreamReport
@@ -192,6 +193,9 @@ class StreamRun:
             found = [*named, *self._manner.analytics.update(tracked)]
             if (facts := self._manner.analytics.facts(tracked.tracks)) is not None:
                 tracked = replace(tracked, facts=facts)
+        if self.stream.rules:
+            with self._timings.stage("rules"):
+                found += self._manner.rules.update(found, self._moment(frame.pts_s, frame.captured_s))
         if self._privacy is not None:
             tracked = self._privacy.hidden(tracked)
         with self._timings.stage("sinks"):
@@ -246,6 +250,21 @@ class StreamRun:
         self.account.went_offline()
         events = [*self._tracking.end(), *self._manner.analytics.gap()]
         self._send(*events, self._events.offline(self.media_s, reason))
+        self._send(*self._manner.rules.go(events, self._moment(self._went_s)))
+
+    @property
+    def waits(self) -> bool:
+        """Whether something may come to pass though no frame comes: it is offline, and there are rules."""
+        return self._offline_s is not None and bool(self.stream.rules)
+
+    def wait(self) -> None:
+        """Have rules know that time goes on while it is offline."""
+        if self._offline_s is not None:
+            now_s = self._went_s + time.monotonic() - self._offline_s
+            self._send(*self._manner.rules.wait(self._moment(now_s)))
+
+    def _moment(self, pts_s: float, captured_s: float | None = None) -> Moment:
+        return Moment(pts_s, captured_s, self._stamper.utc_s(captured_s))
 
     def _online(self, offline_s: float) -> None:
         """The source is back."""
@@ -294,6 +313,7 @@ class StreamRun:
         if self._opened:
             with first:
                 last = [*named, *self._manner.analytics.finish()]
+                last += self._manner.rules.finish(last, self._moment(self.media_s))
                 self._send(*last, self._events.ended(self.media_s, reason, first.error, self._ledger.snapshot()))
         failure = self._own.close(first.error)
         self.account.error = first.error or failure
@@ -310,12 +330,16 @@ class StreamRun:
             self._manner = self._manner.paced(stream)
         if stream.frozen_after_s != self.stream.frozen_after_s:
             self._events.watch_for_still(stream.frozen_after_s)
+        changed: list[Event] = []
         if stream.analytics is not self.stream.analytics:
             removed = self._manner.analytics.change(stream.analytics.zones, stream.analytics.lines)
             self.account.add_totals({}, removed.zones, removed.lines)
-            self._send(*removed.events)
+            changed = removed.events
+            self._send(*changed)
         if stream.privacy != self.stream.privacy:
             self._privacy = self._find_privacy(stream)
+        if changed or tuple(stream.rules) != tuple(self.stream.rules):
+            self._send(*self._manner.rules.change(stream.rules, changed, self._moment(self.media_s)))
         self.stream = stream
         self._tracking.adjust(stream)
 
@@ -352,6 +376,7 @@ class StreamRun:
         else:
             events += analytics.finish()
             self._enter_totals()
+        events += self._manner.rules.finish(events, self._moment(self.media_s), "reload")
         return events if told_s else [*events, self._events.offline(self.media_s, "its configuration was changed")]
 
     def _enter_totals(self) -> None:

@@ -1,0 +1,130 @@
+"""Since when each subject of a rule meets its condition, however its detections flicker."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable
+
+# Media times are sums of floats: what is due may look early by less than this.
+_ROUNDING_S = 1e-6
+
+
+class Episodes:
+    """A subject's episode is the time from when it first met the condition, through lapses of up to ``clear_s``.
+
+    A subject is *sure* once it has met the condition, lapses included, over ``for_s`` seconds, and stays so until its
+    episode is over. What it costs goes with what changes, not with how many subjects there are.
+
+    Args:
+        for_s, clear_s: as `Rule` has them.
+
+    Attributes:
+        sure: the sure subjects.
+
+    >>> parked = Episodes(for_s=5, clear_s=2)
+    >>> parked.begin("car", 10)
+    >>> parked.settle(15), parked.sure
+    (True, {'car'})
+    >>> parked.lapse("car", 20)
+    >>> parked.settle(21), parked.settle(23), parked.sure
+    (False, True, set())
+    """
+
+    def __init__(self, for_s: float, clear_s: float) -> None:
+        self._for_s = for_s
+        self._clear_s = clear_s
+        self._open: dict[Hashable, float] = {}  # since when
+        self._lapsed: dict[Hashable, tuple[float, float]] = {}  # since when, and when it was met last
+        self._due: list[tuple[float, int, Hashable]] = []  # when an open one will have lasted long enough
+        self._over: list[tuple[float, int, Hashable]] = []  # by when a lapsed one met it last
+        self._number = 0
+        self._settled_s = float("-inf")
+        self.sure: set[Hashable] = set()
+        self._changed = False
+
+    def begin(self, subject: Hashable, now_s: float) -> None:
+        """A subject meets the condition from now on."""
+        if subject in self._open:
+            return
+        since_s, last_s = self._lapsed.pop(subject, (now_s, now_s))
+        # Where frames come seldom nothing was seen of a lapse between two of them.
+        if self._is_over(last_s, now_s) and last_s < self._settled_s:
+            since_s = now_s
+            self._remove(subject)
+        self._open[subject] = since_s
+        if subject not in self.sure:
+            self._push(self._due, since_s + self._for_s - _ROUNDING_S, subject)
+
+    def lapse(self, subject: Hashable, last_s: float) -> None:
+        """A subject no longer meets the condition; it did at ``last_s``, the time of the frame before."""
+        since_s = self._open.pop(subject, None)
+        if since_s is None:
+            return
+        if since_s <= last_s:
+            self._lapsed[subject] = (since_s, last_s)
+            self._push(self._over, last_s, subject)
+        else:  # It came and went between two frames.
+            self._remove(subject)
+
+    def pulse(self, subject: Hashable, now_s: float) -> None:
+        """A subject meets the condition for a moment, which is enough to be sure."""
+        since_s, last_s = self._lapsed.get(subject, (now_s, now_s))
+        self._lapsed[subject] = (now_s if self._is_over(last_s, now_s) else since_s, now_s)
+        self._push(self._over, now_s, subject)
+        self._add(subject)
+
+    def succeed(self, before: Hashable, after: Hashable) -> None:
+        """What is known of a subject that lapsed is known of another, new one, which it turns out to be."""
+        if before in self._lapsed and after not in self._lapsed and after not in self._open:
+            self._lapsed[after] = self._lapsed.pop(before)
+            self._push(self._over, self._lapsed[after][1], after)
+            if before in self.sure:
+                self._remove(before)
+                self._add(after)
+
+    def settle(self, now_s: float) -> bool:
+        """Let time go on to a frame; returns whether other subjects are sure than the last time."""
+        self._settled_s = now_s
+        while self._due and self._due[0][0] <= now_s:
+            subject = heapq.heappop(self._due)[2]
+            since_s = self._open.get(subject)
+            # One that lapsed meanwhile, and came again, has another entry for its new time.
+            if since_s is not None and since_s + self._for_s - _ROUNDING_S <= now_s:
+                self._add(subject)
+        while self._over and self._is_over(self._over[0][0], now_s):
+            last_s, _, subject = heapq.heappop(self._over)
+            if self._lapsed.get(subject, (0.0, now_s))[1] == last_s:
+                del self._lapsed[subject]
+                self._remove(subject)
+        changed, self._changed = self._changed, False
+        return changed
+
+    def since_s(self, subjects: Iterable[Hashable]) -> float | None:
+        """When the first of these episodes began; None where there are none."""
+        known = [self._open[one] if one in self._open else self._lapsed[one][0] for one in subjects if self.knows(one)]
+        return min(known, default=None)
+
+    def is_open(self, subject: Hashable) -> bool:
+        """Whether it meets the condition now."""
+        return subject in self._open
+
+    def knows(self, subject: Hashable) -> bool:
+        """Whether it has an episode."""
+        return subject in self._open or subject in self._lapsed
+
+    def _push(self, queue: list[tuple[float, int, Hashable]], at_s: float, subject: Hashable) -> None:
+        self._number += 1  # subjects of one time are not compared
+        heapq.heappush(queue, (at_s, self._number, subject))
+
+    def _is_over(self, last_s: float, now_s: float) -> bool:
+        return now_s - last_s > self._clear_s + _ROUNDING_S
+
+    def _add(self, subject: Hashable) -> None:
+        if subject not in self.sure:
+            self.sure.add(subject)
+            self._changed = True
+
+    def _remove(self, subject: Hashable) -> None:
+        if subject in self.sure:
+            self.sure.discard(subject)
+            self._changed = True
