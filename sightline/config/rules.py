@@ -47,7 +47,23 @@ class RuleSection(Section):
 
     def rule(self, name: str) -> Rule:
         """The rule of that name; raises ``ConfigError`` for one that can't be."""
-        own = ("days", "hours", "time_zone")
-        schedule = Schedule(days=self.days, hours=self.hours, time_zone=self.time_zone)
-        given = {key: getattr(self, key) for key in type(self).model_fields if key not in own}
-        return Rule(name=name, schedule=schedule, **given)
+        return Rule(
+            name=name,
+            when=self.when,
+            zone=self.zone,
+            line=self.line,
+            direction=self.direction,
+            at_least=self.at_least,
+            speed_mps=self.speed_mps,
+            coverage=self.coverage,
+            hysteresis=self.hysteresis,
+            for_s=self.for_s,
+            clear_s=self.clear_s,
+            cooldown_s=self.cooldown_s,
+            classes=self.classes,
+            min_score=self.min_score,
+            min_size=self.min_size,
+            schedule=Schedule(days=self.days, hours=self.hours, time_zone=self.time_zone),
+            severity=self.severity,
+            text=self.text,
+        )
