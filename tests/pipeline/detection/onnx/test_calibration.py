@@ -24,6 +24,8 @@ from pipeline.models.cache import CACHE_VARIABLE
 from pipeline.models.custom import onnx_model
 from pipeline.models.registry import Model
 from pipeline.types import Image
+from sightline.commands.main import main
+from tests.support.clips import write_clip
 from tests.support.images import blocks
 from tests.support.onnx_files import write_miniature_yolox, write_network
 from tests.support.onnx_layouts import FAMILIES
@@ -110,6 +112,23 @@ def test_a_damaged_one_is_told(done: Calibration, folder: Path) -> None:
             OnnxDetector(miniature(folder), input_size=128, precision="int8")
     finally:
         numbers.write_bytes(before)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    miniature(tmp_path)
+    clip = write_clip(tmp_path / "clip.mp4", count=30, draw=lambda number: FRAMES[number], size=(128, 96))
+    config = tmp_path / "my.yaml"
+    config.write_text(
+        f"model: {{name: mine, input_size: 128}}\n"
+        f"models: {{mine: {{onnx: {tmp_path}/miniature.onnx, names: {tmp_path}/names}}}}\n"
+    )
+    assert main(["calibrate", str(clip), "--frames", "12", "--config", str(config)]) == 0
+    told = capsys.readouterr()
+    assert "every layer, symmetric: agrees with float32 to" in told.err
+    assert "agreement with float32 on 4 frames that it was not calibrated with: " in told.out
+    assert main(["run", str(clip), "--config", str(config), "--precision", "int8"]) == 0
+    assert "openvino, int8" in capsys.readouterr().out
 
 
 def spoilt(folder: Path) -> Model:
