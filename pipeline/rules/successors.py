@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from pipeline.events import Box
@@ -43,25 +43,26 @@ class Successors:
 
     def __init__(self, within_s: float) -> None:
         self.within_s = within_s
-        self._lost: deque[Lost] = deque()
+        self._lost: defaultdict[str, deque[Lost]] = defaultdict(deque)  # by class
 
     def add(self, lost: Lost) -> None:
         """Remember a track."""
-        self._lost.append(lost)
+        self._lost[lost.class_name].append(lost)
 
     def take(self, class_name: str, xyxy: Box, now_s: float) -> Lost | None:
         """The track that a new one goes on with, which is then no longer remembered.
 
         It is the one of its class that it overlaps most, if enough.
         """
-        while self._lost and now_s - self._lost[0].at_s > self.within_s:
-            self._lost.popleft()
+        candidates = self._lost[class_name]
+        while candidates and now_s - candidates[0].at_s > self.within_s:
+            candidates.popleft()
         best, most = None, _OVERLAP
-        for lost in self._lost:
-            if lost.class_name == class_name and (overlap := _overlap(lost.xyxy, xyxy)) >= most:
+        for lost in candidates:
+            if (overlap := _overlap(lost.xyxy, xyxy)) >= most:
                 best, most = lost, overlap
         if best is not None:
-            self._lost.remove(best)
+            candidates.remove(best)
         return best
 
 
