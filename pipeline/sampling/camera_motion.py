@@ -24,7 +24,7 @@ _WINDOW, _LEVELS = (11, 11), 3
 # Points agree that lie within so many pixels of the small picture.
 _AGREES = 1.0
 # A motion is believed on which so many points agree, and so large a part of all that could be followed.
-_FEWEST, _LEAST_PART = 8, 0.4
+_FEWEST, _LEAST_PART = 16, 0.4
 # What moves no corner of the picture by this part of its longer side is a camera that stands still.
 _STILL = 0.001
 # It counts as still after so long, is then looked at so often, and compared with a picture no older than that.
