@@ -39,6 +39,7 @@ class Episodes:
         self._over: list[tuple[float, int, Hashable]] = []  # by when a lapsed one met it last
         self._number = 0
         self._settled_s = float("-inf")
+        self._resumed: dict[Hashable, tuple[float, float]] = {}  # after a lapse: when, and when it was met last before
         self.sure: set[Hashable] = set()
         self._changed = False
 
@@ -51,6 +52,8 @@ class Episodes:
         if self._is_over(last_s, now_s) and last_s < self._settled_s:
             since_s = now_s
             self._remove(subject)
+        elif last_s < now_s:
+            self._resumed[subject] = (now_s, last_s)
         self._open[subject] = since_s
         if subject not in self.sure:
             self._push(self._due, since_s + self._for_s - _ROUNDING_S, subject)
@@ -60,6 +63,9 @@ class Episodes:
         since_s = self._open.pop(subject, None)
         if since_s is None:
             return
+        resumed_s, before_s = self._resumed.pop(subject, (since_s, last_s))
+        if resumed_s > last_s:  # It came back and went between two frames.
+            last_s = before_s
         if since_s <= last_s:
             self._lapsed[subject] = (since_s, last_s)
             self._push(self._over, last_s, subject)
