@@ -38,6 +38,7 @@ def test_the_configuration_loads(tmp_path: Path) -> None:
     assert load_config(path).model.engine == "auto"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("nncf") is None,
     reason="NNCF is not installed: pip install 'sightline[calibrate]'",

@@ -50,6 +50,7 @@ def test_its_commands_run(weights: Path, demo_clip: Path, tmp_path: Path, capsys
     assert len((tmp_path / "tracks.txt").read_text().splitlines()) >= 10  # random weights see things everywhere
 
 
+@pytest.mark.slow
 def test_its_program_runs(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(weights.name).symlink_to(weights)

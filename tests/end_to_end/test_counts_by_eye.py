@@ -106,6 +106,7 @@ def test_people_come_to_a_table_one_by_one(eval_dir: Path, detector: YoloDetecto
     people_came_and_left(events)
 
 
+@pytest.mark.slow
 def test_none_of_them_is_missed_where_only_motion_is_looked_at(
     eval_dir: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:

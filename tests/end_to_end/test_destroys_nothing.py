@@ -29,6 +29,7 @@ from tests.support.clips import write_clip
 WRITTEN = {"output.video", "output.tracks", "output.jsonl", "output.report", "store.path", "webhook.spool"}
 WRITTEN |= {"streams.*.output.video", "streams.*.output.tracks"}
 READ = {"model.weights", "models.*.weights", "models.*.cfg", "models.*.names", "classify.weights", "classify.names"}
+READ |= {"web.changes"}  # nothing but a change over HTTP adds to it
 READ |= {"models.*.onnx", "events.keys", "callbacks"}  # besides, as text: source, events.clients, filters.predicate
 
 # Every option and argument of a command that is a path.

@@ -52,6 +52,7 @@ def detector(tiny_weights: Path, eval_dir: Path) -> Remembering:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("tracker", "least"),

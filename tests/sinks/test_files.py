@@ -23,6 +23,8 @@ from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.streams.stream import Stream
 from sightline.imageai.analysis import AnalysisSink
 from sightline.library.handover import Handover
+from sightline.server.feed import EventHub
+from sightline.server.live.hub import LiveHub
 from sightline.terminal.preview import PreviewSink
 from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
@@ -49,7 +51,10 @@ WRITERS = [
     Case("parquet", lambda folder: ParquetStore(folder / "a", flush_s=0.01)),
     Case("webhook", lambda folder: WebhookSink("http://127.0.0.1:1/", spool=folder / "a", batch_s=0.01, linger_s=0)),
 ]
-OTHERS = {AnalysisSink, CallbacksSink, Handover, MqttSink, PreviewSink, ProgressSink, ZeroMqSink}
+OTHERS = {
+    *(AnalysisSink, CallbacksSink, EventHub, Handover, LiveHub, MqttSink, PreviewSink, ProgressSink),
+    ZeroMqSink,
+}
 every_writer = pytest.mark.parametrize("case", WRITERS, ids=lambda case: case.name)
 
 

@@ -39,7 +39,7 @@ class ServedRun:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
-    def wait_for(self, path: str, wanted: Any, *, timeout_s: float = 60) -> Any:
+    def wait_for(self, path: str, wanted: Any, *, timeout_s: float = 150) -> Any:
         """Ask until ``wanted`` of the answer is true; gives that answer."""
         until_s = time.monotonic() + timeout_s
         while not wanted(answer := self.ask(path)):

@@ -201,6 +201,7 @@ def first_frames(path: Path, count: int) -> list[str]:
     return [line for line in path.read_text().splitlines() if int(line.partition(",")[0]) <= count]
 
 
+@pytest.mark.slow
 def test_auto_keeps_the_accuracy_of_looking_at_every_frame(eval_dir: Path, tmp_path: Path, tiny_weights: Path) -> None:
     """On vtest.avi every frame gives HOTA 51.6 and MOTA 70.6 (benchmarks/README.md)."""
     clip, truth = eval_dir / "videos" / "vtest.avi", eval_dir / "mot15" / "PETS09-S2L1"

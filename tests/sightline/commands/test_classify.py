@@ -44,6 +44,7 @@ def folder(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (commands,) = [text for language, text in BLOCKS if language == "sh"]
     for line in commands.splitlines():
@@ -66,6 +67,7 @@ def test_the_program_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixtur
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_tracked_objects_are_named_once(folder: Path, demo_clip: Path, tiny_weights: Path) -> None:
     (shown,) = [text for language, text in BLOCKS if language == "yaml"]
     (folder / "shown.yaml").write_text(shown)

@@ -121,6 +121,7 @@ def test_convert_refuses_in_one_line(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_the_doctor_times_the_model_of_a_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["doctor", "--config", str(config)])
     printed = capsys.readouterr().out

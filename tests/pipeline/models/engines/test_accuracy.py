@@ -44,6 +44,7 @@ def cpu_flags() -> str:
     return information.read_text() if information.exists() else ""
 
 
+@pytest.mark.slow
 def test_bfloat16_is_as_accurate(eval_dir: Path, tiny_weights: Path) -> None:
     if not cpu_has_bfloat16():
         pytest.skip("this processor has no bfloat16: run benchmarks/detection.py --engine openvino where one has it")
@@ -96,6 +97,7 @@ def test_int8_with_shipped_ranges_is_as_accurate(
             assert agreement(exact[part], small[part]) >= 0.95, clip
 
 
+@pytest.mark.slow
 @needs_nncf
 def test_int8_calibrated_with_a_street_is_nearly_as_accurate(
     eval_dir: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from tests.support.page_browser import open_browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for all tests."""
     with open_browser() as chromium:
