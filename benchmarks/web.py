@@ -30,8 +30,8 @@ import psutil
 import requests
 
 from benchmarks.measure import ROOT
+from benchmarks.throughput import default_clips
 
-CLIP = ROOT / "sample_videos" / "bikes.mp4"
 SETTLED = 0.2  # part of the edits or requests after which memory is compared
 
 
@@ -190,17 +190,18 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "what", nargs="*", choices=["cost", "edits", "requests", []], default=["cost", "edits", "requests"]
     )
-    parser.add_argument("--clip", type=Path, default=CLIP)
+    parser.add_argument("--clip", type=Path, help="default: the traffic clip, or the demo's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--edits", type=int, default=500)
     parser.add_argument("--requests", type=int, default=10_000)
     options = parser.parse_args(given)
+    clip = (options.clip or default_clips()[0]).resolve()
     if "cost" in options.what:
-        cost(options.clip, options.rounds)
+        cost(clip, options.rounds)
     if "edits" in options.what:
-        edits(options.clip, options.edits)
+        edits(clip, options.edits)
     if "requests" in options.what:
-        flood(options.clip, options.requests)
+        flood(clip, options.requests)
 
 
 if __name__ == "__main__":
