@@ -21,6 +21,8 @@ from pipeline.types import Detections, Float64Array, Frame, Image, TrackedFrame
 _AROUND_S = 0.5
 # What belongs to an object reaches beyond its box, by this part of the box's sides.
 _MARGIN = 0.1
+# No frame waits longer for hindsight.
+_LONGEST_WAIT_S = 11.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,33 +55,33 @@ class StreamPrivacy:
     Args:
         privacy: what that is.
         class_names: of the detector.
+        before: what hid in this stream until now; frames that wait for hindsight are hidden by what it saw.
 
     Raises:
         ConfigError: a class that the detector does not know.
     """
 
-    def __init__(self, privacy: Privacy, class_names: Sequence[str]) -> None:
+    def __init__(self, privacy: Privacy, class_names: Sequence[str], before: StreamPrivacy | None = None) -> None:
         self._privacy = privacy
         self._classes = list(class_ids(privacy.classes, class_names, where="privacy.classes"))
         self._areas = [np.asarray(polygon, np.float64) for polygon in privacy.areas.values()]
         self._placement = Placement()
-        # What the detector saw lately: media time, and boxes in parts of the picture, float64 (N, 4).
-        self._looks: deque[tuple[float, Float64Array]] = deque()
+        # What the detector saw lately, of all classes, since others may be hidden from now on.
+        self._looks: deque[tuple[Frame, Detections]] = deque() if before is None else before._looks
 
     def look(self, frame: Frame, detections: Detections) -> None:
         """Note what the detector saw in a frame, before anything is filtered."""
-        if self._classes:
-            self._looks.append((frame.pts_s, self._parts(frame, detections)))
+        self._looks.append((frame.without_pictures(), detections))
+        if not self._classes:
+            self._forget(frame.pts_s - _LONGEST_WAIT_S)
 
     def hidden(self, tracked: TrackedFrame) -> TrackedFrame:
         """The frame as outputs may see it: its pictures are made, and hidden, when somebody asks for them."""
         frame = tracked.frame
         shapes = self._area_shapes(frame)
         if self._classes:
-            # The last look before a frame counts however long ago it was: objects are where they were seen.
-            while len(self._looks) > 1 and self._looks[1][0] <= frame.pts_s - _AROUND_S:
-                self._looks.popleft()
-            near = [boxes for pts_s, boxes in self._looks if pts_s <= frame.pts_s + _AROUND_S]
+            self._forget(frame.pts_s - _AROUND_S)
+            near = [self._parts(*look) for look in self._looks if look[0].pts_s <= frame.pts_s + _AROUND_S]
             shapes += corners(np.concatenate([self._parts(frame, tracked.tracks), *near]))
         if not shapes:
             return tracked
@@ -89,6 +91,11 @@ class StreamPrivacy:
             return hide(image, shapes, effect)
 
         return replace(tracked, frame=frame.altered(hidden))
+
+    def _forget(self, before_s: float) -> None:
+        """Let go of old looks, but for the last, which counts however old it is: objects are where it saw them."""
+        while len(self._looks) > 1 and self._looks[1][0].pts_s <= before_s:
+            self._looks.popleft()
 
     def _area_shapes(self, frame: Frame) -> list[Float64Array]:
         size = (frame.width, frame.height)

@@ -104,6 +104,7 @@ class StreamRun:
         self._offline_s: float | None = None  # since when it is known to be
         self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
         self._tracking = StreamTracking(stream, account, self._events, timings)
+        self._privacy: StreamPrivacy | None = None
         self._privacy = self._find_privacy(stream)
         counts_on = before is not None and stream.analytics is before.stream.analytics
         self._counting = before._manner.analytics if before is not None and counts_on else None
@@ -152,7 +153,7 @@ class StreamRun:
         self._reading.start(begin, on_offline=self._offline, on_online=self._online)
 
     def _find_privacy(self, stream: Stream) -> StreamPrivacy | None:
-        return None if stream.privacy is None else StreamPrivacy(stream.privacy, self._class_names)
+        return None if stream.privacy is None else StreamPrivacy(stream.privacy, self._class_names, self._privacy)
 
     def _find_manner(self, info: SourceInfo) -> Manner:
         return Manner.of(self.stream, info, self._class_names, self._stamper, counting=self._counting)

@@ -185,7 +185,7 @@ def test_names_that_would_run_in_a_browser_stay_text(served: Served) -> None:
 @pytest.mark.parametrize(
     ("keys", "where"),
     [
-        ({"output": {"video": "/tmp/x.mp4"}}, "output.video"),
+        ({"output": {"video": "elsewhere/x.mp4"}}, "output.video"),
         ({"filters": {"predicate": "evil.py:run"}}, "filters.predicate"),
         ({"input": {"password_env": "AWS_SECRET_ACCESS_KEY"}}, "input.password_env"),
         ({"source": "no/such/file.mp4"}, ""),

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.zones import Zone
+from pipeline.detection.filters import make_filters
 from pipeline.event_codec import event_type
 from pipeline.events import TrackStarted, WindowMinute, ZoneEntered
 from pipeline.runtime.pipeline import Pipeline
@@ -113,3 +114,20 @@ def test_what_is_hidden_changes_in_place() -> None:
     shown = [bool(tracked.frame.image.max()) for tracked in sink.frames]
     assert shown[:10] == [True] * 10 and not any(shown[-20:])
     assert sink.calls.count("open") == 1
+
+
+def test_what_waits_for_hindsight_stays_hidden_when_what_is_hidden_changes() -> None:
+    more = Privacy(classes=["blob"], areas={"corner": [(0, 0), (5, 0), (5, 5)]})
+    sink = Acting({10: lambda: pipeline.adjust(replace(stream, privacy=more))})
+    nobody = make_filters(("blob",), min_size=(500, 500))
+    stream = Stream(
+        source=MemorySource(moving_box(FRAMES, step=1)),
+        tracker=create_tracker(),
+        sinks=[sink],
+        filters=nobody,
+        lag_s=1.0,
+        privacy=Privacy(classes=["blob"]),
+    )
+    pipeline = Pipeline(stream, BlobDetector(), batch=1, queue=1)
+    pipeline.run()
+    assert [int(tracked.frame.image.max()) for tracked in sink.frames] == [0] * FRAMES
