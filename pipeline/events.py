@@ -112,6 +112,7 @@ class TrackEnded(_Track, frozen=True, kw_only=True, tag="track.ended"):
 
     age_s: float
     reason: Literal["lost", "gap", "end"]
+    evidence: str | None = None
 
 
 class TrackClassified(_Track, frozen=True, kw_only=True, tag="track.classified"):
@@ -134,6 +135,7 @@ class _Zone(Event, frozen=True, kw_only=True):
     zone: str
     track_id: int
     class_name: str = msgspec.field(name="class")
+    evidence: str | None = None
 
 
 class ZoneEntered(_Zone, frozen=True, kw_only=True, tag="zone.entered"):
@@ -154,6 +156,7 @@ class LineCrossed(Event, frozen=True, kw_only=True, tag="line.crossed"):
     class_name: str = msgspec.field(name="class")
     direction: Literal["in", "out"]
     speed_mps: float | None = None
+    evidence: str | None = None
 
 
 class _Alert(Event, frozen=True, kw_only=True):
@@ -168,6 +171,7 @@ class _Alert(Event, frozen=True, kw_only=True):
         count: objects that it is about now.
         tracks: ids of these; of more than 64 the lowest.
         classes: names of their classes, each once.
+        evidence: the same in all events of an alert.
     """
 
     alert_id: int
@@ -180,6 +184,7 @@ class _Alert(Event, frozen=True, kw_only=True):
     classes: tuple[str, ...]
     zone: str | None = None
     line: str | None = None
+    evidence: str | None = None
 
 
 class AlertStarted(_Alert, frozen=True, kw_only=True, tag="alert.started"):
@@ -195,6 +200,39 @@ class AlertEnded(_Alert, frozen=True, kw_only=True, tag="alert.ended"):
 
     duration_s: float
     reason: Literal["cleared", "gap", "schedule", "reload", "end"]
+
+
+class EvidenceReady(Event, frozen=True, kw_only=True, tag="evidence.ready"):
+    """A file that shows what an earlier event tells of: a picture, or the part of it with the object, or a clip.
+
+    Attributes:
+        evidence: what that event has in its own ``evidence``; there may be one of these per ``kind``.
+        kind: ``picture`` is the whole of a frame, ``crop`` the part of one with the objects, ``clip`` a video.
+        about: type of the event it belongs to; of an alert that is ``alert.started``.
+        about_seq: that event's ``seq``.
+        alert_id: of the alert, where it is one.
+        track_ids: of the objects that the event is about.
+        path: of the file, below the folder of the evidence, with ``/`` between its parts.
+        media_type: such as ``image/jpeg`` or ``video/mp4``.
+        size_bytes: of the file.
+        from_pts_s, to_pts_s: the media time that it shows; of a picture both are the same.
+        annotated: whether boxes and names are drawn into it.
+        masked: whether parts of it may be hidden, because the stream has such.
+    """
+
+    evidence: str
+    kind: Literal["picture", "crop", "clip"]
+    about: str
+    about_seq: int
+    alert_id: int | None = None
+    track_ids: tuple[int, ...] = ()
+    path: str
+    media_type: str
+    size_bytes: int
+    from_pts_s: float
+    to_pts_s: float
+    annotated: bool
+    masked: bool
 
 
 class ClassCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,6 +377,7 @@ AnyEvent = (
     | AlertStarted
     | AlertUpdated
     | AlertEnded
+    | EvidenceReady
     | WindowSecond
     | WindowMinute
     | Stats
