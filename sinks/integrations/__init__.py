@@ -8,5 +8,6 @@ mqtt_link       The connection to an MQTT broker, which may come and go
 mqtt_names      Names as parts of MQTT topics and as Home Assistant's identifiers
 mqtt_topics     What is published over MQTT
 spool           Batches that wait on the disk until they are delivered
+spool_sender    The thread that delivers what waits in a spool
 webhook         Events posted to a web server in batches, again and again until it has taken them
 """

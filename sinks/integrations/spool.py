@@ -145,10 +145,10 @@ class Spool:
         except OSError:
             return False
 
-    def oldest(self) -> Batch | None:
-        """The batch that is to be delivered next."""
+    def oldest(self, count: int = 1) -> list[Batch]:
+        """The batches that are to be delivered next, so many at most."""
         with self._lock:
-            return self._batches[0] if self._batches else None
+            return self._batches[:count]
 
     def done(self, batch: Batch) -> None:
         """Forget a batch that was delivered, and delete its file."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import random
-import threading
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +17,8 @@ from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.integrations.http_target import WebhookTarget
-from sinks.integrations.spool import SPOOL_NAMES, Batch, Spool
+from sinks.integrations.spool import SPOOL_NAMES, Batch
+from sinks.integrations.spool_sender import Answer, SpoolSender
 from sinks.locks import is_locked_elsewhere
 from sinks.output_files import make_folder
 
@@ -28,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 # A server that answers so has read the batch and will never take it.
 _HOPELESS = frozenset({400, 413, 415, 422})
-_RETRY_FIRST_S = 0.5
 
 
 class WebhookSink(Sink):
@@ -89,16 +86,10 @@ class WebhookSink(Sink):
         self._max_bytes = int(max_spool_mb * BYTES_PER_MB)
         self._retry_most_s = retry_most_s
         self._linger_s = linger_s
-        self._spool: Spool | None = None
         self._batcher: Batcher[Event] | None = None
-        self._sender: threading.Thread | None = None
-        self._changed = threading.Condition()
-        self._closing = False
-        self._give_up = False
-        self._failure: BaseException | None = None
+        self._sender: SpoolSender | None = None
         self.delivered = 0
         self.rejected = 0
-        self._events: Counter[str] = Counter()
         self._gathered = OutputCounts()
 
     def check(self) -> None:
@@ -119,13 +110,16 @@ class WebhookSink(Sink):
         if self._batcher is not None:
             self._batcher.patient |= info.live
             return
-        self._spool = Spool(
-            self._folder, max_bytes=self._max_bytes, is_batch=_is_batch, on_drop=partial(self._account, "lost")
+        self._sender = SpoolSender(
+            self._folder,
+            max_bytes=self._max_bytes,
+            is_batch=_is_batch,
+            send=self._send,
+            label=f"webhook {self._target}",
+            retry_most_s=self._retry_most_s,
         )
-        self._sender = threading.Thread(target=self._main, args=(self._spool,), name="webhook sender")
-        self._sender.start()
         self._batcher = Batcher(
-            partial(self._keep, self._spool),
+            partial(self._keep, self._sender),
             name="webhook",
             period_s=self._batch_s,
             most=self._batch_events,
@@ -139,18 +133,16 @@ class WebhookSink(Sink):
 
     def counts(self) -> OutputCounts:
         """Events so far; ``written`` are those that the server has taken."""
-        batcher = self._gathered if self._batcher is None else self._batcher.counts
+        gathered = self._gathered if self._batcher is None else self._batcher.counts
+        sent = OutputCounts() if self._sender is None else self._sender.counts
         return OutputCounts(
-            given=batcher.given,
-            written=self._events["written"],
-            retried=batcher.retried + self._events["retried"],
-            lost=batcher.lost + self._events["lost"],
-            unseen=batcher.unseen,
-            refused=self._events["refused"],
+            given=gathered.given,
+            written=sent.written,
+            retried=gathered.retried + sent.retried,
+            lost=gathered.lost + sent.lost,
+            unseen=gathered.unseen,
+            refused=sent.refused,
         )
-
-    def _account(self, kind: str, batch: Batch) -> None:
-        self._events[kind] += batch.events
 
     def on_event(self, event: Event) -> None:
         """Hand an event over; never waits.
@@ -158,108 +150,39 @@ class WebhookSink(Sink):
         Raises:
             SinkError: the spool could not be written.
         """
-        if self._batcher is None:
+        if self._batcher is None or self._sender is None:
             raise RuntimeError("WebhookSink: an event came before open")
         if self.takes(event) and not self._batcher.put(event) and self._batcher.dropped == 1:
             logger.warning("webhook %s: the disk does not keep up; events are dropped", self._target)
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        self._sender.raise_failure()
 
     def close(self, error: BaseException | None = None) -> None:
         """Give the server a bounded time to take what is left; the rest stays on the disk for the next run."""
         batcher, self._batcher = self._batcher, None
-        sender, self._sender = self._sender, None
-        spool, self._spool = self._spool, None
-        if batcher is None or sender is None or spool is None:
+        if batcher is None or self._sender is None:
             return
         try:
             batcher.close()
         finally:
             self._gathered = batcher.counts
-            with self._changed:
-                self._closing = True
-                self._changed.notify_all()
-            sender.join(self._linger_s)
-            with self._changed:
-                self._give_up = True
-                self._changed.notify_all()
-            while sender.is_alive():
-                # The sender may be about to connect: once is not always enough.
-                self._target.abort()
-                sender.join(0.1)
-            if len(spool):
-                logger.warning(
-                    "webhook %s: %d batches wait in %s for the next run", self._target, len(spool), self._folder
-                )
-            spool.close()
-        if self._failure is not None:
-            raise self._failure
+            left = self._sender.close(self._linger_s, abort=self._target.abort)
+            if left:
+                logger.warning("webhook %s: %d batches wait in %s for the next run", self._target, left, self._folder)
+        self._sender.raise_failure()
 
-    def _keep(self, spool: Spool, events: Sequence[Event]) -> None:
+    def _keep(self, sender: SpoolSender, events: Sequence[Event]) -> None:
         for start in range(0, len(events), self._batch_events):
             part = events[start : start + self._batch_events]
             body = b"[" + b",".join(map(encode_json, part)) + b"]"
-            spool.add(f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", body, len(part))
-        with self._changed:
-            self._changed.notify_all()
+            sender.add(f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", body, len(part))
 
-    def _main(self, spool: Spool) -> None:
-        try:
-            failures = 0
-            while (batch := self._next(spool)) is not None:
-                last_try = self._closing
-                if self._deliver(spool, batch):
-                    failures = 0
-                    continue
-                if last_try:
-                    return
-                failures += 1
-                self._events["retried"] += 1
-                if failures == 1 and not self._give_up:
-                    logger.warning("webhook %s: %s; trying again", self._target, self._target.trouble)
-                longest_s = min(self._retry_most_s, _RETRY_FIRST_S * 2 ** min(failures - 1, 16))
-                # Spread, so that many cameras don't come back all at once.
-                pause_s = random.uniform(longest_s / 2, longest_s)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closing, pause_s)
-        except BaseException as error:  # noqa: BLE001 - raised in the pipeline's thread
-            self._failure = error
-
-    def _next(self, spool: Spool) -> Batch | None:
-        """The next batch, when there is one; None at the end."""
-        with self._changed:
-            self._changed.wait_for(lambda: spool.oldest() is not None or self._closing or self._give_up)
-            return None if self._give_up else spool.oldest()
-
-    def _deliver(self, spool: Spool, batch: Batch) -> bool:
-        """Try once; True when the batch is dealt with."""
-        try:
-            body = batch.path.read_bytes()
-        except OSError as error:
-            if batch not in spool:
-                return True  # dropped for lack of room just now
-            if isinstance(error, FileNotFoundError) and spool.present:
-                logger.warning("%s is gone: somebody has deleted it", batch.path)
-                self._account("lost", batch)
-                spool.done(batch)
-                return True
-            self._target.trouble = f"cannot read {batch.path}: {error.strerror}"
-            return False
-        status = self._target.post(body, batch.name)
-        if status is not None and 200 <= status < 300:
-            self.delivered += 1
-            self._account("written", batch)
-        elif status in _HOPELESS:
-            if not self.rejected:
-                logger.warning("webhook %s: the server answers %d; such batches are dropped", self._target, status)
-            self.rejected += 1
-            self._account("lost", batch)
-            self._account("refused", batch)
-        else:
-            return False
-        spool.done(batch)
-        return True
+    def _send(self, batches: Sequence[Batch], bodies: Sequence[bytes]) -> Answer:
+        status = self._target.post(bodies[0], batches[0].name)
+        taken = status is not None and 200 <= status < 300
+        refused = status in _HOPELESS
+        self.delivered += taken
+        self.rejected += refused
+        return Answer(taken=taken, refused=refused, trouble=self._target.trouble)
 
 
 def _is_batch(first: bytes, last: bytes) -> bool:

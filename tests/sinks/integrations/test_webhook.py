@@ -93,7 +93,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.integrations.webhook._RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr("sinks.integrations.spool_sender._RETRY_FIRST_S", 0.01)
 
 
 def sink_to(url: str | int, folder: Path, **options: Any) -> WebhookSink:
@@ -285,8 +285,7 @@ def test_a_spool_is_bounded_and_the_oldest_go(tmp_path: Path) -> None:
         spool.add(f"batch-{index}", b"x" * 100)
     assert len(spool) == len(waiting(tmp_path)) == 10
     assert spool.dropped == 20
-    oldest = spool.oldest()
-    assert oldest is not None
+    (oldest,) = spool.oldest()
     assert oldest.name == "batch-20"
     spool.done(oldest)
     spool.close()
