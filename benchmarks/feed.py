@@ -145,6 +145,8 @@ def _publish(sink: ZeroMqSink, stopped: int, rate: int, seconds: float, stop_s: 
 
 # Restarts.
 
+_KILLED_AFTER = 100  # events
+
 
 def publisher(endpoint: str) -> int:
     """Publish 500 events/s until killed."""
@@ -161,7 +163,8 @@ def publisher(endpoint: str) -> int:
 def restart(times: int) -> dict[str, Any]:
     """Kill the publisher so many times; its subscriber has to see each new run from its first event, without a hole.
 
-    What a killed publisher had announced but not sent is gone with it; a gap says so, and is no fault of the feed.
+    What a killed publisher had not sent or not sent again is gone with it; a gap says so, and is no fault of the feed:
+    it is killed while what came before the subscription is still being asked for.
     """
     endpoint = f"tcp://127.0.0.1:{_free_port_pair()}"
     command = [sys.executable, "-m", "benchmarks.feed", "publisher", endpoint]
@@ -170,7 +173,7 @@ def restart(times: int) -> dict[str, Any]:
         for _ in range(times + 1):
             child = subprocess.Popen(command)
             try:
-                _read_until(events, 100, received)
+                _read_until(events, _KILLED_AFTER, received)
             finally:
                 child.kill()
                 child.wait()
@@ -183,14 +186,19 @@ def restart(times: int) -> dict[str, Any]:
 
 
 def _read_until(events: Subscription, seq: int, received: dict[str, list[int]]) -> None:
-    """Note the numbers of what comes, per run and -1 for a gap, until one is ``seq``."""
+    """Note the numbers of what comes, per run and -1 for a gap before ``seq`` or without a cause, until that comes."""
     for event in events:
-        told_of_the_dead = isinstance(event, FeedGap) and event.reason == "new_run"
-        if not isinstance(event, FeedSnapshot) and not told_of_the_dead:
-            numbers = received.setdefault(event.run, [])
-            numbers.append(-1 if isinstance(event, FeedGap) else event.seq)
-            if numbers[-1] == seq:
+        if isinstance(event, FeedSnapshot):
+            continue
+        numbers = received.setdefault(event.run, [])
+        if not isinstance(event, FeedGap):
+            numbers.append(event.seq)
+            if event.seq == seq:
                 return
+        elif event.reason == "new_run" and event.first_seq > seq:
+            numbers.extend(range(event.first_seq, event.last_seq + 1))  # gone with the killed publisher
+        else:
+            numbers.append(-1)
 
 
 def _free_port_pair() -> int:
