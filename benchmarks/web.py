@@ -4,8 +4,8 @@
 
 cost      frames a second of a run with and without `--web`, in turn, nobody looking
 edits     zones drawn and moved over HTTP while a run goes on: ids given twice, frames lost, memory
-requests  requests of all kinds, right and wrong, as fast as they are answered: frames a second before, meanwhile and
-          after, memory, answers of the 5xx kind
+requests  requests of all kinds, right and wrong, as fast as they are answered, to the run of a camera of 25 fps and to
+          that of a file: frames a second before, meanwhile and after, memory, answers of the 5xx kind
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ import requests
 
 from benchmarks.measure import ROOT
 from benchmarks.throughput import default_clips
+from tests.support.rtsp_server import FileLoop, RtspServer
 
 SETTLED = 0.2  # part of the edits or requests after which memory is compared
 
 
-def arguments_of(clip: Path, folder: Path) -> list[str]:
+def arguments_of(source: Path | str, folder: Path) -> list[str]:
     """The command of a run that writes its events and its report."""
     outputs = ["--jsonl", str(folder / "events.jsonl"), "--report", str(folder / "report.json")]
-    return [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(clip), *outputs]
+    return [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(source), *outputs]
 
 
 def frames_a_second(clip: Path, *options: str) -> float:
@@ -82,9 +83,9 @@ def long_clip(clip: Path, folder: Path, seconds: float) -> Path:
 
 
 @contextmanager
-def served(clip: Path, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+def served(source: Path | str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """A run that is served until the block is left: its address and its process."""
-    command = [*arguments_of(clip, folder), "--web", "127.0.0.1:0", "--set", f"store.path={folder / 'events.db'}"]
+    command = [*arguments_of(source, folder), "--web", "127.0.0.1:0", "--set", f"store.path={folder / 'events.db'}"]
     told = folder / "told.txt"
     with told.open("w") as stderr, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr) as process:
         while (found := re.search(r"^web: (\S+)/$", told.read_text(), re.MULTILINE)) is None:
@@ -135,14 +136,14 @@ def edits(clip: Path, count: int) -> None:
         print(growth(sizes))
 
 
-def some_request(random: Random, url: str) -> tuple[str, str, dict[str, Any]]:
+def some_request(random: Random, url: str, stream: str) -> tuple[str, str, dict[str, Any]]:
     """Method, address and options of a request, of which some are wrong."""
-    junk = random.choice(["", "%00", "../..", "<script>", "9" * 40, "long", "none", "\u202e"])
+    junk = random.choice(["", "%00", "../..", "<script>", "9" * 40, stream, "none", "\u202e"])
     path = random.choice([
         "/api/streams", "/api/counts", "/api/report", "/api/config", "/metrics", "/readyz", "/", "/api/events",
         f"/api/events?stream={junk}&limit={junk}", f"/api/counts/history?stream={junk}", f"/api/streams/{junk}/zones",
-        f"/api/streams/{junk}/frame.jpg?width={junk}", "/api/streams/long/frame.jpg?boxes=1&width=320", f"/page/{junk}",
-        "/api/streams/long/zones", "/api/streams/long/lines", f"/{junk}",
+        f"/api/streams/{junk}/frame.jpg?width={junk}", f"/api/streams/{stream}/frame.jpg?boxes=1&width=320",
+        f"/page/{junk}", f"/api/streams/{stream}/zones", f"/api/streams/{stream}/lines", f"/{junk}",
     ])  # fmt: skip
     body: Any = random.choice(
         [None, {}, {"zones": junk}, {"zones": {junk: {"polygon": [[0, 0]]}}}, {"token": junk}, []]
@@ -150,31 +151,40 @@ def some_request(random: Random, url: str) -> tuple[str, str, dict[str, Any]]:
     return random.choice(["GET", "GET", "GET", "PUT", "POST", "PATCH"]), url + path, {"json": body}
 
 
-def flood(clip: Path, count: int) -> None:
+def floods(clip: Path, count: int) -> None:
+    """Print what many requests do to the run of a camera and to that of a file."""
+    with tempfile.TemporaryDirectory() as name, RtspServer({"live": FileLoop(clip, fps=25)}) as server:
+        flood(server.url, Path(name), count)
+    with tempfile.TemporaryDirectory() as name:
+        flood(long_clip(clip, Path(name), 1200), Path(name), count)
+
+
+def flood(source: Path | str, folder: Path, count: int) -> None:
     """Print what many requests do to a run."""
     random = Random(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with served(long_clip(clip, folder, 1200), folder) as (url, process), requests.Session() as session:
-            answers: Counter[int] = Counter()
-            sizes = []
-            alone = rate(url, 10.0)
-            begun_s, before = time.monotonic(), processed(url)
-            for _ in range(count):
-                method, address, options = some_request(random, url)
-                answers[session.request(method, address, timeout=60, **options).status_code] += 1
-                sizes.append(process.memory_info().rss)
-            beside = (processed(url) - before) / (time.monotonic() - begun_s)
-            rest = rate(url, 10.0)
-        bugs = sum(number for status, number in answers.items() if status >= 500)
-        print(f"{count} requests; {bugs} answered 5xx; {dict(answers)}")
-        print(f"frames a second: {alone:.1f} before, {beside:.1f} meanwhile, {rest:.1f} after; {account(folder)}")
-        print(growth(sizes))
+    answers: Counter[int] = Counter()
+    sizes = []
+    stream = source.stem if isinstance(source, Path) else source.rpartition("/")[2]
+    with served(source, folder) as (url, process), requests.Session() as session:
+        alone = rate(url, 10.0)
+        begun_s, before = time.monotonic(), processed(url)
+        for _ in range(count):
+            method, address, options = some_request(random, url, stream)
+            answers[session.request(method, address, timeout=60, **options).status_code] += 1
+            sizes.append(process.memory_info().rss)
+        took_s = time.monotonic() - begun_s
+        beside = (processed(url) - before) / took_s
+        rest = rate(url, 10.0)
+    bugs = sum(number for status, number in answers.items() if status >= 500)
+    print(f"{stream}: {count} requests in {took_s:.0f} s; {bugs} answered 5xx; {dict(answers)}")
+    print(f"frames a second: {alone:.1f} before, {beside:.1f} meanwhile, {rest:.1f} after; {account(folder)}")
+    print(growth(sizes))
 
 
 def processed(url: str) -> int:
     """Frames that the run has processed so far."""
-    return int(requests.get(f"{url}/api/report", timeout=60).json()["streams"]["long"]["processed"])
+    (stream,) = requests.get(f"{url}/api/report", timeout=60).json()["streams"].values()
+    return int(stream["processed"])
 
 
 def rate(url: str, seconds: float) -> float:
@@ -201,7 +211,7 @@ def main(given: Sequence[str] | None = None) -> None:
     if "edits" in options.what:
         edits(clip, options.edits)
     if "requests" in options.what:
-        flood(clip, options.requests)
+        floods(clip, options.requests)
 
 
 if __name__ == "__main__":
