@@ -3,6 +3,7 @@
 # make test-all  the same with the slow tests, too, whose names end the report of make test
 # make lint   the first half of make test
 # make bench  the main benchmarks of benchmarks/README.md
+# make docs   the documentation as a site, in out/site; it ends with an error where a link leads nowhere
 # Each sets up .venv by itself the first time, and again when what is locked has changed.
 #
 # make lock         renews requirements/*.txt and docs/examples/package-lock.json: the newest that pyproject.toml allows
@@ -16,9 +17,9 @@ VENV ?= .venv
 LOCK ?= requirements/development.txt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := pipeline trackers sinks tests benchmarks sample_videos sightline run_pipeline.py
+SOURCES := pipeline trackers sinks tests benchmarks sample_videos sightline docs run_pipeline.py
 
-.PHONY: demo test test-all tests lint format bench setup clean lock test-newest test-lowest
+.PHONY: demo test test-all tests lint format bench docs setup clean lock test-newest test-lowest
 
 setup: $(INSTALLED)
 
@@ -74,6 +75,11 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.stages
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.throughput
+
+# MkDocs is as it is locked; its theme would advertise another program.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "out/site/index.html; with the search: $(BIN)/python -m http.server --directory out/site --bind 127.0.0.1"
 
 # uv, itself locked, trusting whom this system trusts. The locks name neither a registry nor a path of the machine that made them.
 UV := .venv-lock/bin/uv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -52,3 +53,40 @@ def test_every_module_says_what_it_is_for() -> None:
         for path in (ROOT / part).rglob("*.py")
     }
     assert not modules - told
+
+
+def test_what_is_explained_is_what_is_taken() -> None:
+    """Every parameter under ``Args:`` is one of the function, of the constructor, or a field of the class."""
+    wrong = [
+        f"{where}: {name}"
+        for where, node, text in _docstrings()
+        if not isinstance(node, ast.Module) and "Args:" in text and (taken := _taken(node)) is not None
+        for name in _explained(text)
+        if name not in taken
+    ]
+    assert not wrong
+
+
+def _explained(text: str) -> list[str]:
+    _, _, section = text.partition("Args:\n")
+    section = re.split(r"^\w+:$", section, maxsplit=1, flags=re.MULTILINE)[0]
+    heads = re.findall(r"^    (\*{0,2}\w+(?:, \*{0,2}\w+)*):", section, re.MULTILINE)
+    return [name.strip("* ") for head in heads for name in head.split(",")]
+
+
+def _taken(node: ast.AST) -> set[str] | None:
+    """Names of parameters, or None where they are another class's, which a program can't tell from the text alone."""
+    if isinstance(node, ast.ClassDef):
+        for inner in node.body:
+            if isinstance(inner, ast.FunctionDef) and inner.name in ("__init__", "__new__"):
+                return _taken(inner)
+        fields = {
+            inner.target.id
+            for inner in node.body
+            if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name)
+        }
+        return fields or None
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    given = node.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return {each.arg for each in named if each is not None}

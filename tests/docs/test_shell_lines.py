@@ -39,6 +39,7 @@ ELSEWHERE = {
     "api.md": "tests/docs/test_api.py",
     "classification.md": "tests/sightline/commands/test_classify.py",
     "engines.md": "tests/docs/test_engines.py",
+    "first-steps.md": "tests/docs/test_first_steps.py",
     "models.md": "tests/docs/test_models.py",
     "page.md": "tests/sightline/server/page/test_page.py",
     "pictures.md": "tests/docs/test_pictures.py",
