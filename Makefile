@@ -3,6 +3,7 @@
 # make test-all  the same with the slow tests, too, whose names end the report of make test
 # make lint   the first half of make test
 # make bench  the main benchmarks of benchmarks/README.md
+# make dist   the source distribution and, made from it, the wheel, in out/dist
 # make docs   the documentation as a site, in out/site; it ends with an error where a link leads nowhere
 # Each sets up .venv by itself the first time, and again when what is locked has changed.
 #
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := pipeline trackers sinks tests benchmarks sample_videos sightline docs run_pipeline.py
 
-.PHONY: demo test test-all tests lint format bench docs setup clean lock test-newest test-lowest
+.PHONY: demo test test-all tests lint format bench dist docs setup clean lock test-newest test-lowest
 
 setup: $(INSTALLED)
 
@@ -80,6 +81,13 @@ bench: $(INSTALLED)
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "out/site/index.html; with the search: $(BIN)/python -m http.server --directory out/site --bind 127.0.0.1"
+
+dist: $(INSTALLED)
+	rm -rf out/dist
+	mkdir -p out/dist
+	$(BIN)/python -c "from setuptools.build_meta import build_sdist; build_sdist('out/dist')" >out/dist.log || { cat out/dist.log; exit 1; }
+	$(BIN)/python -m pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w out/dist out/dist/*.tar.gz
+	@ls -l out/dist
 
 # uv, itself locked, trusting whom this system trusts. The locks name neither a registry nor a path of the machine that made them.
 UV := .venv-lock/bin/uv

@@ -21,6 +21,8 @@ terminal     What a person sees in the terminal: progress, live rates, the summa
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -88,6 +90,26 @@ _HOMES = {
     "to_supervision": "sightline.library.conversions",
     "track": "sightline.library.tracking",
 }
+
+
+def _refuse_strangers() -> None:
+    """Say what else is called like a part of Sightline, before it fails in other words.
+
+    Raises:
+        ImportError: a file or package of that name comes before Sightline's own on ``sys.path``.
+    """
+    for name in ("pipeline", "sinks", "trackers"):
+        own = Path(__file__).parents[1] / name / "__init__.py"
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"Sightline's package {name!r} is missing: install Sightline again")
+        if spec.origin != str(own) and not (own.exists() and own.samefile(spec.origin)):
+            raise ImportError(
+                f"Sightline's package {name!r} is hidden by {spec.origin}: rename that, or keep it off sys.path"
+            )
+
+
+_refuse_strangers()
 
 
 def __getattr__(name: str) -> object:

@@ -61,8 +61,8 @@ def _detect_region(value: object) -> str | tuple[float, ...]:
 
 
 def _endpoint(value: str) -> str:
-    if not re.fullmatch(r"tcp://\S+:([0-9]{1,5}|\*)", value):
-        raise ValueError("expected tcp://HOST:PORT, such as tcp://127.0.0.1:5556")
+    if not re.fullmatch(r"tcp://\S+:([0-9]{1,5}|\*)|ipc://[^@\s]\S*", value):
+        raise ValueError("expected tcp://HOST:PORT, such as tcp://127.0.0.1:5556, or ipc://PATH")
     return value
 
 

@@ -25,7 +25,7 @@ from pipeline.models.registry import Model
 from pipeline.sources.opening import open_source
 from pipeline.types import SourceInfo
 from sightline.doctor.diagnosis import Diagnosis, Load, Reading
-from sightline.doctor.machine import _busy, _disk, _libraries
+from sightline.doctor.machine import _busy, _disk, _libraries, _strangers
 from sightline.doctor.models import compare_models, told
 from sightline.doctor.remedies import remedies
 from sightline.doctor.source import _examine_source
@@ -63,7 +63,7 @@ def examine(
     # What a core can do is timed; a container that may use one and a half has so much more than one.
     quota = cpu_quota()
     cores = min(processor_cores(), math.inf if quota is None else quota)
-    checks = [*_libraries(), _disk(Path(folder)), *_busy()]
+    checks = [*_libraries(), *_strangers(), _disk(Path(folder)), *_busy()]
     reading = _examine_source(source, connect, seconds, checks) if source is not None else None
     images = list(reading.images) if reading else _drawn(_TYPICAL)
     detect_fps, shape = _examine_detector(detector, model, options or {}, images, seconds, checks)

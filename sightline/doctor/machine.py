@@ -34,6 +34,16 @@ def _libraries() -> list[Check]:
     return checks
 
 
+def _strangers() -> list[Check]:
+    """Other libraries in this environment that install packages of the names of Sightline's, over or under them."""
+    brought_by = importlib.metadata.packages_distributions()
+    return [
+        Check("problem", f"libraries: {other} has a package {name!r}, too; install Sightline where {other} is not")
+        for name in ("pipeline", "sinks", "trackers")
+        for other in sorted(set(brought_by.get(name, ())) - {"sightline"})
+    ]
+
+
 def _disk(folder: Path) -> Check:
     try:
         free = shutil.disk_usage(folder).free

@@ -97,6 +97,12 @@ def test_reads_what_is_given(tmp_path: Path) -> None:
     assert config.zones["door"].units == "fraction"
 
 
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:5556", "tcp://*:*", "tcp://[::1]:5556", "ipc://out/feed"])
+def test_what_the_feed_binds_can_be_named(endpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(f'events: {{endpoint: "{endpoint}"}}')
+    assert load_config(tmp_path / "my.yaml").events.endpoint == endpoint
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "# nothing\n")) == Config()
 
