@@ -223,9 +223,11 @@ class Sink:
 
     Attributes:
         may_stall: True for a sink whose methods may take long (an encoder, user code); it then gets its own thread.
+        name: what reports and metrics call it; None for the name of its class.
     """
 
     may_stall: bool = True
+    name: str | None = None
 
     def check(self) -> None:
         """Raise ``SinkError`` if this output can't work (folder missing, no permission, port in use, ...).

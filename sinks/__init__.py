@@ -14,7 +14,7 @@
     feed            the event feed over ZeroMQ
     store           events kept, and questions to them
     html_report     a page that shows what a store holds
-    integrations    MQTT, web servers
+    integrations    MQTT, web servers, notifications
 
 Importing it is cheap: what follows loads when it is first asked for, with the libraries that it needs.
 """
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sinks.files.jsonl import JsonlSink
     from sinks.files.mot import MotSink
     from sinks.integrations.mqtt import MqttSink
+    from sinks.integrations.notifications import NotificationSink
     from sinks.integrations.webhook import WebhookSink
     from sinks.store.parquet_store import ParquetStore
     from sinks.store.sqlite_store import SqliteStore
@@ -43,6 +44,7 @@ __all__ = [
     "MotSink",
     "Mp4Sink",
     "MqttSink",
+    "NotificationSink",
     "ParquetStore",
     "SegmentedMp4Sink",
     "SqliteStore",
@@ -57,6 +59,7 @@ _HOMES = {
     "MotSink": "sinks.files.mot",
     "Mp4Sink": "sinks.video.mp4",
     "MqttSink": "sinks.integrations.mqtt",
+    "NotificationSink": "sinks.integrations.notifications",
     "ParquetStore": "sinks.store.parquet_store",
     "SegmentedMp4Sink": "sinks.video.segments",
     "SqliteStore": "sinks.store.sqlite_store",

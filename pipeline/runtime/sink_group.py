@@ -31,8 +31,8 @@ class SinkGroup:
         before: a group some of whose sinks go on in this one; its ``close`` must be told of this one.
         beside: a group whose sinks are told of together with these, so that no name may stand for two.
 
-    A sink is called by its class, and a second one of that class ``Mp4Sink-2``, in the order given; one that goes on
-    keeps its name.
+    A sink without a name of its own is called by its class, and a second one of that class ``Mp4Sink-2``, in the order
+    given; one that goes on keeps its name.
 
     Attributes:
         failure: what the first sink to fail raised, or None. A sink that has failed gets no more calls but ``close``.
@@ -60,7 +60,7 @@ class SinkGroup:
         taken = {*self._names.values(), *(() if beside is None else beside._names.values())}
         for sink in sinks:
             if sink not in self._names:
-                self._names[sink] = _free_name(type(sink).__name__, taken)
+                self._names[sink] = _free_name(sink.name or type(sink).__name__, taken)
                 taken.add(self._names[sink])
             self._sinks[sink] = running.get(sink) or (
                 SinkThread(

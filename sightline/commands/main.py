@@ -47,6 +47,7 @@ COMMANDS = {
     "report-html": "store",
     "detect": "detect",
     "classify": "classify",
+    "notify": "notify",
 }
 
 

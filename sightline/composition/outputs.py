@@ -27,6 +27,7 @@ from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 
 if TYPE_CHECKING:
+    from sinks.integrations.apprise_target import AppriseTarget
     from sinks.integrations.webhook import WebhookSink
 
 AnySink = TypeVar("AnySink", bound=Sink)
@@ -182,6 +183,7 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
         )
     if config.webhook.url is not None:
         sinks.append(build_webhook(config, config.webhook.url))
+    sinks.extend(build_notifications(config))
     if progress and sys.stderr.isatty():
         from rich.console import Console
 
@@ -205,6 +207,48 @@ def build_webhook(config: Config, url: str) -> WebhookSink:
         types=config.webhook.types,
         max_spool_mb=config.webhook.max_spool_mb,
     )
+
+
+def build_notifications(config: Config) -> list[Sink]:
+    """A sink for each target that is told of alerts."""
+    if not config.notify.targets:
+        return []
+    from sinks.integrations.notifications import NotificationSink, Wanted
+
+    targets = notification_targets(config)
+    return [
+        NotificationSink(
+            targets[name],
+            wanted=Wanted(rules=one.rules, severities=one.severities, streams=one.streams, types=one.types),
+            spool=config.notify.spool / name,
+            every_s=one.every_s,
+            digest_from=one.digest_from,
+            wait_picture_s=config.notify.wait_picture_s,
+            max_spool_mb=config.notify.max_spool_mb,
+        )
+        for name, one in config.notify.targets.items()
+    ]
+
+
+def notification_targets(config: Config) -> dict[str, AppriseTarget]:
+    """Those who are told of alerts, by name, with the addresses that the environment holds.
+
+    Raises:
+        ConfigError: it does not hold some of them.
+    """
+    from sinks.integrations.apprise_target import AppriseTarget
+
+    missing = [
+        f"notify.targets.{name}.url_env: {environment_variable(one.url_env)} is not set"
+        for name, one in config.notify.targets.items()
+        if not os.environ.get(one.url_env)
+    ]
+    if missing:
+        raise ConfigError("\n".join(missing))
+    return {
+        name: AppriseTarget(name, os.environ[one.url_env], where=environment_variable(one.url_env))
+        for name, one in config.notify.targets.items()
+    }
 
 
 def written_files(config: Config) -> dict[str, Path]:

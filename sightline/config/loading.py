@@ -51,10 +51,24 @@ def load_config(
         describe_errors(Config, error, document)
     document.raise_problems()
     assert config is not None
-    for keys, problem in _missing_for_rules(config):
+    for keys, problem in (*_missing_for_rules(config), *_missing_for_notifications(config)):
         document.add_problem(keys, problem)
     document.raise_problems()
     return config
+
+
+def _missing_for_notifications(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Rules and streams that somebody is to be told of and that there are not: the key path and what is wrong."""
+    described = config.resolved_streams() if config.notify.targets else ()
+    rules = {*config.rules, *(name for stream in described for name in stream.rules)}
+    rules.update(name for stream in config.streams.values() for name in stream.rules or ())
+    streams = {*config.streams, *(stream.name for stream in described)}
+    for target, section in config.notify.targets.items():
+        for kind, names, known in (("rules", section.rules, rules), ("streams", section.streams, streams)):
+            for name in names or ():
+                if name not in known:
+                    there = f"there is {', '.join(sorted(known)) or 'none'}"
+                    yield ("notify", "targets", target, kind), f"there is no {name!r}; {there}"
 
 
 def _missing_for_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:

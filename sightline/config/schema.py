@@ -32,6 +32,7 @@ from sightline.config.sections import (
     InputSection,
     ModelSection,
     MqttSection,
+    NotifySection,
     OutputSection,
     Positive,
     QueueSection,
@@ -117,6 +118,7 @@ class Config(StreamSettings):
     store: StoreSection = StoreSection()
     mqtt: MqttSection = MqttSection()
     webhook: WebhookSection = WebhookSection()
+    notify: NotifySection = NotifySection()
     web: WebSection = WebSection()
     control: Endpoint | None = None
     callbacks: FilePath | None = None

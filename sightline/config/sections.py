@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 from pipeline.event_codec import EVENT_TYPES_BY_NAME
 from pipeline.models.registry import DEFAULT_MODEL
+from pipeline.rules.rule import Severity
+from pipeline.stream_names import LONGEST, is_plain_name
 
 
 def _some_text(value: str) -> str:
@@ -87,6 +89,13 @@ def _event_type(value: str) -> str:
     return value
 
 
+def _target_name(value: str) -> str:
+    if not is_plain_name(value):
+        raise ValueError(f"expected a name of at most {LONGEST} letters, digits, _ and -")
+    return value
+
+
+AlertType = Literal["alert.started", "alert.updated", "alert.ended"]
 Family = Literal[
     "yolox",
     "yolox-decoded",
@@ -322,6 +331,37 @@ class WebhookSection(Section):
     types: EventTypes | None = None
     secret_env: Annotated[Text | None, Field(repr=False)] = None
     max_spool_mb: Positive = 100.0
+
+
+class NotifyTargetSection(Section):
+    """Somebody who is told of alerts, and of which; null is all."""
+
+    url_env: Annotated[Text, Field(repr=False)]
+    rules: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    severities: Annotated[tuple[Severity, ...], Field(min_length=1)] | None = None
+    streams: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    types: Annotated[tuple[AlertType, ...], Field(min_length=1)] = ("alert.started",)
+    every_s: NotNegative = 30.0
+    digest_from: Annotated[int, Field(ge=2)] = 5
+
+    @model_validator(mode="after")
+    def _no_address(self) -> Self:
+        # Said of the section, so that the value, which may be a secret, is not repeated.
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.url_env):
+            raise ValueError(
+                "url_env: expected the name of an environment variable that holds the address, such as PHONE_URL; "
+                "the address itself is a secret and has no place in this file"
+            )
+        return self
+
+
+class NotifySection(Section):
+    """People who are told of alerts."""
+
+    targets: dict[Annotated[str, AfterValidator(_target_name)], NotifyTargetSection] = {}
+    wait_picture_s: Annotated[float, Field(ge=0, le=60)] = 2.0
+    spool: FilePath = Path("out/notify")
+    max_spool_mb: Positive = 50.0
 
 
 class WebSection(Section):

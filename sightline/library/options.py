@@ -60,6 +60,7 @@ class Options(TypedDict, total=False):
     mqtt: str | Section | None
     store: str | PathLike[str] | Section | None
     webhook: Section | None
+    notify: Section | None
     output: Section | None
     # What is looked at and counted.
     detect_every: int | str | None

@@ -41,6 +41,7 @@ ELSEWHERE = {
     "engines.md": "tests/docs/test_engines.py",
     "first-steps.md": "tests/docs/test_first_steps.py",
     "models.md": "tests/docs/test_models.py",
+    "notifications.md": "tests/sightline/commands/test_notify.py",
     "page.md": "tests/sightline/server/page/test_page.py",
     "pictures.md": "tests/docs/test_pictures.py",
     "README.md": "tests/docs/test_readme.py",  # but for cameras and `listen`, which are here

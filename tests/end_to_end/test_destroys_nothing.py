@@ -27,6 +27,7 @@ from tests.support.clips import write_clip
 
 # Every setting that names a file. A new one belongs in one of these lists, and in RUN_OUTPUTS or RUN_INPUTS below.
 WRITTEN = {"output.video", "output.tracks", "output.jsonl", "output.report", "store.path", "webhook.spool"}
+WRITTEN |= {"notify.spool"}
 WRITTEN |= {"streams.*.output.video", "streams.*.output.tracks"}
 READ = {"model.weights", "models.*.weights", "models.*.cfg", "models.*.names", "classify.weights", "classify.names"}
 READ |= {"web.changes"}  # nothing but a change over HTTP adds to it
@@ -43,6 +44,7 @@ OPTIONS_READ = {
     *("query store", "export store", "report-html store", "report-html picture", "detect config", "detect weights"),
     *("classify weights", "classify names", "models list config", "models convert source", "models convert config"),
     "listen key",
+    "notify test config",
 }
 
 
@@ -134,6 +136,10 @@ RUN_OUTPUTS = {
     "log of the store": Output({"store": {"path": "out/x.db"}}, "x.db-wal"),
     "Parquet file": Output({"store": {"path": "out", "format": "parquet"}}, "events-20260102T030405000000Z-1.parquet"),
     "spool": Output({"webhook": {"url": "http://127.0.0.1:1/", "spool": "out"}}, "000000000001-x.json"),
+    # Of a target named "out", which has a folder in that of the spool. What HOME holds is not looked at.
+    "notifications": Output(
+        {"notify": {"spool": "out/..", "targets": {"out": {"url_env": "HOME"}}}}, "000000000001-x.json"
+    ),
 }
 
 RUN_INPUTS = {

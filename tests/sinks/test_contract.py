@@ -54,7 +54,9 @@ from sinks.callbacks import CallbacksSink
 from sinks.feed.zeromq_sink import ZeroMqSink
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
+from sinks.integrations.apprise_target import AppriseTarget
 from sinks.integrations.mqtt import MqttSink
+from sinks.integrations.notifications import NotificationSink, Wanted
 from sinks.integrations.webhook import WebhookSink
 from sinks.store.parquet_store import ParquetStore
 from sinks.store.sqlite_store import SqliteStore
@@ -99,6 +101,12 @@ def callbacks(folder: Path) -> Sink:
     )
 
 
+def notifications(spool: Path) -> Sink:
+    target = AppriseTarget("phone", f"json://127.0.0.1:{free_port()}/")
+    wanted = Wanted(types=["alert.started", "alert.updated", "alert.ended"])
+    return NotificationSink(target, spool=spool, wanted=wanted, every_s=0, wait_picture_s=0)
+
+
 CASES = [
     Case("mp4", lambda folder: Mp4Sink(folder / "a.mp4"), "a.mp4"),
     Case("mp4-plain-10-fps", lambda folder: Mp4Sink(folder / "a.mp4", annotate=None, fps=10), "a.mp4"),
@@ -126,6 +134,7 @@ COUNTING = [
         "webhook",
         lambda folder: WebhookSink(f"http://127.0.0.1:{free_port()}/", spool=folder / "spool", linger_s=0.1),
     ),
+    Case("notifications", lambda folder: notifications(folder / "spool")),
 ]
 FILES = [case for case in CASES if case.output is not None]
 every_sink = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -316,7 +325,7 @@ def taken(sink: Sink) -> int:
 
 
 def waiting(folder: Path) -> int:
-    """Events that a webhook keeps for its next run."""
+    """Events that a sink keeps for its next run."""
     return sum(len(json.loads(path.read_bytes())) for path in folder.glob("spool/*.json"))
 
 

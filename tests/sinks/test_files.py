@@ -37,7 +37,7 @@ from sinks.store.parquet_store import ParquetStore
 from sinks.store.sqlite_store import SqliteStore
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
-from tests.sinks.test_contract import INFO, Case, feed
+from tests.sinks.test_contract import INFO, Case, feed, notifications
 from tests.support.fakes import BlobDetector, MemorySource, moving_box
 from trackers.sort import SortTracker
 
@@ -50,6 +50,7 @@ WRITERS = [
     Case("sqlite", lambda folder: SqliteStore(folder / "a.db"), "a.db"),
     Case("parquet", lambda folder: ParquetStore(folder / "a", flush_s=0.01)),
     Case("webhook", lambda folder: WebhookSink("http://127.0.0.1:1/", spool=folder / "a", batch_s=0.01, linger_s=0)),
+    Case("notifications", lambda folder: notifications(folder / "a")),
 ]
 OTHERS = {
     *(AnalysisSink, CallbacksSink, EventHub, Handover, LiveHub, MqttSink, PreviewSink, ProgressSink),

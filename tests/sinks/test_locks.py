@@ -21,6 +21,7 @@ from sightline.commands.main import main
 from sinks.files.image_copies import ImageCopies
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
+from sinks.integrations.notifications import NotificationSink
 from sinks.integrations.webhook import WebhookSink
 from sinks.locks import FileLock, FolderLock, is_locked_elsewhere
 from sinks.output_files import Claim, OutputFile, check_output
@@ -132,7 +133,16 @@ def test_stores_take_two_runs_at_once(name: str, tmp_path: Path) -> None:
 
 def test_every_kind_of_output_is_in_one_of_the_two_tests() -> None:
     kinds = {type(case.make(Path())) for case in WRITERS}
-    assert kinds == {Mp4Sink, SegmentedMp4Sink, JsonlSink, MotSink, SqliteStore, ParquetStore, WebhookSink}
+    assert kinds == {
+        Mp4Sink,
+        SegmentedMp4Sink,
+        JsonlSink,
+        MotSink,
+        SqliteStore,
+        ParquetStore,
+        WebhookSink,
+        NotificationSink,
+    }
 
 
 class TestClaim:

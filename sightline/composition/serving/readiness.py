@@ -83,4 +83,6 @@ def _places(config: Config) -> set[Path]:
     folders = {path.resolve().parent for path in files}
     if config.webhook.url is not None:
         folders.add(config.webhook.spool.resolve())
+    if config.notify.targets:
+        folders.add(config.notify.spool.resolve())
     return {next(each for each in (folder, *folder.parents) if each.exists()) for folder in folders}

@@ -35,6 +35,7 @@ class Server:
 
     def __init__(self, port: int = 0, answer: Callable[[int], int] = lambda number: 200) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.answer = answer
         self.changed = threading.Condition()
         outer = self
 
@@ -45,7 +46,7 @@ class Server:
                     outer.requests.append((self.path, dict(self.headers.items()), body))
                     number = len(outer.requests)
                     outer.changed.notify_all()
-                status = answer(number)
+                status = outer.answer(number)
                 if status:
                     self.send_response(status)
                     self.send_header("Content-Length", "0")
