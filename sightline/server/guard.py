@@ -19,6 +19,7 @@ MAX_BODY_BYTES = 256 * 1024
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({"/", "/favicon.ico", "/healthz", "/readyz", "/api/session"})
 _OPEN_FOLDER = "/page/"
+_NOT_ALLOWED = 1008  # WebSocket close code, RFC 6455: policy violation
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -56,19 +57,40 @@ class Guard:
         if refused is not None:
             await _refuse(scope, send, *refused)
             return
+        session = session_of(Headers(scope=scope)) if self._access.login else None
+        if session is not None and self._access.role_of_session(session) is None:
+            session = None  # a token lets in who was let in
         if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive if session is None else self._while_on(session, receive, send), send)
             return
+        over = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal over
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
-            await send(message)
+            elif session is not None and message.get("more_body") and self._access.role_of_session(session) is None:
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            if not over:
+                over = message["type"] == "http.response.body" and not message.get("more_body", False)
+                await send(message)
 
         await self._app(scope, _bounded(scope, receive), send_with_headers)
+
+    def _while_on(self, session: str, receive: Receive, send: Send) -> Receive:
+        """``receive`` of a WebSocket that closes it, at its next message, once the session is over."""
+
+        async def receive_while_on() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive" and self._access.role_of_session(session) is None:
+                await send({"type": "websocket.close", "code": _NOT_ALLOWED, "reason": "logged out"})
+                return {"type": "websocket.disconnect", "code": _NOT_ALLOWED}
+            return message
+
+        return receive_while_on
 
     def _refusal(self, scope: Scope) -> tuple[int, str, Mapping[str, str]] | None:
         """Status, reason and headers with which a request is refused; None for one that may pass."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 import uvicorn
 
 from pipeline.errors import SinkError
+from sightline.server.http_connection import HttpConnection
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class HttpServer:
         """Answer with an ASGI application."""
         config = uvicorn.Config(
             app,
+            http=HttpConnection,
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from sightline.server.guard import MAX_BODY_BYTES
@@ -212,3 +213,65 @@ def test_too_much_is_refused_before_it_is_read(unlocked: Served) -> None:
     assert connection.getresponse().status in (400, 413)
     connection.close()
     assert unlocked.get("/healthz").status_code == 200
+
+
+def logged_in(served: Served) -> requests.Session:
+    """A browser that has a cookie."""
+    session = requests.Session()
+    assert session.post(f"{served.url}/api/session", json={"token": ADMIN}, timeout=30).status_code == 200
+    return session
+
+
+def test_who_logs_out_sees_nothing_more(locked: Served) -> None:
+    with logged_in(locked) as session:
+        cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in session.cookies.items())}
+        with (
+            connect(f"{locked.url.replace('http', 'ws')}/api/live", additional_headers=cookie) as live,
+            session.get(f"{locked.url}/api/events/live", stream=True, timeout=30) as events,
+        ):
+            live.send('{"type": "watch", "tiles": [{"stream": "door", "width": 320}]}')
+            lines = events.iter_lines()
+            next(line for line in lines if line.startswith(b"data:"))
+            assert session.delete(f"{locked.url}/api/session", timeout=30).ok
+            for _ in lines:  # until its end
+                pass
+            live.send('{"type": "ack", "stream": "door"}')
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    live.recv(timeout=30)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
+        b"PUT /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{",
+    ],
+)
+def test_a_request_that_never_comes_keeps_no_connection(
+    unlocked: Served, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("sightline.server.http_connection.REQUEST_S", 0.2)
+    place = urlsplit(unlocked.url)
+    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+        connection.sendall(begun)
+        while connection.recv(65536):  # until it is closed, whatever it was told
+            pass
+
+
+def test_what_stays_connected_is_not_taken_for_late(unlocked: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightline.server.http_connection.REQUEST_S", 0.2)
+    with (
+        connect(f"{unlocked.url.replace('http', 'ws')}/api/live") as live,
+        requests.get(f"{unlocked.url}/api/events/live", stream=True, timeout=30) as events,
+    ):
+        lines = events.iter_lines()
+        until_s = time.monotonic() + 0.6
+        while time.monotonic() < until_s:
+            next(lines)
+        live.send('{"type": "watch", "tiles": [{"stream": "door", "width": 320}]}')
+        while isinstance(live.recv(timeout=30), str):
+            pass
