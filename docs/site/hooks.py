@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 # What has a place of its own in the site, by its path in the repository.
-PAGES = {"README.md": "index.md"}
+PAGES = {"README.md": "index.md", "README.zh.md": "zh/index.md"}
 _PLACES = {place: path for path, place in PAGES.items()}
 
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
@@ -101,8 +101,10 @@ def _text(path: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Have each link lead to where its target stands in the site."""
+    """Have each link lead to where its target stands in the site, and the theme speak the page's language."""
     here = repository_path(page.file.src_uri)
+    if page.file.src_uri.startswith("zh/"):
+        page.meta["language"] = "zh"
 
     def moved(match: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(here), match[1]))

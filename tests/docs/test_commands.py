@@ -17,14 +17,21 @@ from sinks.store.sqlite_store import SqliteStore
 from tests.support.feed_runs import recorded_run
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
+PAGES = [
+    page for glob in ("README*.md", "docs/*.md", "docs/zh/*.md", "benchmarks/*.md") for page in sorted(ROOT.glob(glob))
+]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(?:python )?run_pipeline\.py ([^`]+)`|`sightline ((?:run|detect|query|control|models)[^`]*)`")
 PROGRAM = re.compile(r"(?:.*\| )?(?:python run_pipeline\.py|sightline) (.+)")
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
-    return [(page.name, text) for page in PAGES for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+    return [
+        (str(page.relative_to(ROOT)), text)
+        for page in PAGES
+        for kind, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if kind == language
+    ]
 
 
 def commands() -> list[tuple[str, str]]:
@@ -35,8 +42,12 @@ def commands() -> list[tuple[str, str]]:
             if (match := PROGRAM.fullmatch(line.strip())) is not None:
                 found.append((page, re.split(r" [|>&]|  +#", match[1])[0]))
     for file in PAGES:
-        outside = BLOCK.sub("", file.read_text())
-        found += [(file.name, one or other) for one, other in INLINE.findall(outside) if "..." not in one + other]
+        outside = BLOCK.sub("", file.read_text(encoding="utf-8"))
+        found += [
+            (str(file.relative_to(ROOT)), one or other)
+            for one, other in INLINE.findall(outside)
+            if "..." not in one + other
+        ]
     return found
 
 

@@ -30,6 +30,7 @@ from tests.support.images import blocks as blocks_of
 from tests.support.rtsp_server import FileLoop, RtspServer, require_rtsp_server
 
 ROOT = Path(__file__).parents[2]
+# Those in Chinese have the same lines, as test_chinese.py sees to.
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = "python run_pipeline.py "
