@@ -113,6 +113,12 @@ class WrittenFiles:
         return bool(self._entries)
 
     @property
+    def names(self) -> set[str]:
+        """The files on record, whether they are there or not."""
+        self._read()
+        return {entry.name for entry in self._entries}
+
+    @property
     def size(self) -> int:
         """Bytes of the record itself."""
         return 0 if self._known is None else max(0, self._known[2])

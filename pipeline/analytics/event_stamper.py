@@ -61,7 +61,7 @@ class EventStamper:
             self._utc_offset_s = utc_s - before_s
 
     def __call__(
-        self, kind: type[EventKind], *, stream: str, pts_s: float, captured_s: float | None = None, **fields: Any
+        self, kind: type[EventKind], /, *, stream: str, pts_s: float, captured_s: float | None = None, **fields: Any
     ) -> EventKind:
         """A new event.
 

@@ -31,6 +31,7 @@ from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme
 from sightline.composition.annotators import StreamAnnotators
+from sightline.composition.evidence import build_evidence, check_evidence
 from sightline.composition.outputs import build_sinks
 from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
@@ -122,10 +123,13 @@ def build_stream(
     annotators = StreamAnnotators(drawn, analytics.live)
     if before is not None and drawn_on and isinstance(before.stream, ConfiguredStream) and before.stream.drawn == drawn:
         annotators = before.stream.annotators  # outputs that go on draw with these
+    rules = build_rules(stream, sight.class_names)
+    evidence = build_evidence(config, stream, sight.class_names, annotators)
+    sinks = build_sinks(config, stream, annotators, before=before, drawn_on=drawn_on, recorded=recorded)
     return ConfiguredStream(
         source=source,
         tracker=tracker,
-        sinks=build_sinks(config, stream, annotators, before=before, drawn_on=drawn_on, recorded=recorded),
+        sinks=[*sinks, *evidence.sinks],
         filters=build_filters(stream, sight.class_names),
         detect_every=SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
@@ -139,7 +143,8 @@ def build_stream(
         shown_from=0.0 if stream.tracker.show_weak else sight.confidence,
         frozen_after_s=stream.input.frozen_after_s,
         analytics=analytics,
-        rules=build_rules(stream, sight.class_names),
+        rules=rules,
+        evidence=evidence.desk,
         reads=stream_files(stream),
         annotators=annotators,
         drawn=drawn,
@@ -175,6 +180,7 @@ def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before
     if differing(old, stream, ("zones", "lines")):
         analytics = replace(build_analytics(config, stream), live=analytics.live, homography=analytics.homography)
         check_places(analytics.zones, analytics.lines, sight.class_names)
+    check_evidence(stream, sight.class_names)
     looks = running.detect_every
     if differing(old, stream, _LOOKS):
         tracker = running.tracker

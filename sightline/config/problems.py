@@ -178,10 +178,11 @@ def _unknown_key(schema: type[BaseModel], path: KeyPath) -> str:
     core = _strip(annotation)[0]
     known = tuple(core.model_fields)
     word = str(path[-1])
-    hint = near(word, known)
+    everywhere = [keys for keys, _ in key_paths(schema) if "NAME" not in keys]
+    words = dict.fromkeys(keys[-1] for keys in everywhere)
+    hint = "" if word in words else near(word, known)
     if not hint:
-        everywhere = [keys for keys, _ in key_paths(schema) if "NAME" not in keys]
-        like = similar_words(word, dict.fromkeys(keys[-1] for keys in everywhere), similarity=0.8)[:1]
+        like = similar_words(word, words, similarity=0.8)[:1]
         elsewhere = [dotted(keys) for keys in everywhere if keys[-1] in like]
         hint = f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
     if word == "<<":

@@ -19,6 +19,7 @@ from pipeline.models.networks.onnx_network import OnnxOptions
 from pipeline.printable import encodable, readable
 from pipeline.sources.uri import stream_name
 from pipeline.stream_names import LONGEST, LONGEST_BYTES, is_plain_name
+from sightline.config.evidence import EvidenceSection, StreamEvidenceSection
 from sightline.config.rules import RuleSection
 from sightline.config.sections import (
     ClassifySection,
@@ -75,6 +76,7 @@ class StreamSettings(Section):
     privacy: PrivacySection = PrivacySection()
     homography: HomographySection | None = None
     rules: dict[Text, RuleSection] = {}
+    evidence: StreamEvidenceSection = StreamEvidenceSection()
 
 
 class StreamSection(Section):
@@ -96,6 +98,7 @@ class StreamSection(Section):
     privacy: PrivacySection | None = None
     homography: HomographySection | None = None
     rules: dict[Text, RuleSection] | None = None
+    evidence: StreamEvidenceSection | None = None
 
 
 class ResolvedStream(StreamSettings):
@@ -111,6 +114,7 @@ class Config(StreamSettings):
     source: Annotated[Text | None, Field(repr=False)] = None
     streams: dict[Annotated[str, AfterValidator(_stream_name)], StreamSection] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
+    evidence: EvidenceSection = EvidenceSection()
     model: ModelSection = ModelSection()
     models: dict[Text, CustomModelSection] = Field(default_factory=dict)
     classify: ClassifySection = ClassifySection()

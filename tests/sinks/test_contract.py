@@ -45,12 +45,16 @@ from pipeline.events import (
     ZoneEntered,
     ZoneLeft,
 )
+from pipeline.evidence.desk import EvidenceDesk
+from pipeline.evidence.wanted import EvidenceWanted
 from pipeline.interfaces import Sink
 from pipeline.runtime.sink_thread import SinkThread
 from pipeline.types import SourceInfo, TrackedFrame
 from sightline.server.live.hub import LiveHub
 from sightline.terminal.progress import ProgressSink
 from sinks.callbacks import CallbacksSink
+from sinks.evidence.folder import EvidenceFolder
+from sinks.evidence.sink import EvidenceSink
 from sinks.feed.zeromq_sink import ZeroMqSink
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
@@ -121,11 +125,12 @@ CASES = [
     Case("callbacks", callbacks),
     Case("progress", lambda folder: ProgressSink(Console(file=io.StringIO()))),
     Case("live-pictures", lambda folder: LiveHub()),  # the newest alone counts
+    Case("evidence", lambda folder: EvidenceSink(EvidenceDesk(EvidenceWanted()), EvidenceFolder(folder, "camera"))),
     Case("zeromq", lambda folder: ZeroMqSink("tcp://127.0.0.1:*", requests="tcp://127.0.0.1:*", linger_s=0.05)),
 ]
 # Those that the tests of files and folders say nothing about, but that count like every other.
 COUNTING = [
-    *(case for case in CASES if case.name != "live-pictures"),
+    *(case for case in CASES if case.name not in ("live-pictures", "evidence")),  # no event here names evidence
     Case("sqlite", lambda folder: SqliteStore(folder / "a.db")),
     Case("parquet", lambda folder: ParquetStore(folder / "events")),
     Case("jsonl-of-one-type", lambda folder: JsonlSink(folder / "a.jsonl", types=["line.crossed"])),

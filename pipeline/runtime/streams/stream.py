@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline import events
 from pipeline.analytics.options import AnalyticsOptions
+from pipeline.evidence.desk import EvidenceDesk
 from pipeline.files import InputFiles
 from pipeline.geometry.region import Rectangle, Region
 from pipeline.interfaces import DetectionFilter, Sink, Source, Tracker
@@ -45,6 +46,7 @@ class Stream:
         frozen_after_s: tell of a live picture that stays exactly the same for so many seconds; None never does.
         analytics: what is counted, such as zones and lines.
         rules: what is told as alerts; checked with ``pipeline.rules.rule.check_rules``.
+        evidence: where what makes pictures of its events lays them down; the makers are among ``sinks``.
         reads: files it reads besides the one that its source names, so that no output takes their place.
     """
 
@@ -63,6 +65,7 @@ class Stream:
     frozen_after_s: float | None = None
     analytics: AnalyticsOptions = field(default_factory=AnalyticsOptions)
     rules: Sequence[Rule] = ()
+    evidence: EvidenceDesk | None = None
     reads: Sequence[InputFiles] = ()
 
     def part(self, frame: Frame) -> Rectangle | None:
@@ -86,7 +89,7 @@ class Stream:
 
 def goes_on(before: Stream, after: Stream) -> bool:
     """Whether a stream can be adjusted to another description of it: all that has a state is the very same."""
-    same = all(getattr(before, part) is getattr(after, part) for part in ("source", "tracker", "classify"))
+    same = all(getattr(before, part) is getattr(after, part) for part in ("source", "tracker", "classify", "evidence"))
     return same and list(before.sinks) == list(after.sinks) and before.lag_s == after.lag_s
 
 

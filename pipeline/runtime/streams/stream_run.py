@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import Event
+from pipeline.evidence.desk import StreamEvidence
 from pipeline.rules.alert import Moment
 from pipeline.runtime.intake import Inlet, Intake
 from pipeline.runtime.picture_memory import PictureMemory
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # A live source may be in a read that ends only at its timeout; its thread is then left to end by itself.
 STOP_S = 0.5
+# How long evidence that is under way is waited for at a stream's end.
+_EVIDENCE_S, _LIVE_EVIDENCE_S = 30.0, 2.0
 
 
 class StreamRun:
@@ -104,6 +107,7 @@ class StreamRun:
         self._offline_s: float | None = None  # since when it is known to be
         self._changed_s: float | None = None  # since when its sinks are told that it is, because it was changed
         self._tracking = StreamTracking(stream, account, self._events, timings)
+        self._evidence = None if stream.evidence is None else StreamEvidence(self.name, stream.evidence, stamper)
         self._privacy: StreamPrivacy | None = None
         self._privacy = self._find_privacy(stream)
         counts_on = before is not None and stream.analytics is before.stream.analytics
@@ -153,6 +157,9 @@ class StreamRun:
         self._reading.start(begin, on_offline=self._offline, on_online=self._online)
 
     def _find_privacy(self, stream: Stream) -> StreamPrivacy | None:
+        if self._evidence is not None:
+            last_s = self.account.last_pts_s
+            self._evidence.hide(stream.privacy is not None, float("-inf") if last_s is None else last_s)
         return None if stream.privacy is None else StreamPrivacy(stream.privacy, self._class_names, self._privacy)
 
     def _find_manner(self, info: SourceInfo) -> Manner:
@@ -199,6 +206,8 @@ class StreamRun:
                 found += self._manner.rules.update(found, self._moment(frame.pts_s, frame.captured_s))
         if self._privacy is not None:
             tracked = self._privacy.hidden(tracked)
+        if self._evidence is not None:
+            found = self._evidence.named(found)
         with self._timings.stage("sinks"):
             for group in self._groups:
                 group.on_result(tracked, found)
@@ -206,6 +215,8 @@ class StreamRun:
         self._state, self._offline_s = "online", None
         self._ledger.processed()
         self._halfway = False
+        if self._evidence is not None:
+            self._send(*self._evidence.ready(frame.pts_s, frame.captured_s))
         now_s = time.monotonic()
         self.latency.add(now_s - frame.captured_s)
         if self.live:
@@ -255,14 +266,17 @@ class StreamRun:
 
     @property
     def waits(self) -> bool:
-        """Whether something may come to pass though no frame comes: it is offline, and there are rules."""
-        return self._offline_s is not None and bool(self.stream.rules)
+        """Whether something may come to pass though no frame comes: it is offline, and there are rules, or evidence."""
+        due = bool(self.stream.rules) or (self._evidence is not None and self._evidence.waits)
+        return self._offline_s is not None and due
 
     def wait(self) -> None:
         """Have rules know that time goes on while it is offline."""
         if self._offline_s is not None:
             now_s = self._went_s + time.monotonic() - self._offline_s
             self._send(*self._manner.rules.wait(self._moment(now_s)))
+            if self._evidence is not None:
+                self._send(*self._evidence.ready(now_s))
 
     def _moment(self, pts_s: float, captured_s: float | None = None) -> Moment:
         return Moment(pts_s, captured_s, self._stamper.utc_s(captured_s))
@@ -315,7 +329,9 @@ class StreamRun:
             with first:
                 last = [*named, *self._manner.analytics.finish()]
                 last += self._manner.rules.finish(last, self._moment(self.media_s))
-                self._send(*last, self._events.ended(self.media_s, reason, first.error, self._ledger.snapshot()))
+                self._send(*last)
+                self._send_evidence()
+                self._send(self._events.ended(self.media_s, reason, first.error, self._ledger.snapshot()))
         failure = self._own.close(first.error)
         self.account.error = first.error or failure
         self._enter_totals()
@@ -359,6 +375,7 @@ class StreamRun:
         if self._opened:
             with first:
                 self._send(*self._changing(successor))
+                self._send_evidence()
         if not source_goes_on:
             self._ledger.settle("removed")
         failure = self._own.close(first.error, after=successor._own)
@@ -436,7 +453,14 @@ class StreamRun:
             group.open(self.name, info, self._class_names)
         self._send(self._events.started(info, self.media_s))
 
+    def _send_evidence(self) -> None:
+        """Tell of the evidence that is still under way, once it is there."""
+        if self._evidence is not None:
+            within_s = _LIVE_EVIDENCE_S if self.live else _EVIDENCE_S
+            self._send(*self._evidence.finish(self.media_s, within_s))
+
     def _send(self, *events: Event) -> None:
+        told = events if self._evidence is None else self._evidence.named(events)
         for group in self._groups:
-            for event in events:
+            for event in told:
                 group.on_event(event)

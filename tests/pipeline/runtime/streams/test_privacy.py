@@ -10,8 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.analytics.options import AnalyticsOptions
+from pipeline.analytics.zones import Zone
 from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError
+from pipeline.evidence.desk import EvidenceDesk
+from pipeline.evidence.wanted import EvidenceWanted
 from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.privacy import Privacy
@@ -20,6 +24,9 @@ from pipeline.types import Frame, Image
 from sightline.server.live.hub import LiveHub
 from sinks.callbacks import CallbacksSink
 from sinks.drawing.annotator import Annotator
+from sinks.evidence.folder import EvidenceFolder
+from sinks.evidence.pictures import PictureOptions, Style
+from sinks.evidence.sink import EvidenceSink
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box, picture
@@ -73,12 +80,24 @@ def to_viewers(folder: Path, privacy: Privacy) -> list[Image]:
     return [newest.frame.image]
 
 
+def to_evidence(folder: Path, privacy: Privacy) -> list[Image]:
+    folder /= f"{len(privacy.areas)} areas"
+    styles: tuple[Style, ...] = ("clean", "annotated")
+    for style in styles:
+        desk = EvidenceDesk(EvidenceWanted(zones=True, tracks=True))
+        options = PictureOptions(picture=style, crop=None)
+        zones = AnalyticsOptions(zones=[Zone("all", [(0, 0), (1, 0), (1, 1), (0, 1)], units="fraction")])
+        run(EvidenceSink(desk, EvidenceFolder(folder, style), options=options), privacy, evidence=desk, analytics=zones)
+    return [np.asarray(cv2.imread(str(path)), np.uint8) for path in folder.rglob("*.jpg")]
+
+
 OUTPUTS: dict[str, Callable[[Path, Privacy], list[Image]]] = {
     "mp4": to_mp4,
     "segments": to_segments,
     "callbacks": to_callbacks,
     "a sink of one's own": to_a_sink,
     "live pictures": to_viewers,
+    "evidence": to_evidence,
 }
 
 

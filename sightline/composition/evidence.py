@@ -1,0 +1,70 @@
+"""What makes the evidence of a stream, as a configuration describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.evidence.desk import EvidenceDesk
+from pipeline.evidence.wanted import EvidenceWanted, check_wanted
+from pipeline.interfaces import Sink
+from sightline.config.schema import Config, ResolvedStream
+from sinks.drawing.annotator import AnnotatorFactory
+
+# What pictures of all streams may take in memory that wait for an event, in megabytes, and each of them at least.
+_ALL_MB, _EACH_MB = 256.0, 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What makes it, and where what is finished is laid down; nothing where none is wanted."""
+
+    sinks: Sequence[Sink] = ()
+    desk: EvidenceDesk | None = None
+
+
+def check_evidence(stream: ResolvedStream, class_names: Sequence[str]) -> EvidenceWanted:
+    """What is to have evidence; raises ``ConfigError`` for what there is not."""
+    wanted = stream.evidence.wanted()
+    check_wanted(wanted, class_names, rules=stream.rules, zones=stream.zones, lines=stream.lines)
+    return wanted
+
+
+def build_evidence(
+    config: Config, stream: ResolvedStream, class_names: Sequence[str], annotator: AnnotatorFactory
+) -> Evidence:
+    """What makes the evidence of one stream.
+
+    Args:
+        config: for what all streams have in common.
+        stream: the description.
+        class_names: of the detector.
+        annotator: makes what draws on the stream's pictures.
+
+    Raises:
+        ConfigError: it is to be about what there is not.
+    """
+    folder, section = config.evidence.folder, stream.evidence
+    wanted = check_evidence(stream, class_names)
+    if folder is None:
+        return Evidence()
+    from sinks.evidence.folder import EvidenceFolder
+    from sinks.evidence.pictures import PictureOptions
+    from sinks.evidence.sink import EvidenceSink
+    from sinks.keeping import Limits
+
+    desk = EvidenceDesk(wanted)
+    sink = EvidenceSink(
+        desk,
+        EvidenceFolder(
+            folder,
+            stream.name,
+            limits=Limits.of(days=section.keep_days, mb=section.keep_mb, free_mb=section.keep_free_mb),
+        ),
+        options=PictureOptions(
+            picture=section.picture, crop=section.crop, quality=section.quality, max_side=section.max_side
+        ),
+        annotate=annotator,
+        memory_mb=max(_EACH_MB, _ALL_MB / max(1, len(config.resolved_streams()))),
+    )
+    return Evidence((sink,), desk)
