@@ -10,6 +10,7 @@
     callback_results  what these are given of a frame
     drawing         what is drawn on a frame
     video           recorded video
+    recording       the camera's own packets, recorded
     files           results in files of whole records
     feed            the event feed over ZeroMQ
     store           events kept, and questions to them

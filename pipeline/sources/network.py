@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -15,10 +16,13 @@ from pipeline.addresses import Address, parse_address
 from pipeline.errors import ConfigError, SourceError, SourceRefusedError
 from pipeline.redaction import environment_variable, redact_address
 from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.decoding.tap import PacketTap
 from pipeline.sources.decoding.video_stream import PLAYLISTS, has_end
 from pipeline.sources.fetch import fetch
 from pipeline.sources.mjpeg import MULTIPART, Opener, UnknownFormatError, is_whole, open_guessed, open_raw
 from pipeline.sources.uri import stream_name
+
+logger = logging.getLogger(__name__)
 
 Transport = Literal["tcp", "udp"]
 
@@ -31,6 +35,10 @@ _LONGEST_LOGIN = {"rtsp": 127, "rtsps": 127, "http": 1023, "https": 1023}
 _LONGEST_PATH = {"rtsp": 2047, "rtsps": 2047, "http": 4095, "https": 4095}
 # The longest that other streams of a file, its sound say, may go on behind the video.
 _END_TOLERANCE_S = 1.0
+
+
+class NoSuchTrackError(SourceError):
+    """A server that answers says no to what was asked of it."""
 
 
 class NetworkStream(ContainerSource):
@@ -61,6 +69,7 @@ class NetworkStream(ContainerSource):
             ``uri``.
         threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
+        tap: gets the packets as they come; None where nobody wants them.
 
     Raises:
         ConfigError: an environment variable is not set, ``uri`` or ``transport`` is of an unknown kind, nobody can tell
@@ -82,6 +91,7 @@ class NetworkStream(ContainerSource):
         password_env: str | None = None,
         threads: int = 0,
         reduce_to: int | None = None,
+        tap: PacketTap | None = None,
     ) -> None:
         shown = redact_address(uri)
         scheme = uri.partition("://")[0].lower()
@@ -109,9 +119,10 @@ class NetworkStream(ContainerSource):
             reduce_to=reduce_to,
             live=True if scheme.startswith("rtsp") else None,
             network=True,
+            tap=tap,
         )
         if scheme.startswith("rtsp"):
-            read(open_as(None, {}))
+            read(_open_rtsp(open_as, shown, sound=tap is not None and tap.sound))
         else:
             self._read_http(open_as, open_fetched, read)
         if not self._info.live:
@@ -204,8 +215,9 @@ class NetworkStream(ContainerSource):
 
 def _options(scheme: str, transport: Transport) -> dict[str, str]:
     if scheme.startswith("rtsp"):
-        # Sound is not asked for: it would only take bandwidth. The description that RTSP begins with names the codec,
-        # so nothing is read ahead to find it out: that would delay every frame until the reader has caught up.
+        # Sound is asked for only where somebody wants it: it takes bandwidth. The description that RTSP begins with
+        # names the codecs, so nothing is read ahead to find them out: that would delay every frame until the reader
+        # has caught up.
         return {
             "probesize": "32",
             "analyzeduration": "0",
@@ -223,6 +235,16 @@ def _options(scheme: str, transport: Transport) -> dict[str, str]:
         "allowed_segment_extensions": "ALL",
         "seg_max_retry": "3",
     }
+
+
+def _open_rtsp(open_as: Opener, shown: str, *, sound: bool) -> av.container.InputContainer:
+    """Open a camera; without its sound where it names some and then refuses it."""
+    if sound:
+        try:
+            return open_as(None, {"allowed_media_types": "video+audio"})
+        except NoSuchTrackError as error:
+            logger.warning("%s; it is read without its sound", error)
+    return open_as(None, {})
 
 
 def _open_any(open_as: Opener) -> av.container.InputContainer:
@@ -290,6 +312,8 @@ def _open(
             kind = UnknownFormatError
         elif isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError | av.HTTPNotFoundError):
             kind = SourceRefusedError
+        elif isinstance(error, av.HTTPClientError | av.HTTPServerError) and not timed_out:
+            kind = NoSuchTrackError
         problems.append(kind(f"{shown}: {late if timed_out else _reason(error)}"))
     # Raised outside the handler: FFmpeg's error holds the address with its password and must not come along.
     raise problems.pop()

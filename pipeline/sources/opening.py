@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from pipeline.errors import ConfigError
 from pipeline.interfaces import Source
 from pipeline.redaction import redact_address
+from pipeline.sources.decoding.tap import PacketTap
 from pipeline.sources.image_folder import ImageFolder, is_images
 from pipeline.sources.network import NETWORK_SCHEMES, NetworkStream, Transport
 from pipeline.sources.pipe import PipeSource, RawVideo, is_pipe
@@ -63,6 +64,7 @@ def open_source(
     password_env: str | None = None,
     pixel_format: str | None = None,
     reduce_to: int | None = None,
+    tap: PacketTap | None = None,
 ) -> Source:
     """Open the source at ``uri``. Settings that do not concern its kind are ignored.
 
@@ -81,11 +83,13 @@ def open_source(
         pixel_format: of raw pictures in a pipe, such as ``bgr24``; they need ``width``, ``height`` and ``fps`` too.
         reduce_to: longer side, in pixels, of ``Frame.reduced``, which spares a detector of that input size most of each
             picture; None leaves it out. Images and webcams come without.
+        tap: gets the packets as they come; None where nobody wants them.
 
     Raises:
         SourceNotFoundError: there is nothing at that path.
         SourceError: it can't be opened or holds no picture that can be decoded.
-        ConfigError: an address of a kind that is not known, a stream name that is empty, a variable that is not set.
+        ConfigError: an address of a kind that is not known, a stream name that is empty, a variable that is not set, a
+            tap on what has no packets: images, webcams.
     """
     uri = fspath(uri)
     name = clean_name(stream) if stream is not None else None
@@ -93,6 +97,7 @@ def open_source(
         raise ConfigError(f"stream name {stream!r}: expected at least one character besides spaces and '/'")
     if camera := re.fullmatch(r"webcam:(\d+)|(/dev/video\d+)", uri):
         device = int(camera[1]) if camera[1] else camera[2]
+        _refuse_tap(uri, tap)
         return Webcam(device, width=width, height=height, fps=None if fps is None else float(fps), stream=name)
     scheme = uri.partition("://")[0].lower() if has_scheme(uri) else ""
     if scheme in NETWORK_SCHEMES:
@@ -106,6 +111,7 @@ def open_source(
             password_env=password_env,
             threads=threads,
             reduce_to=reduce_to,
+            tap=tap,
         )
     if scheme and scheme != "file":
         raise ConfigError(
@@ -119,7 +125,15 @@ def open_source(
             if width is None or height is None or fps is None:
                 raise ConfigError(f"{uri}: raw pictures ({pixel_format}) need their width, height and fps too")
             raw = RawVideo(width, height, float(fps), pixel_format)
-        return PipeSource(path, stream=name, read_timeout_s=patience_s, raw=raw, threads=threads, reduce_to=reduce_to)
+        return PipeSource(
+            path, stream=name, read_timeout_s=patience_s, raw=raw, threads=threads, reduce_to=reduce_to, tap=tap
+        )
     if is_images(path):
+        _refuse_tap(path, tap)
         return ImageFolder(path, fps=1 if fps is None else fps, stream=name)
-    return VideoFile(path, stream=name, threads=threads, reduce_to=reduce_to)
+    return VideoFile(path, stream=name, threads=threads, reduce_to=reduce_to, tap=tap)
+
+
+def _refuse_tap(uri: str, tap: PacketTap | None) -> None:
+    if tap is not None:
+        raise ConfigError(f"{uri}: images and webcams have no packets to record; record the annotated video instead")

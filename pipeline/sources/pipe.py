@@ -15,6 +15,7 @@ import av
 from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from pipeline.images.limits import MAX_SIDE
 from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, describe
+from pipeline.sources.decoding.tap import PacketTap
 from pipeline.sources.decoding.transport import TransportPart
 from pipeline.sources.uri import stream_name
 
@@ -73,6 +74,7 @@ class PipeSource(ContainerSource):
         raw: how the pictures lie in a pipe without a container; None where there is one.
         threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
+        tap: gets the packets as they come; None where nobody wants them.
 
     Raises:
         SourceNotFoundError: there is nothing at that path.
@@ -89,6 +91,7 @@ class PipeSource(ContainerSource):
         raw: RawVideo | None = None,
         threads: int = 0,
         reduce_to: int | None = None,
+        tap: PacketTap | None = None,
     ) -> None:
         shown = "standard input" if pipe == "-" else os.fspath(pipe) if not isinstance(pipe, int) else f"pipe {pipe}"
         self._reader = _PipeReader(pipe, shown, read_timeout_s)
@@ -96,7 +99,9 @@ class PipeSource(ContainerSource):
         try:
             container = self._open(shown, raw)
             name = stream or ("stdin" if pipe == "-" else stream_name(shown))
-            super().__init__(container, stream=name, uri=shown, threads=threads, network=True, reduce_to=reduce_to)
+            super().__init__(
+                container, stream=name, uri=shown, threads=threads, network=True, reduce_to=reduce_to, tap=tap
+            )
         except BaseException as error:
             self._reader.close()
             if self._reader.timed_out and isinstance(error, SourceError):

@@ -14,6 +14,7 @@ from pipeline.redaction import redact_missing_path
 from pipeline.sources.being_written import is_being_written
 from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, Decoded, describe
 from pipeline.sources.decoding.matroska import lacks_its_end, tagged_duration_s
+from pipeline.sources.decoding.tap import PacketTap
 from pipeline.sources.decoding.transport import TransportPart, is_transport
 from pipeline.sources.timing.file_timeline import Timed
 from pipeline.sources.uri import stream_name
@@ -37,6 +38,7 @@ class VideoFile(ContainerSource):
         stream: name of the stream; default: the file's name without its suffix.
         threads: decoding threads; 0 takes what ``pipeline.hardware`` gives them.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
+        tap: gets the packets as they come; None where nobody wants them.
 
     Raises:
         SourceNotFoundError: there is nothing at ``path``.
@@ -44,7 +46,13 @@ class VideoFile(ContainerSource):
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, stream: str | None = None, threads: int = 0, reduce_to: int | None = None
+        self,
+        path: str | PathLike[str],
+        *,
+        stream: str | None = None,
+        threads: int = 0,
+        reduce_to: int | None = None,
+        tap: PacketTap | None = None,
     ) -> None:
         self._path = Path(path)
         shown = str(path)
@@ -54,7 +62,7 @@ class VideoFile(ContainerSource):
         name = stream or stream_name(shown)
         try:
             container = _open(self._path, shown, self._part)
-            super().__init__(container, stream=name, uri=shown, threads=threads, reduce_to=reduce_to)
+            super().__init__(container, stream=name, uri=shown, threads=threads, reduce_to=reduce_to, tap=tap)
             self._decoder.is_growing = partial(is_being_written, self._path, self._size)
         except BaseException:
             self._close_file()

@@ -119,6 +119,10 @@ def run(
     tracks: Annotated[
         Path | None, typer.Option(metavar="X.txt", help="Write the tracks as MOT Challenge text.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep the camera's own pictures and sound, as they come, in pieces."),
+    ] = None,
     callbacks: Annotated[
         Path | None,
         typer.Option(
@@ -183,6 +187,7 @@ def run(
             "tracks": tracks,
             "report": report,
         },
+        "recording": {"folder": record},
         "events": {"endpoint": events},
         "web": {"address": web, "stay": True if web_stay else None},
         "callbacks": callbacks,

@@ -23,6 +23,7 @@ from sinks.drawing.annotator import AnnotatorFactory
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
 from sinks.output_files import is_stream
+from sinks.recording.sink import RecordingSink
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 
@@ -41,6 +42,7 @@ def build_sinks(
     before: Before[ResolvedStream] | None = None,
     drawn_on: bool = False,
     recorded: Collection[Path] = (),
+    recording: RecordingSink | None = None,
 ) -> list[Sink]:
     """The outputs that one stream has to itself.
 
@@ -51,6 +53,7 @@ def build_sinks(
         before: the running stream whose place it takes.
         drawn_on: whether what is drawn besides the tracks is the same as before.
         recorded: files that were written in this run.
+        recording: takes its packets.
     """
     old = None if before is None else before.description
 
@@ -75,7 +78,39 @@ def build_sinks(
             going_on(CallbacksSink, same)
             or CallbacksSink(config.callbacks, errors=config.callback_errors, annotator=annotator)
         )
+    if recording is not None:
+        sinks.append(recording)
     return sinks
+
+
+def build_recording(stream: ResolvedStream) -> RecordingSink | None:
+    """What records a stream's packets, if that is wanted."""
+    wanted = stream.recording
+    if wanted.folder is None:
+        return None
+    return RecordingSink(
+        wanted.folder,
+        stream.name,
+        mode=wanted.mode,
+        types=wanted.types or recorded_types(stream),
+        before_s=wanted.before_s,
+        after_s=wanted.after_s,
+        segment_s=wanted.segment_s,
+        keep_hours=wanted.keep_hours,
+        keep_mb=wanted.keep_mb,
+        keep_free_mb=wanted.keep_free_mb,
+        event_keep_hours=wanted.event_keep_hours,
+        event_keep_mb=wanted.event_keep_mb,
+    )
+
+
+def recorded_types(stream: ResolvedStream) -> tuple[str, ...]:
+    """The events that are recorded where nobody says which: the most telling that the stream has."""
+    if stream.rules:
+        return ("alert.started",)
+    if stream.zones or stream.lines:
+        return ("zone.entered", "line.crossed")
+    return ("track.started",)
 
 
 def same_video(old: ResolvedStream, new: ResolvedStream) -> bool:
@@ -256,6 +291,10 @@ def written_files(config: Config) -> dict[str, Path]:
     streams = config.resolved_streams()
     paths = {
         **{f"video of {stream.name}" if len(streams) > 1 else "video": stream.output.video for stream in streams},
+        **{
+            f"recording of {stream.name}" if len(streams) > 1 else "recording": stream.recording.folder
+            for stream in streams
+        },
         **{f"tracks of {stream.name}" if len(streams) > 1 else "tracks": stream.output.tracks for stream in streams},
         "events": config.output.jsonl,
         "report": config.output.report,

@@ -15,6 +15,7 @@ from pipeline.classification.classifier import Classifier
 from pipeline.classification.tracks import TrackClassifier
 from pipeline.detection.factory import default_confidence, reduced_side
 from pipeline.detection.filters import make_filters
+from pipeline.errors import ConfigError
 from pipeline.geometry.region import Region
 from pipeline.interfaces import DetectionFilter, DetectorLike, Source
 from pipeline.models.class_names import read_names
@@ -26,17 +27,19 @@ from pipeline.sampling.motion_gate import MotionGate
 from pipeline.sampling.predictive import PredictiveSampler
 from pipeline.sampling.sampler import EveryNth, Sampler, SamplerBySource
 from pipeline.sources.backoff import Backoff
+from pipeline.sources.decoding.tap import PacketTap
 from pipeline.sources.network import connection_address
 from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme
 from sightline.composition.annotators import StreamAnnotators
 from sightline.composition.evidence import build_evidence, check_evidence
-from sightline.composition.outputs import build_sinks
+from sightline.composition.outputs import build_recording, build_sinks, recorded_types
 from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
 from sightline.config.schema import Config, ResolvedStream
 from sightline.config.sections import AnnotateSection, ModelSection
+from sinks.recording.sink import RecordingSink
 from trackers.base import ArrayTracker
 from trackers.factory import DEFAULT_TRACKER, create_tracker
 
@@ -107,8 +110,12 @@ def build_stream(
         return adjusted_stream(config, stream, sight, before)
     given = source is not None
     source = source or running_source(stream, before)
+    if given and stream.recording.folder is not None:
+        raise ConfigError(f"streams.{stream.name}.recording: pictures that a program hands over have no packets")
+    recording = running_recording(before) if source is not None else build_recording(stream)
     if source is None:
-        source = build_source(config, stream, sight.reduce_to, at_once=before is not None)
+        tap = None if recording is None else PacketTap([recording.packets], sound=stream.recording.audio)
+        source = build_source(config, stream, sight.reduce_to, at_once=before is not None, tap=tap)
         stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     name, camera_motion = stream.tracker.name or DEFAULT_TRACKER, stream.tracker.camera_motion
@@ -125,7 +132,9 @@ def build_stream(
         annotators = before.stream.annotators  # outputs that go on draw with these
     rules = build_rules(stream, sight.class_names)
     evidence = build_evidence(config, stream, sight.class_names, annotators)
-    sinks = build_sinks(config, stream, annotators, before=before, drawn_on=drawn_on, recorded=recorded)
+    sinks = build_sinks(
+        config, stream, annotators, before=before, drawn_on=drawn_on, recorded=recorded, recording=recording
+    )
     return ConfiguredStream(
         source=source,
         tracker=tracker,
@@ -161,7 +170,7 @@ def can_go_on(old: ResolvedStream, new: ResolvedStream) -> bool:
     keys = set(ResolvedStream.model_fields) - {*_ADJUSTABLE, *_LOOKS, "input", "output"}
     inputs = set(type(new.input).model_fields) - {"frozen_after_s"}
     outputs = set(type(new.output).model_fields) - {"annotate"}
-    return not (
+    return same_recording(old, new) and not (
         differing(old, new, sorted(keys))
         or differing(old.input, new.input, sorted(inputs))
         or differing(old.output, new.output, sorted(outputs))
@@ -202,11 +211,23 @@ def adjusted_stream(config: Config, stream: ResolvedStream, sight: Sight, before
 
 
 def running_source(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> Source | None:
-    """The source of the stream before, where it is to be the same."""
-    if before is None or before.description.source != stream.source:
+    """The source of the stream before, where it is to be the same, and so is what becomes of its packets."""
+    if before is None or before.description.source != stream.source or not same_recording(before.description, stream):
         return None
     settings = set(type(stream.input).model_fields) - {"frozen_after_s"}
     return None if differing(before.description.input, stream.input, sorted(settings)) else before.stream.source
+
+
+def same_recording(old: ResolvedStream, new: ResolvedStream) -> bool:
+    """Whether what records a stream's packets can go on."""
+    by_default = new.recording.folder is not None and new.recording.types is None
+    return old.recording == new.recording and not (by_default and recorded_types(old) != recorded_types(new))
+
+
+def running_recording(before: Before[ResolvedStream] | None) -> RecordingSink | None:
+    """What records the stream before, whose source goes on."""
+    sinks = () if before is None else before.stream.sinks
+    return next((sink for sink in sinks if isinstance(sink, RecordingSink)), None)
 
 
 def running_analytics(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> AnalyticsOptions | None:
@@ -262,11 +283,18 @@ def load_classifier(model: str, weights: Path | None, names: Path | None) -> Cla
     return Classifier(model, weights=weights, names=read_names(names) if names is not None else None)
 
 
-def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, *, at_once: bool = False) -> Source:
+def build_source(
+    config: Config,
+    stream: ResolvedStream,
+    reduce_to: int | None,
+    *,
+    at_once: bool = False,
+    tap: PacketTap | None = None,
+) -> Source:
     """Where a stream's frames come from.
 
     What is on the network is not opened yet: a camera may be off, and is looked for again. ``at_once`` opens it
-    nevertheless, so that one that can't be opened does not take the place of one that runs.
+    nevertheless, so that one that can't be opened does not take the place of one that runs. ``tap`` gets its packets.
     """
     settings = stream.input
     connect = partial(
@@ -284,6 +312,7 @@ def build_source(config: Config, stream: ResolvedStream, reduce_to: int | None, 
         read_timeout_s=settings.read_timeout_s,
         username_env=settings.username_env,
         password_env=settings.password_env,
+        tap=tap,
     )
     camera = is_camera(stream.source)
     if not (settings.reconnect and (camera or is_network(stream.source))):

@@ -37,6 +37,7 @@ from sightline.config.sections import (
     OutputSection,
     Positive,
     QueueSection,
+    RecordingSection,
     Section,
     Share,
     StoreSection,
@@ -71,6 +72,7 @@ class StreamSettings(Section):
     filters: FilterSection = FilterSection()
     tracker: TrackerSection = TrackerSection()
     output: StreamOutputSection = StreamOutputSection()
+    recording: RecordingSection = RecordingSection()
     zones: dict[Text, ZoneSection] = {}
     lines: dict[Text, LineSection] = {}
     privacy: PrivacySection = PrivacySection()
@@ -93,6 +95,7 @@ class StreamSection(Section):
     filters: FilterSection | None = None
     tracker: TrackerSection | None = None
     output: StreamOutputSection | None = None
+    recording: RecordingSection | None = None
     zones: dict[Text, ZoneSection] | None = None
     lines: dict[Text, LineSection] | None = None
     privacy: PrivacySection | None = None
@@ -144,7 +147,7 @@ class Config(StreamSettings):
         """Every stream that is enabled with its final settings, in the order given; none where no source is given.
 
         Raises:
-            ConfigError: two streams write the same video or tracks file.
+            ConfigError: two streams write the same video or tracks file, or a recording would show what is masked.
         """
         streams = dict(self.streams)
         if self.source is not None:
@@ -156,8 +159,11 @@ class Config(StreamSettings):
                 continue
             own = {key: _overlay(base, getattr(stream, key)) for key, base in shared.items()}
             own["output"] = _named_output(own["output"], name)
+            own["recording"] = _named_recording(own["recording"], name)
             resolved.append(ResolvedStream.model_construct(name=name, source=stream.source, **own))
         _refuse_shared_files(resolved)
+        for described in resolved:
+            _refuse_unmasked(described)
         return tuple(resolved)
 
     def disabled_streams(self) -> dict[str, str]:
@@ -222,6 +228,21 @@ def _named_output(output: StreamOutputSection, name: str) -> StreamOutputSection
     named = {key: Path(str(path).replace("{stream}", name)) for key, path in paths.items() if path is not None}
     own = {key: getattr(output, key) for key in StreamOutputSection.model_fields}
     return StreamOutputSection.model_construct(**{**own, **named})
+
+
+def _named_recording(recording: RecordingSection, name: str) -> RecordingSection:
+    if recording.folder is None:
+        return recording
+    return recording.model_copy(update={"folder": Path(str(recording.folder).replace("{stream}", name))})
+
+
+def _refuse_unmasked(stream: ResolvedStream) -> None:
+    recording = stream.recording
+    if recording.folder is not None and stream.privacy.privacy() is not None and not recording.unmasked:
+        raise ConfigError(
+            f"streams.{stream.name}.recording: would show what privacy hides, as the camera's own packets can't be "
+            "masked; record output.video instead, or set recording.unmasked to true"
+        )
 
 
 def _refuse_shared_files(streams: Sequence[ResolvedStream]) -> None:

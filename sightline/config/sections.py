@@ -275,6 +275,24 @@ class OutputSection(StreamOutputSection):
     report: FilePath | None = None
 
 
+class RecordingSection(Section):
+    """The camera's own packets, as they came; a null folder records nothing."""
+
+    folder: FilePath | None = None
+    mode: Literal["continuous", "events"] = "continuous"
+    audio: bool = True
+    types: Annotated[tuple[Annotated[str, AfterValidator(_event_type)], ...], Field(min_length=1)] | None = None
+    before_s: Annotated[float, Field(ge=0, le=300)] = 10.0
+    after_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    segment_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    keep_hours: Positive | None = None
+    keep_mb: Positive | None = None
+    keep_free_mb: Positive | None = None
+    event_keep_hours: Positive | None = None
+    event_keep_mb: Positive | None = None
+    unmasked: bool = False
+
+
 class ClassifySection(Section):
     """A second network that names each tracked object once."""
 

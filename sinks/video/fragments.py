@@ -7,6 +7,7 @@ ISO/IEC 14496-12: a box is its length (32 bits), its type (4 letters) and its co
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from sinks.steady_file import SteadyFile
 
@@ -14,6 +15,7 @@ from sinks.steady_file import SteadyFile
 _BASE_OFFSET, _DESCRIPTION, _DURATION, _SIZE, _FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
 _DATA_OFFSET, _FIRST_FLAGS, _EACH_DURATION, _EACH_SIZE, _EACH_FLAGS = 0x1, 0x4, 0x100, 0x200, 0x400
 _NOT_A_KEYFRAME = 0x10000
+_PICTURES = 1  # number of their track
 
 
 class FragmentWriter:
@@ -59,10 +61,15 @@ class FragmentWriter:
 
 
 def fragment_pictures(moof: bytes) -> tuple[int, bool]:
-    """How many samples the track of a fragment has, and whether the first is a keyframe, by its "moof" box."""
-    content = moof[8:]
-    track = _find(content, b"traf")
-    defaults, run = _find(track, b"tfhd"), _find(track, b"trun")
+    """How many pictures a fragment holds, and whether the first is a keyframe, by its "moof" box.
+
+    They are the samples of track 1; a fragment may hold none, but only sound.
+    """
+    tracks = (_find(track, b"tfhd", b"trun") for track in _boxes(moof[8:], b"traf"))
+    pictures = next((boxes for boxes in tracks if struct.unpack_from(">I", boxes[0], 4) == (_PICTURES,)), None)
+    if pictures is None:
+        return 0, False
+    defaults, run = pictures
     flags = int.from_bytes(run[1:4], "big")
     (count,) = struct.unpack_from(">I", run, 4)
     position = 8 + 4 * bool(flags & _DATA_OFFSET)
@@ -84,12 +91,16 @@ def _default_flags(defaults: bytes) -> int:
     return int(struct.unpack_from(">I", defaults, position)[0]) if flags & _FLAGS else 0
 
 
-def _find(boxes: bytes, wanted: bytes) -> bytes:
-    """The content of the first box of that type."""
+def _find(boxes: bytes, *wanted: bytes) -> list[bytes]:
+    """The content of the first box of each type."""
+    return [next(_boxes(boxes, kind)) for kind in wanted]
+
+
+def _boxes(boxes: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The content of each box of that type."""
     position = 0
     while position + 8 <= len(boxes):
         length, kind = struct.unpack_from(">I4s", boxes, position)
         if kind == wanted:
-            return boxes[position + 8 : position + length]
+            yield boxes[position + 8 : position + length]
         position += max(length, 8)
-    raise ValueError(f"no {wanted.decode()} box")

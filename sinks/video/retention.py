@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +25,13 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _IN_USE_S = 120.0
 
 
-def segment_path(folder: Path, prefix: str, start_s: float, number: int = 1) -> Path:
+def segment_path(folder: Path, prefix: str, start_s: float, number: int = 1, suffix: str = ".mp4") -> Path:
     """The file of a segment that starts at ``start_s``, seconds since 1970: ``door-20261122T041500Z.mp4``.
 
     Further ones of the same second are numbered: ``door-20261122T041500Z-2.mp4``.
     """
     copy = f"-{number}" if number > 1 else ""
-    return folder / f"{prefix}-{datetime.fromtimestamp(start_s, UTC):{_TIME}}{copy}.mp4"
+    return folder / f"{prefix}-{datetime.fromtimestamp(start_s, UTC):{_TIME}}{copy}{suffix}"
 
 
 def segment_names(prefix: str) -> re.Pattern[str]:
@@ -38,7 +39,7 @@ def segment_names(prefix: str) -> re.Pattern[str]:
     return re.compile(
         re.escape(prefix)
         + r"-(?P<start>\d{8}T\d{6}Z)(-(?P<number>\d{1,6}))?"
-        + r"(?P<partial>\.partial(?P<copy>\.finishing)?(-\d{8}T\d{6}Z(-\d+)?)?)?\.mp4"
+        + r"(?P<partial>\.partial(?P<copy>\.finishing)?(-\d{8}T\d{6}Z(-\d+)?)?)?(?P<suffix>\.mp4|\.mkv|\.mov)"
     )
 
 
@@ -81,6 +82,7 @@ class Retention:
         keep_s: delete what was complete longer ago than this; None keeps whatever its age.
         keep_bytes: delete the oldest until the folder holds no more than this of the recording; None sets no limit.
             Segments in hand and the record count, and are never deleted.
+        keep_free_bytes: delete the oldest until so much of the disk is free; None leaves it to others.
         now_s: the time, in seconds since 1970.
         clock: for the record.
     """
@@ -92,6 +94,7 @@ class Retention:
         *,
         keep_s: float | None,
         keep_bytes: float | None,
+        keep_free_bytes: float | None = None,
         now_s: Callable[[], float],
         clock: Clock = boot_clock,
     ) -> None:
@@ -100,12 +103,13 @@ class Retention:
         self._name = segment_names(prefix)
         self._keep_s = keep_s
         self._keep_bytes = keep_bytes
+        self._keep_free_bytes = keep_free_bytes
         self._now_s = now_s
         self._lock = threading.Lock()
         self._in_hand: set[Path] = set()
         self._refused: set[Path] = set()
         self._record = WrittenFiles(record_path(folder, prefix), clock=clock)
-        self._limited = keep_s is not None or keep_bytes is not None
+        self._limited = any(limit is not None for limit in (keep_s, keep_bytes, keep_free_bytes))
 
     def hold(self, path: Path) -> None:
         """From now on nothing of the segment at ``path`` is deleted. For any thread."""
@@ -120,11 +124,17 @@ class Retention:
                 self._note(path, done=True)
                 self._in_hand.discard(path)
 
-    def free_path(self, start_s: float) -> Path:
+    def free_path(self, start_s: float, suffix: str = ".mp4") -> Path:
         """The name of a segment that starts at that time, in seconds since 1970, and which no file has."""
         with self._lock:
-            paths = (segment_path(self._folder, self._prefix, start_s, number) for number in itertools.count(1))
+            paths = (segment_path(self._folder, self._prefix, start_s, number, suffix) for number in itertools.count(1))
             return next(path for path in paths if path not in self._in_hand and not _taken(path))
+
+    def place_for(self, segment: Path) -> Path:
+        """The name that a segment of another folder has in this one, where no file has it."""
+        name = self._name.fullmatch(segment.name)
+        assert name is not None, "it is a segment of the same recording"
+        return self.free_path(_start_s(name["start"]), name["suffix"])
 
     def _note(self, path: Path, *, done: bool) -> None:
         try:
@@ -168,30 +178,45 @@ class Retention:
         recorded = [segment for segment in segments if segment.kind == "copy" or segment.final.name in order]
         recorded.sort(key=lambda segment: (order.get(segment.final.name, -1), segment.path))
         left = sum(segment.size for segment in recorded) + self._record.size
+        missing = self.missing_bytes()
         deleted = []
         for segment in recorded:
             if segment.final in in_hand or (segment.kind and abs(now_s - segment.written_s) < _IN_USE_S):
                 continue
             old = self._keep_s is not None and ages.get(segment.final.name, 0.0) > self._keep_s
             much = self._keep_bytes is not None and left > self._keep_bytes
-            if (old or much or segment.kind == "copy") and self._delete(segment.path):
+            if (old or much or missing > 0 or segment.kind == "copy") and self._delete(segment.path):
                 left -= segment.size
+                missing -= segment.size
                 deleted.append(segment.path)
         return deleted
+
+    def missing_bytes(self) -> float:
+        """How much more of the disk should be free; 0 or less where enough is.
+
+        Raises:
+            SinkError: the folder can't be read.
+        """
+        if self._keep_free_bytes is None:
+            return 0.0
+        try:
+            return self._keep_free_bytes - shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise write_error(self._folder, error) from error
 
     def _segment(self, path: Path) -> SegmentFile | None:
         name = self._name.fullmatch(path.name)
         if name is None:
             return None
         try:
-            start_s = datetime.strptime(name["start"], _TIME).replace(tzinfo=UTC).timestamp()
+            start_s = _start_s(name["start"])
             if path.is_symlink() or not path.is_file():
                 return None
             status = path.stat()
         except (ValueError, FileNotFoundError):  # no such day; or just deleted
             return None
         kind: Literal["", "partial", "copy"] = "copy" if name["copy"] else "partial" if name["partial"] else ""
-        final = segment_path(self._folder, self._prefix, start_s, int(name["number"] or 1))
+        final = segment_path(self._folder, self._prefix, start_s, int(name["number"] or 1), name["suffix"])
         return SegmentFile(path, final, start_s, max(start_s, status.st_mtime), status.st_size, kind)
 
     def _delete(self, path: Path) -> bool:
@@ -204,6 +229,11 @@ class Retention:
             return False
         logger.info("deleted the old segment %s", path)
         return True
+
+
+def _start_s(stated: str) -> float:
+    """Seconds since 1970 as the name of a segment tells them; ``ValueError`` where there is no such day."""
+    return datetime.strptime(stated, _TIME).replace(tzinfo=UTC).timestamp()
 
 
 def _taken(path: Path) -> bool:

@@ -70,12 +70,16 @@ class LivePicture(_Coded):
         width, height: pixels; even.
         fps: frames per second.
         codec: ``"h264"``, ``"h265"`` or ``"mjpeg"``.
+        sound: a tone beside the pictures, ``"aac"`` or ``"pcma"`` (G.711); None for none.
+        given: a file that gets the coded pictures as they are given to the server, for ``given_pictures``.
     """
 
     width: int = 320
     height: int = 240
     fps: int = 25
     codec: Literal["h264", "h265", "mjpeg"] = "h264"
+    sound: Literal["aac", "pcma"] | None = None
+    given: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,4 +254,15 @@ def _mount(name: str, content: Content) -> dict[str, object]:
     settings["gop"] = settings.pop("keyframe_every")
     if isinstance(content, FileLoop):
         return {"name": name, "kind": "loop", **settings, "path": None, "file": str(content.path.resolve(strict=True))}
+    settings["given"] = None if settings["given"] is None else str(settings["given"])
     return {"name": name, "kind": "picture", **settings}
+
+
+def given_pictures(path: Path) -> list[bytes]:
+    """The coded pictures that the server was given, in their order, of what has been written of them so far."""
+    data, pictures = path.read_bytes(), []
+    while len(data) >= 4:
+        length = int.from_bytes(data[:4], "big")
+        pictures.append(data[4 : 4 + length])
+        data = data[4 + length :]
+    return pictures

@@ -15,6 +15,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gi  # type: ignore[import-not-found]
@@ -37,6 +38,11 @@ ENCODERS = {
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} "
     "! rtph265pay name=pay0 pt=96 config-interval=1",
     "mjpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26",
+}
+TONE = "audiotestsrc ! audio/x-raw,rate={rate},channels=1 ! audioconvert ! "
+SOUNDS = {
+    "aac": TONE.format(rate=48000) + "voaacenc ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "pcma": TONE.format(rate=8000) + "alawenc ! rtppcmapay name=pay1 pt=8",
 }
 
 
@@ -153,6 +159,19 @@ def coded_units(mount: Mount) -> tuple[list[Unit], float]:
     return [(pts_s - first_s, data, keyframe) for pts_s, data, keyframe in units], len(units) / mount["fps"]
 
 
+def note_given(payloader: Any, path: str) -> None:
+    """Append what a payloader is given to a file: the length in 4 bytes, then the coded picture."""
+    file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - as long as the process
+
+    def note(_: object, info: Any) -> Any:
+        buffer = info.get_buffer()
+        data = buffer.extract_dup(0, buffer.get_size())
+        file.write(len(data).to_bytes(4, "big") + data)
+        return Gst.PadProbeReturn.OK
+
+    payloader.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, note)
+
+
 def factory_of(mount: Mount) -> Any:
     """The server's recipe for one path."""
     factory = GstRtspServer.RTSPMediaFactory()
@@ -171,7 +190,8 @@ def factory_of(mount: Mount) -> Any:
     if mount["kind"] == "picture":
         raw = f"video/x-raw,format=I420,width={mount['width']},height={mount['height']},framerate={mount['fps']}/1"
         chain = ENCODERS[mount["codec"]].format(gop=mount["gop"], kbps=mount["kbps"])
-        factory.set_launch(f"( appsrc name=feed is-live=true format=time caps={raw} ! {chain} )")
+        sound = SOUNDS.get(mount["sound"] or "", "")
+        factory.set_launch(f"( appsrc name=feed is-live=true format=time caps={raw} ! {chain} {sound} )")
     else:
         units, duration_s = coded_units(mount)
         raw = "video/x-h264,stream-format=byte-stream,alignment=au"
@@ -184,6 +204,8 @@ def factory_of(mount: Mount) -> Any:
         source = media.get_element().get_by_name("feed")
         if mount["kind"] == "picture":
             PictureFeeder(source, media, mount)
+            if mount["given"] is not None:
+                note_given(media.get_element().get_by_name("pay0"), mount["given"])
         else:
             LoopFeeder(source, media, units, duration_s)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from pipeline.sources.decoding.conversion import PictureConverter
 from pipeline.sources.decoding.crop import crop_of
 from pipeline.sources.decoding.decoder import PacketDecoder, is_broadcast
 from pipeline.sources.decoding.display import DisplayReader
+from pipeline.sources.decoding.tap import PacketTap, TapConnection
 from pipeline.sources.decoding.video_stream import (
     choose_stream,
     frame_rate,
@@ -71,6 +72,7 @@ class ContainerSource(Source):
             come in bursts, and is handed out at the pace of its timestamps.
         network: read errors are raised as ``SourceError``, and so is the end of a live stream.
         reduce_to: longer side, in pixels, of ``Frame.reduced``; None leaves it out.
+        tap: gets the packets as they come; None where nobody wants them.
 
     Raises:
         SourceError: no video stream, no picture that can be decoded, or one of an absurd size.
@@ -86,6 +88,7 @@ class ContainerSource(Source):
         live: bool | None = False,
         network: bool = False,
         reduce_to: int | None = None,
+        tap: PacketTap | None = None,
     ) -> None:
         if threads < 0:
             raise ValueError(f"threads: expected 0 (automatic) or more, got {threads}")
@@ -96,6 +99,7 @@ class ContainerSource(Source):
         self._index = 0
         self._repeats = False
         self._clock_was_set = False
+        self._tapped: TapConnection | None = None
         try:
             unknown = live is None
             live = not has_end(container) if live is None else live
@@ -112,7 +116,12 @@ class ContainerSource(Source):
                 frame_s=float(1 / fps) if fps else None,
                 network=network,
             )
-            self._decoder = self._make_decoder(container, self._video)
+            self._connect_tap: Callable[..., TapConnection] | None = None
+            if tap is not None:
+                nominal_s = float(1 / fps) if fps else None
+                self._connect_tap = partial(tap.connect, frame_s=nominal_s, live=live, by_arrival=self._by_arrival)
+            self._tapped = None if self._connect_tap is None else self._connect_tap(container, self._video)
+            self._decoder = self._make_decoder(container, self._video, tap=self._tapped)
             self._decoded = self._decoder.frames()
             # What is not known to come as a camera sends it may come in bursts, and again from its beginning.
             bursts = unknown and live and not self._by_arrival
@@ -132,6 +141,7 @@ class ContainerSource(Source):
                 largest_gap_s=_LARGEST_BROADCAST_GAP_S if is_broadcast(container) else _LARGEST_GAP_S,
             )
         except BaseException:
+            self._close_tap()
             container.close()
             raise
         self._frames = self._read()
@@ -196,8 +206,13 @@ class ContainerSource(Source):
             self._decoded.close()
             self._decoder.close()
             self._first = None
+            self._close_tap()
             self._container.close()
             del self._video
+
+    def _close_tap(self) -> None:
+        if self._tapped is not None:
+            self._tapped.close()
 
     def _following(self) -> av.container.InputContainer | None:
         """Open the part of the source that begins where the one before it ended; None where there is none."""
@@ -249,13 +264,16 @@ class ContainerSource(Source):
                 return False
             self._decoded.close()
             self._decoder.close()
+            self._close_tap()
             self._container.close()
             self._container = container
             self._video = choose_stream(container, self._uri)
         except SourceError as error:
             self._decoder.count_failed(1, f"can't go on where the stream changes: {error}")
             return False
-        failed, self._decoder = self._decoder.failed, self._make_decoder(container, self._video)
+        if self._connect_tap is not None:
+            self._tapped = self._connect_tap(container, self._video, part=True)
+        failed, self._decoder = self._decoder.failed, self._make_decoder(container, self._video, tap=self._tapped)
         self._decoder.failed, self._decoder.is_growing = failed, is_growing
         self._decoded = self._decoder.frames()
         logger.info("%s: goes on with %s", self._stream_name, self._video.codec_context.name)
@@ -301,6 +319,8 @@ class ContainerSource(Source):
         except (av.FFmpegError, ValueError) as error:
             self._decoder.count_failed(1, f"can't convert pixel format {decoded.format.name} ({error}); going on")
             return
+        if self._tapped is not None:
+            self._tapped.decoded(decoded.pts, now_s)
         self._index += 1
         if not self._played.live and self._index <= self._played.count:
             return

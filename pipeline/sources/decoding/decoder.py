@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.codec.context import ThreadType
@@ -16,6 +17,7 @@ from av.packet import Packet
 from pipeline.hardware import CpuBudget
 from pipeline.images.limits import MAX_PIXELS
 from pipeline.sources.decoding.packets import PacketLedger, PacketTail
+from pipeline.sources.decoding.tap import TapConnection
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class PacketDecoder:
             and also frames that the decoder had to patch up: a camera's next whole one may be seconds away.
         frame_s: nominal duration of a frame in seconds, or None.
         network: read errors end the stream and are raised, instead of being counted and read past.
+        tap: gets every packet, those of the sound too where it wants them; None where nobody does.
 
     Attributes:
         failed: frames that were there but could not be decoded whole, under ``"decode"``.
@@ -71,12 +74,14 @@ class PacketDecoder:
         live: bool = False,
         frame_s: float | None = None,
         network: bool = False,
+        tap: TapConnection | None = None,
     ) -> None:
         self._container = container
         self._stream = stream
         self._name = name
         self._live = live
         self._network = network
+        self._tap = tap
         self._started = False
         context = stream.codec_context
         context.thread_type = ThreadType.SLICE if live else ThreadType.AUTO
@@ -194,10 +199,7 @@ class PacketDecoder:
         while True:
             asked_s = time.monotonic()
             try:
-                for packet in self._container.demux(self._stream):
-                    # An empty packet would tell the decoder that the stream is over.
-                    if not packet.size:
-                        continue
+                for packet in self._demux():
                     errors = 0
                     self.packets += 1
                     if self.packets == 1:
@@ -227,6 +229,15 @@ class PacketDecoder:
                     )
                 if errors > _MOST_READ_ERRORS:
                     return
+
+    def _demux(self) -> Iterator[Packet[av.VideoStream]]:
+        """The packets of the pictures that hold data; the tap gets these, and those of the sound if it wants them."""
+        tap = self._tap
+        packets: Iterator[Packet[Any]] = self._container.demux(*((self._stream,) if tap is None else tap.streams))
+        for packet in packets:
+            # An empty packet would tell the decoder that the stream is over.
+            if packet.size and (tap is None or tap.take(packet)):
+                yield packet
 
     def _whole(self, decoded: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         for frame in self._received(decoded):

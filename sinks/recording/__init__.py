@@ -1,0 +1,12 @@
+"""The camera's own packets, recorded as they came.
+
+clusters          The clusters of a Matroska file that grows
+muxer             Packets into a file that can be played however it ends
+packet_clock      When packets come
+packet_queue      The packets that wait to be recorded
+parameter_sets    What a keyframe says of the pictures that follow
+recorder          A thread that makes segments of the packets of one stream
+segment_file      One segment in the making
+sink              The camera's own packets as a row of files
+situations        Which events a recording is kept around, and for how long
+"""
