@@ -205,7 +205,10 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
         from sinks.integrations.mqtt import MqttSink
         from sinks.integrations.mqtt_topics import Places
 
-        places = {stream.name: Places(tuple(stream.zones), tuple(stream.lines)) for stream in config.resolved_streams()}
+        places = {
+            stream.name: Places(tuple(stream.zones), tuple(stream.lines), tuple(stream.rules))
+            for stream in config.resolved_streams()
+        }
         sinks.append(
             MqttSink(
                 config.mqtt.url,
@@ -214,6 +217,8 @@ def build_shared_sinks(config: Config, *, progress: bool) -> list[Sink]:
                 window=config.mqtt.window,
                 types=config.mqtt.types,
                 discovery=config.mqtt.discovery,
+                evidence=config.evidence.folder if config.mqtt.pictures else None,
+                retain_pictures=config.mqtt.retain_pictures,
             )
         )
     if config.webhook.url is not None:
@@ -240,6 +245,8 @@ def build_webhook(config: Config, url: str) -> WebhookSink:
         secret=os.environ[variable] if variable is not None else None,
         spool=config.webhook.spool,
         types=config.webhook.types,
+        evidence=config.evidence.folder if config.webhook.pictures is not None else None,
+        multipart=config.webhook.pictures == "multipart",
         max_spool_mb=config.webhook.max_spool_mb,
     )
 
@@ -256,6 +263,7 @@ def build_notifications(config: Config) -> list[Sink]:
             targets[name],
             wanted=Wanted(rules=one.rules, severities=one.severities, streams=one.streams, types=one.types),
             spool=config.notify.spool / name,
+            evidence=config.evidence.folder,
             every_s=one.every_s,
             digest_from=one.digest_from,
             wait_picture_s=config.notify.wait_picture_s,

@@ -51,7 +51,11 @@ def load_config(
         describe_errors(Config, error, document)
     document.raise_problems()
     assert config is not None
-    for keys, problem in (*_missing_for_rules(config), *_missing_for_notifications(config)):
+    for keys, problem in (
+        *_missing_for_rules(config),
+        *_missing_for_notifications(config),
+        *_missing_for_pictures(config),
+    ):
         document.add_problem(keys, problem)
     document.raise_problems()
     return config
@@ -69,6 +73,14 @@ def _missing_for_notifications(config: Config) -> Iterator[tuple[tuple[str, ...]
                 if name not in known:
                     there = f"there is {', '.join(sorted(known)) or 'none'}"
                     yield ("notify", "targets", target, kind), f"there is no {name!r}; {there}"
+
+
+def _missing_for_pictures(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Outputs that are to send pictures that nobody makes."""
+    wanted = {("mqtt", "pictures"): config.mqtt.pictures, ("webhook", "pictures"): config.webhook.pictures is not None}
+    for keys, asked in wanted.items():
+        if asked and config.evidence.folder is None:
+            yield keys, "there are none without evidence.folder; name it, or leave this out"
 
 
 def _missing_for_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -339,6 +339,8 @@ class MqttSection(Section):
     window: Literal["second", "minute"] = "second"
     types: EventTypes = ()
     discovery: Text | None = None
+    pictures: bool = False
+    retain_pictures: bool = False
 
 
 class WebhookSection(Section):
@@ -349,6 +351,7 @@ class WebhookSection(Section):
     types: EventTypes | None = None
     secret_env: Annotated[Text | None, Field(repr=False)] = None
     max_spool_mb: Positive = 100.0
+    pictures: Literal["base64", "multipart"] | None = None
 
 
 class NotifyTargetSection(Section):

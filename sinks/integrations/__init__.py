@@ -3,8 +3,9 @@
 apprise_target  Messages through Apprise
 gathering       Alerts on their way to somebody: until their pictures are there, and the pause of their rule is over
 http_target     The web server that batches of events are posted to
-mqtt            Counts, zones and lines over MQTT
+mqtt            Counts, zones, lines and alerts over MQTT
 mqtt_address    Where an MQTT broker is
+mqtt_alerts     What is published over MQTT of alerts and their pictures
 mqtt_discovery  Home Assistant's discovery messages
 mqtt_link       The connection to an MQTT broker, which may come and go
 mqtt_names      Names as parts of MQTT topics and as Home Assistant's identifiers
@@ -14,4 +15,5 @@ notifications   Alerts told to a person, with their picture
 spool           Batches that wait on the disk until they are delivered
 spool_sender    The thread that delivers what waits in a spool
 webhook         Events posted to a web server in batches, again and again until it has taken them
+webhook_pictures  Pictures in what is posted to a web server
 """

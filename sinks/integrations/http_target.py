@@ -34,7 +34,6 @@ class WebhookTarget:
         self._path = target if target.startswith("/") else f"/{target}"
         self._shown = f"{parts.scheme}://{parts.host}{_shown_path(target)}"
         self._headers = {
-            "Content-Type": "application/json",
             "User-Agent": "Sightline",
             "Connection": "close",
             **headers,
@@ -53,9 +52,9 @@ class WebhookTarget:
     def __str__(self) -> str:
         return self._shown
 
-    def post(self, body: bytes, name: str) -> int | None:
+    def post(self, body: bytes, name: str, content_type: str) -> int | None:
         """Send a body; returns the status, or None when the server did not answer. ``trouble`` tells why it failed."""
-        headers = {**self._headers, "Idempotency-Key": f'"{name}"'}
+        headers = {"Content-Type": content_type, **self._headers, "Idempotency-Key": f'"{name}"'}
         if self._secret is not None:
             digest = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
             headers["X-Sightline-Signature"] = f"sha256={digest}"

@@ -5,21 +5,33 @@ Needs paho-mqtt, which comes with the extra ``mqtt``.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import threading
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json, event_kinds, event_type
-from pipeline.events import Event, OutputCounts
+from pipeline.events import Event, EvidenceReady, OutputCounts
+from pipeline.files import BYTES_PER_MB
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.integrations.mqtt_address import BrokerAddress
+from sinks.integrations.mqtt_discovery import COMPONENTS
 from sinks.integrations.mqtt_link import BrokerLink, load_paho
 from sinks.integrations.mqtt_names import can_begin_topics
 from sinks.integrations.mqtt_topics import Message, Places, Topics
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_PICTURE = 10 * BYTES_PER_MB
+# Evidence of which a whole picture was published, and a part of it is no longer of use.
+_REMEMBERED = 100
 
 
 class MqttSink(Sink):
@@ -35,8 +47,10 @@ class MqttSink(Sink):
         window: ``second`` or ``minute``: the windows that objects are counted in.
         types: event types that are also published as they are, as JSON at ``TOPIC/STREAM/events/TYPE``, not retained.
         discovery: begins the topics of Home Assistant's discovery, usually ``homeassistant``; None sends none.
-        places: the zones and lines of each stream, as far as they are known: their counts of an earlier run are set to
-            zero; without, they are taken away until something is counted.
+        places: the zones, lines and rules of each stream, as far as they are known: their counts of an earlier run are
+            set to zero; without, they are taken away until something is counted.
+        evidence: folder of the evidence, of which the pictures of alerts are published; None publishes none.
+        retain_pictures: whether the broker keeps the newest pictures, also after the run.
         reconnect_most_s: longest pause in seconds between tries to reach the broker, from 1.
         linger_s: seconds that ``close`` waits, at most, for the broker to take what is left.
 
@@ -56,6 +70,8 @@ class MqttSink(Sink):
         types: Collection[str] = (),
         discovery: str | None = None,
         places: Mapping[str, Places] | None = None,
+        evidence: str | os.PathLike[str] | None = None,
+        retain_pictures: bool = False,
         reconnect_most_s: float = 30.0,
         linger_s: float = 2.0,
     ) -> None:
@@ -65,10 +81,17 @@ class MqttSink(Sink):
             if not can_begin_topics(each):
                 raise SinkError(f"mqtt: {each!r:.80} can't begin a topic; choose a short word without + and #")
         self._address = BrokerAddress(url)
-        self._topics = Topics(topic.strip("/"), window=window, discovery=discovery, places=places)
+        self._topics = Topics(
+            topic.strip("/"), window=window, discovery=discovery, places=places, pictures=evidence is not None
+        )
+        self._evidence = None if evidence is None else Path(evidence)
+        self._retain_pictures = retain_pictures
+        self._whole: deque[str] = deque(maxlen=_REMEMBERED)
         self._lock = threading.Lock()  # of the topics: events and what is found come from different threads
         self._sent_as_they_are = event_kinds(types)
-        self._wanted = self._topics.kinds | self._sent_as_they_are
+        self._wanted = (
+            self._topics.kinds | self._sent_as_they_are | ({EvidenceReady} if evidence is not None else set())
+        )
         self._discovery = discovery
         self._reconnect_most_s = reconnect_most_s
         self._linger_s = linger_s
@@ -88,7 +111,7 @@ class MqttSink(Sink):
         if self._batcher is None:
             watched = [f"{self._topics.prefix}/#"]
             if self._discovery is not None:
-                watched.append(f"{self._discovery}/sensor/+/+/config")
+                watched += [f"{self._discovery}/{component}/+/+/config" for component in COMPONENTS]
             self._link = BrokerLink(
                 self._address,
                 self._topics.status,
@@ -133,14 +156,35 @@ class MqttSink(Sink):
     def _apply(self, events: Sequence[Event]) -> None:
         assert self._link is not None
         values: dict[str, bytes] = {}
+        pictures: dict[str, bytes] = {}
         passing: list[Message] = []
         with self._lock:
             for event in events:
                 values |= self._topics.apply(event)
+                if isinstance(event, EvidenceReady) and (picture := self._picture(event)) is not None:
+                    assert event.alert_id is not None
+                    pictures |= self._topics.show(event.stream, event.alert_id, picture)
                 if type(event) in self._sent_as_they_are:
                     place = self._topics.event_topic(event.stream, event_type(event))
                     passing.append((place, _escaped(encode_json(event))))
-            self._link.publish(values, passing, events=len(events) - len(passing))
+            fleeting = [] if self._retain_pictures else [topic for topic in pictures if topic.endswith("/picture")]
+            self._link.publish(values | pictures, passing, events=len(events) - len(passing), fleeting=fleeting)
+
+    def _picture(self, event: EvidenceReady) -> bytes | None:
+        """The picture of an alert, whole where there is such a one; None for all else, and where it can't be read."""
+        if event.kind == "clip" or event.alert_id is None or self._evidence is None:
+            return None
+        if event.kind == "crop" and event.evidence in self._whole:
+            return None
+        if event.kind == "picture":
+            self._whole.append(event.evidence)
+        path = self._evidence / event.path
+        try:
+            picture = path.read_bytes()
+        except OSError as error:
+            logger.warning("mqtt: cannot read %s: %s", path, error.strerror)
+            return None
+        return picture if len(picture) <= _LARGEST_PICTURE else None
 
     def _settle(self, messages: Mapping[str, bytes]) -> None:
         """Set anew, or take away, what an earlier run left."""

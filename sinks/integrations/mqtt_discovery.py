@@ -1,6 +1,12 @@
-"""Home Assistant's discovery messages: each topic as a sensor of a device that stands for the stream."""
+"""Home Assistant's discovery messages: each topic as an entity of a device that stands for the stream.
+
+Their keys are those of Home Assistant's pages on MQTT sensors, binary sensors and images.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,9 +16,35 @@ from sinks.integrations.mqtt_names import Identifiers, sendable
 class _Announced(msgspec.Struct):
     """What is read of a discovery message to tell whose it is."""
 
-    state_topic: str
     availability_topic: str
     origin: dict[str, str]
+    state_topic: str | None = None
+    image_topic: str | None = None
+
+
+Component = Literal["sensor", "binary_sensor", "image"]
+COMPONENTS: tuple[Component, ...] = ("sensor", "binary_sensor", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A topic, its value, and what Home Assistant makes of it.
+
+    Attributes:
+        topic: whose values it shows.
+        value: the one there is now; None for none yet.
+        label: what it is called; without, it is no entity of its own.
+        component: what it is to Home Assistant.
+        kind: of a sensor: ``measurement``, ``total_increasing``, or None for a state in words.
+        attributes: topic with a JSON object of more about it.
+    """
+
+    topic: str
+    value: bytes | None
+    label: str = ""
+    component: Component = "sensor"
+    kind: str | None = None
+    attributes: str | None = None
 
 
 class Discovery:
@@ -36,32 +68,28 @@ class Discovery:
         """Give a topic its identifier before others that it may be like."""
         self._identifiers.identifier(topic)
 
-    def announce(self, topic: str, label: str, *, kind: str | None, device: str, device_name: str) -> tuple[str, bytes]:
+    def announce(self, entity: Entity, *, device: str, device_name: str) -> tuple[str, bytes]:
         """The message about a topic.
 
         Args:
-            topic: whose values the sensor shows.
-            label: what it is called.
-            kind: ``measurement``, ``total_increasing``, or None for a state in words.
+            entity: the topic, and what it is called.
             device: the topic that its device stands for.
             device_name: what that is called.
         """
-        device, identifier = self._identifiers.identifier(device), self._identifiers.identifier(topic)
-        entity = {
-            "name": sendable(label),
+        device, identifier = self._identifiers.identifier(device), self._identifiers.identifier(entity.topic)
+        told: dict[str, Any] = {
+            "name": sendable(entity.label),
             "unique_id": identifier,
-            "object_id": identifier,
-            "state_topic": topic,
+            "default_entity_id": f"{entity.component}.{identifier.lower().replace('-', '_')}",
             "availability_topic": self._availability,
-            "icon": "mdi:counter" if kind is not None else "mdi:cctv",
             "device": {"identifiers": [device], "name": sendable(device_name), "manufacturer": "Sightline"},
             "origin": {"name": "Sightline"},
+            **_of_component(entity),
         }
-        if kind is not None:
-            entity["state_class"] = kind
-            entity["unit_of_measurement"] = "crossings" if kind == "total_increasing" else "objects"
-        self.announced[topic] = f"{self.begin}/sensor/{device}/{identifier}/config"
-        return self.announced[topic], msgspec.json.encode(entity)
+        if entity.attributes is not None:
+            told["json_attributes_topic"] = entity.attributes
+        self.announced[entity.topic] = f"{self.begin}/{entity.component}/{device}/{identifier}/config"
+        return self.announced[entity.topic], msgspec.json.encode(told)
 
     def announced_by(self, message: bytes) -> str | None:
         """The topic that a message of this program, or of one before it, is about; None if it is of another program."""
@@ -70,4 +98,20 @@ class Discovery:
         except msgspec.DecodeError:
             return None
         is_ours = announced.origin.get("name") == "Sightline" and announced.availability_topic == self._availability
-        return announced.state_topic if is_ours else None
+        return announced.state_topic or announced.image_topic if is_ours else None
+
+
+def _of_component(entity: Entity) -> dict[str, str]:
+    if entity.component == "image":
+        return {"image_topic": entity.topic, "content_type": "image/jpeg", "icon": "mdi:image-frame"}
+    if entity.component == "binary_sensor":
+        return {"state_topic": entity.topic, "payload_on": "ON", "payload_off": "OFF", "icon": "mdi:bell-alert"}
+    if entity.kind is None:
+        return {"state_topic": entity.topic, "icon": "mdi:cctv"}
+    unit = "crossings" if entity.kind == "total_increasing" else "objects"
+    return {
+        "state_topic": entity.topic,
+        "icon": "mdi:counter",
+        "state_class": entity.kind,
+        "unit_of_measurement": unit,
+    }

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import SinkError
@@ -57,6 +57,7 @@ class BrokerLink:
         self._watching = False
         self._trying = True
         self._values: dict[str, bytes] = {}
+        self._fleeting: set[str] = set()
         self._changed_topics: dict[str, None] = {}
         self._passing: deque[Message] = deque()
         self._unconfirmed = 0
@@ -91,16 +92,20 @@ class BrokerLink:
         self._thread = threading.Thread(target=self._main, name="mqtt publisher")
         self._thread.start()
 
-    def publish(self, values: dict[str, bytes], passing: Sequence[Message], *, events: int = 0) -> None:
+    def publish(
+        self, values: dict[str, bytes], passing: Sequence[Message], *, events: int = 0, fleeting: Collection[str] = ()
+    ) -> None:
         """Publish values, retained, where only the newest of each topic matters, and messages that pass.
 
         Args:
             values: by topic.
             passing: of one event each.
             events: how many others are behind the values.
+            fleeting: topics, of those of the values, of which nothing is to be retained.
         """
         with self._changed:
             self._values |= values
+            self._fleeting.update(fleeting)
             self._changed_topics |= dict.fromkeys(values)
             self._passing.extend(passing)
             while len(self._passing) > _PASSING:
@@ -173,9 +178,11 @@ class BrokerLink:
                 self._unconfirmed += 1
                 self._sent += 1
                 self._await_values()
-                # What was taken away is not there to be sent again.
-                value = self._values[topic] or self._values.pop(topic)
-                return topic, value, True
+                # What was taken away is not there to be sent again, nor is what nobody keeps.
+                value, retain = self._values[topic], topic not in self._fleeting
+                if not value or not retain:
+                    del self._values[topic]
+                return topic, value, retain
             if self._passing and self._connected:
                 self._unconfirmed += 1
                 self._sent += 1

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.events import (
+    AlertEnded,
+    AlertStarted,
+    AlertUpdated,
     Event,
     LineCrossed,
     StreamEnded,
@@ -20,7 +23,8 @@ from pipeline.events import (
     ZoneEntered,
     ZoneLeft,
 )
-from sinks.integrations.mqtt_discovery import Discovery
+from sinks.integrations.mqtt_alerts import AlertTopics
+from sinks.integrations.mqtt_discovery import Discovery, Entity
 from sinks.integrations.mqtt_names import Levels
 
 Message = tuple[str, bytes]
@@ -35,10 +39,11 @@ _GONE = b""  # retained, it takes what was retained away
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The names of a stream's zones and lines."""
+    """The names of a stream's zones, lines and rules."""
 
     zones: Collection[str] = ()
     lines: Collection[str] = ()
+    rules: Collection[str] = ()
 
 
 class Topics:
@@ -50,6 +55,7 @@ class Topics:
     ``PREFIX/STREAM/objects/CLASS``                 most objects at once in the newest window
     ``PREFIX/STREAM/zones/ZONE/CLASS``              objects in the zone now
     ``PREFIX/STREAM/lines/LINE/CLASS/in``, ``out``  crossings since the stream started
+    ``PREFIX/STREAM/alerts/...``, ``picture``       see ``AlertTopics``
     ==============================================  ==================================================================
 
     All of these are meant to be retained; an empty value takes away what is. Characters that mean something to MQTT
@@ -59,7 +65,8 @@ class Topics:
         prefix: begins every topic.
         window: the windows that objects are counted in.
         discovery: begins the topics of Home Assistant's discovery, usually ``homeassistant``; None sends none.
-        places: the zones and lines of the streams that will run, as far as they are known.
+        places: the zones, lines and rules of the streams that will run, as far as they are known.
+        pictures: whether pictures of alerts are published; ``show`` is given them.
     """
 
     def __init__(
@@ -69,12 +76,14 @@ class Topics:
         window: Literal["second", "minute"],
         discovery: str | None,
         places: Mapping[str, Places] | None = None,
+        pictures: bool = False,
     ) -> None:
         self.prefix = prefix
         self.status = f"{prefix}/status"
         self._window = WindowSecond if window == "second" else WindowMinute
         self._discovery = Discovery(discovery, self.status) if discovery is not None else None
         self._levels = Levels()
+        self._alerts = AlertTopics(place=self._place, below=self._below, pictures=pictures)
         self._values: dict[str, bytes] = {}
         self._objects: dict[str, set[str]] = {}
         self._inside: dict[tuple[str, str, str], set[int]] = {}
@@ -86,11 +95,13 @@ class Topics:
         for stream, each in self._places.items():
             self._levels.know(self._place(stream, "zones"), each.zones)
             self._levels.know(self._place(stream, "lines"), each.lines)
+            self._levels.know(self._place(stream, "alerts"), each.rules)
 
     @property
     def kinds(self) -> frozenset[type[Event]]:
         """The events that can change something."""
-        return frozenset({*_STATES, self._window, ZoneEntered, ZoneLeft, LineCrossed})
+        counted = {self._window, ZoneEntered, ZoneLeft, LineCrossed}
+        return frozenset({*_STATES, *counted, AlertStarted, AlertUpdated, AlertEnded})
 
     def expect(self, stream: str, class_names: Collection[str]) -> None:
         """A stream is about to start; ``class_names`` are those of the detector."""
@@ -116,6 +127,11 @@ class Topics:
     def apply(self, event: Event) -> list[Message]:
         """Take an event into account; returns the topics that changed, with their new values."""
         return [message for message in self._changes(event) if self._is_new(message)]
+
+    def show(self, stream: str, alert_id: int, picture: bytes) -> list[Message]:
+        """Take a picture of an alert into account, a JPEG file; likewise."""
+        entities = self._alerts.show(stream, alert_id, picture)
+        return [message for each in entities for message in self._set(stream, each) if self._is_new(message)]
 
     def found(self, messages: Mapping[str, bytes]) -> list[Message]:
         """What to publish where these messages are retained under this prefix, or as discovery messages.
@@ -157,6 +173,8 @@ class Topics:
                 return value is None or value in set(_STATES.values())
             case [_, "objects", _] | [_, "zones", _, _] | [_, "lines", _, _, "in" | "out"]:
                 return value is None or re.fullmatch(rb"\d{1,12}", value) is not None
+            case [_, *levels]:
+                return self._alerts.is_own(levels, value)
         return False
 
     def _is_awaited(self, topic: str) -> bool:
@@ -170,6 +188,13 @@ class Topics:
             return
         level, *levels = topic.removeprefix(f"{self.prefix}/").split("/")
         stream = self._levels.name(self.prefix, level)
+        if levels[0] in ("alerts", "picture"):
+            places = self._places.get(stream) if stream is not None else None
+            entity = (
+                self._alerts.anew(stream, topic, places.rules) if stream is not None and places is not None else None
+            )
+            yield from [(topic, _GONE)] if entity is None or stream is None else self._set(stream, entity)
+            return
         counts = stream is not None and stream in self._places and levels != ["state"]
         anew = list(self._nothing_yet(stream, levels)) if stream is not None and counts else []
         yield from anew or [(topic, _GONE)]
@@ -210,6 +235,12 @@ class Topics:
             if not isinstance(event, StreamOnline):
                 yield from self._clear(stream, lines=isinstance(event, StreamStarted))
             yield from self._value(stream, self._place(stream, "state"), state.decode(), label="state")
+            if isinstance(event, StreamStarted):
+                for entity in self._alerts.begin(stream, self._places.get(stream, Places()).rules):
+                    yield from self._set(stream, entity)
+        elif isinstance(event, AlertStarted | AlertUpdated | AlertEnded):
+            for entity in self._alerts.apply(event):
+                yield from self._set(stream, entity)
         elif isinstance(event, self._window):
             known = self._objects.setdefault(stream, set())
             known.update(event.objects)
@@ -244,9 +275,10 @@ class Topics:
         self._places.pop(stream, None)
         self._inside = {key: ids for key, ids in self._inside.items() if key[0] != stream}
         self._crossed = Counter({key: count for key, count in self._crossed.items() if key[0] != stream})
-        for topic in [topic for topic in self._values if topic.startswith(f"{self._place(stream)}/")]:
-            if self._discovery is not None and topic in self._discovery.announced:
-                yield self._discovery.announced.pop(topic), _GONE
+        announced = {} if self._discovery is None else self._discovery.announced
+        for topic in [topic for topic in {**self._values, **announced} if topic.startswith(f"{self._place(stream)}/")]:
+            if topic in announced:
+                yield announced.pop(topic), _GONE
             yield topic, _GONE
 
     def _object_count(self, stream: str, name: str, count: int) -> Iterator[Message]:
@@ -276,7 +308,11 @@ class Topics:
         return f"{place}/{self._levels.level(place, name)}"
 
     def _value(self, stream: str, topic: str, value: str, *, label: str, kind: str | None = None) -> Iterator[Message]:
-        if self._discovery is not None and topic not in self._discovery.announced:
+        yield from self._set(stream, Entity(topic, value.encode(), label, kind=kind))
+
+    def _set(self, stream: str, entity: Entity) -> Iterator[Message]:
+        if self._discovery is not None and entity.label and entity.topic not in self._discovery.announced:
             device, device_name = self._place(stream), f"{self.prefix} {stream}"
-            yield self._discovery.announce(topic, label, kind=kind, device=device, device_name=device_name)
-        yield topic, value.encode()
+            yield self._discovery.announce(entity, device=device, device_name=device_name)
+        if entity.value is not None:
+            yield entity.topic, entity.value

@@ -19,6 +19,7 @@ from sinks.batching import Batcher
 from sinks.integrations.http_target import WebhookTarget
 from sinks.integrations.spool import SPOOL_NAMES, Batch
 from sinks.integrations.spool_sender import Answer, SpoolSender
+from sinks.integrations.webhook_pictures import as_multipart, encode_with_picture
 from sinks.locks import is_locked_elsewhere
 from sinks.output_files import make_folder
 
@@ -45,6 +46,8 @@ class WebhookSink(Sink):
         secret: adds ``X-Sightline-Signature: sha256=`` and the hexadecimal HMAC-SHA256 of the body with this key.
         batch_s: seconds that events are gathered for.
         batch_events: most events of a batch.
+        evidence: folder of the evidence, whose pictures are sent with their ``evidence.ready``; None sends none.
+        multipart: whether they are files in ``multipart/form-data``; in base64 within the events if not.
         max_spool_mb: million bytes of batches that may wait; beyond it the oldest go.
         timeout_s: seconds that a server may take to connect, and between bytes.
         retry_most_s: longest pause in seconds between two tries.
@@ -71,6 +74,8 @@ class WebhookSink(Sink):
         secret: str | None = None,
         batch_s: float = 1.0,
         batch_events: int = 500,
+        evidence: str | os.PathLike[str] | None = None,
+        multipart: bool = False,
         max_spool_mb: float = 100.0,
         timeout_s: float = 10.0,
         retry_most_s: float = 60.0,
@@ -83,6 +88,8 @@ class WebhookSink(Sink):
         self._kinds = event_kinds(types)
         self._batch_s = batch_s
         self._batch_events = batch_events
+        self._evidence = None if evidence is None else Path(evidence)
+        self._multipart = multipart
         self._max_bytes = int(max_spool_mb * BYTES_PER_MB)
         self._retry_most_s = retry_most_s
         self._linger_s = linger_s
@@ -171,13 +178,17 @@ class WebhookSink(Sink):
         self._sender.raise_failure()
 
     def _keep(self, sender: SpoolSender, events: Sequence[Event]) -> None:
+        folder = self._evidence
         for start in range(0, len(events), self._batch_events):
             part = events[start : start + self._batch_events]
-            body = b"[" + b",".join(map(encode_json, part)) + b"]"
-            sender.add(f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", body, len(part))
+            encoded = [encode_json(event) if folder is None else encode_with_picture(event, folder) for event in part]
+            sender.add(
+                f"{_safe(part[0].run)}_{part[0].seq}-{part[-1].seq}", b"[" + b",".join(encoded) + b"]", len(part)
+            )
 
     def _send(self, batches: Sequence[Batch], bodies: Sequence[bytes]) -> Answer:
-        status = self._target.post(bodies[0], batches[0].name)
+        kind, body = as_multipart(bodies[0]) if self._multipart else ("application/json", bodies[0])
+        status = self._target.post(body, batches[0].name, kind)
         taken = status is not None and 200 <= status < 300
         refused = status in _HOPELESS
         self.delivered += taken

@@ -48,6 +48,7 @@ class Listener:
 
     def __init__(self, port: int, login: tuple[str, str] | None = None) -> None:
         self.values: dict[str, str] = {}
+        self.data: dict[str, bytes] = {}
         self.all: list[tuple[str, str, bool]] = []
         self.changed = threading.Condition()
         paho: Any = importlib.import_module("paho.mqtt.client")
@@ -61,8 +62,9 @@ class Listener:
 
     def _on_message(self, client: Any, _: Any, message: Any) -> None:
         with self.changed:
-            self.values[message.topic] = message.payload.decode()
-            self.all.append((message.topic, message.payload.decode(), message.retain))
+            self.data[message.topic] = message.payload
+            self.values[message.topic] = message.payload.decode(errors="replace")
+            self.all.append((message.topic, self.values[message.topic], message.retain))
             self.changed.notify_all()
 
     def wait_for(self, topic: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from pathlib import Path
@@ -22,6 +23,7 @@ SETTINGS: dict[str, Any] = {
     "source": "memory",
     "zones": {"yard": {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "units": "fraction"}},
     "rules": {"prowler": {"when": "in_zone", "zone": "yard", "for_s": 0.5, "text": "{count} in {zone}"}},
+    "evidence": {"folder": "evidence"},
     "notify": {
         "targets": {"phone": {"url_env": "TEST_PHONE", "types": ["alert.started", "alert.ended"], "every_s": 0}},
         "spool": "spool",
@@ -47,6 +49,12 @@ def test_a_run_tells_of_its_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
     report = run()
     server.stop()
     posts = [json.loads(body) for _, _, body in server.requests]
+    ((picture, *_), _) = pictures = [
+        [base64.b64decode(each["base64"]) for each in post["attachments"]] for post in posts
+    ]
+    assert pictures == [[picture], [picture]], "that of the alert's start"
+    (written,) = Path("evidence").rglob("*alert.started*-picture.jpg")
+    assert picture == written.read_bytes()
     assert [(post["title"], post["message"].splitlines()[0]) for post in posts] == [
         ("memory: prowler", "1 in yard"),
         ("memory: prowler is over", "1 in yard (over after 4 s)"),

@@ -49,6 +49,17 @@ def test_an_address_has_no_place_in_the_file_and_is_not_repeated(tmp_path: Path)
             assert part not in told
 
 
+def test_pictures_need_evidence(tmp_path: Path) -> None:
+    text = "mqtt: {url: mqtt://h, pictures: true}\nwebhook: {url: http://h, pictures: base64}\n"
+    told = problems(tmp_path, text)
+    assert [line.partition(": there")[0] for line in told] == [
+        "my.yaml:1: mqtt.pictures",
+        "my.yaml:2: webhook.pictures",
+    ]
+    (tmp_path / "my.yaml").write_text(f"{text}evidence: {{folder: out}}\n")
+    assert load_config(tmp_path / "my.yaml").webhook.pictures == "base64"
+
+
 def test_rules_and_streams_are_looked_for(tmp_path: Path) -> None:
     told = problems(
         tmp_path,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import email
+import email.policy
 import hashlib
 import hmac
 import json
@@ -13,11 +15,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pipeline.errors import ConfigError, SinkError
 from pipeline.event_codec import decode_json
@@ -25,6 +29,7 @@ from pipeline.events import Event, OutputCounts
 from pipeline.types import SourceInfo
 from sinks.integrations.spool import Spool
 from sinks.integrations.webhook import WebhookSink
+from tests.support.alerts import picture, started
 from tests.support.feed_parts import updated
 
 INFO = SourceInfo(width=64, height=48)
@@ -199,6 +204,7 @@ KILLED = """
 import os, signal, sys, threading
 from pipeline.types import SourceInfo
 from sinks.integrations.webhook import WebhookSink
+from tests.support.alerts import picture, started
 from tests.support.feed_parts import updated
 
 sink = WebhookSink("http://127.0.0.1:1/", spool=sys.argv[1], batch_s=0.01, batch_events=10)
@@ -348,3 +354,51 @@ def test_two_runs_cannot_share_a_spool(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SinkError, match="part of its path is a file"):
         WebhookSink("http://localhost", spool=tmp_path / "file" / "spool").check()
+
+
+@pytest.mark.parametrize("how", ["base64", "multipart"])
+def test_pictures_come_with_the_events_that_tell_of_them_once_also_after_an_outage(
+    how: str, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve(answer=lambda number: 503 if number < 3 else 200)
+    sink = sink_to(server.port, tmp_path, evidence=tmp_path, multipart=how == "multipart", secret="key")
+    alert = started(1, evidence="one")
+    pictures = {"picture": os.urandom(3000), "crop": b"\r\n--boundary\r\n"}
+    ready = [picture(2 + number, alert, tmp_path, pictures[kind], kind) for number, kind in enumerate(pictures)]
+    clip = structs.replace(ready[0], seq=4, kind="clip", media_type="video/mp4")
+    for event in (alert, *ready, clip):
+        sink.on_event(event)
+    server.wait_for(3)
+    sink.close()
+    _, headers, body = server.requests[2]
+    assert {posted for _, _, posted in server.requests} == {body}
+    assert headers["X-Sightline-Signature"] == f"sha256={hmac.new(b'key', body, hashlib.sha256).hexdigest()}"
+    if how == "multipart":
+        head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
+        form = email.message_from_bytes(head + body, policy=email.policy.HTTP)
+        assert isinstance(form, EmailMessage)
+        parts = {str(part.get_param("name", header="content-disposition")): part for part in form.iter_parts()}
+        found = parts["events"].get_payload(decode=True)
+        found = json.loads(bytes(found))
+        files = {seq: parts[f"picture-{seq}"].get_payload(decode=True) for seq in (2, 3)}
+        assert parts["picture-2"].get_content_type() == "image/jpeg"
+        assert parts["picture-2"].get_filename() == "1-picture.jpg"
+        assert len(parts) == 3
+    else:
+        found = json.loads(body)
+        files = {event["seq"]: base64.b64decode(event.pop("data")) for event in found if "data" in event}
+    assert files == {2: pictures["picture"], 3: pictures["crop"]}
+    assert [decode_json(json.dumps(event).encode()) for event in found] == [alert, *ready, clip]
+
+
+def test_a_picture_that_is_gone_is_left_out(
+    serve: Callable[..., Server], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve()
+    sink = sink_to(server.port, tmp_path, evidence=tmp_path)
+    ready = picture(2, started(1, evidence="one"), tmp_path, b"x")
+    (tmp_path / ready.path).unlink()
+    sink.on_event(ready)
+    sink.close()
+    assert server.events() == [ready]
+    assert "cannot read" in caplog.text
