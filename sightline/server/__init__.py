@@ -4,6 +4,7 @@ access          Who may do what over HTTP: tokens, sessions, and what browsers a
 api             What can be asked and done over HTTP, a module a subject
 app             The application that answers HTTP requests, of its parts
 control_socket  Telling a running Sightline what to do
+evidence        The evidence of a run, as the server finds it
 feed            The event feed for browsers
 guard           What stands before every HTTP request and WebSocket
 health          Whether the process lives, whether the run does what it is for, and its metrics

@@ -16,11 +16,13 @@ from sightline.server.access import COOKIE, Access
 from sightline.server.api.counts import counts_router
 from sightline.server.api.dry_run import dry_run_router
 from sightline.server.api.events import events_router
+from sightline.server.api.evidence import KnownEvidence, evidence_router
 from sightline.server.api.pictures import pictures_router
 from sightline.server.api.problems import COMMON, answer_problems
 from sightline.server.api.run import run_router
 from sightline.server.api.session import session_router
 from sightline.server.api.streams import streams_router
+from sightline.server.evidence import EvidenceBook
 from sightline.server.feed import EventHub
 from sightline.server.guard import Guard
 from sightline.server.health import health_router
@@ -32,7 +34,13 @@ PAGE = Path(__file__).parent / "page"
 
 
 def create_app(
-    run: RunAccess, access: Access, *, live: LiveHub, events: EventHub, names: Iterable[str] = ()
+    run: RunAccess,
+    access: Access,
+    *,
+    live: LiveHub,
+    events: EventHub,
+    evidence: EvidenceBook | None = None,
+    names: Iterable[str] = (),
 ) -> ASGIApp:
     """The application that serves a run.
 
@@ -41,6 +49,7 @@ def create_app(
         access: knows who may do what.
         live: knows the newest pictures.
         events: passes on what happens.
+        evidence: knows the newest pictures of events; None for a run without.
         names: host names under which the server is reached.
     """
     # The documentation pages that FastAPI has load their scripts from other hosts.
@@ -56,6 +65,7 @@ def create_app(
         separate_input_output_schemas=False,
     )
     answer_problems(app)
+    known = KnownEvidence(run, evidence)
     # What the guard has let in; here they only tell programs how to ask.
     keys = [Security(HTTPBearer(auto_error=False)), Security(APIKeyCookie(name=COOKIE, auto_error=False))]
     for router in (
@@ -64,7 +74,8 @@ def create_app(
         dry_run_router(run),
         pictures_router(live.newest, live.class_names),
         counts_router(run),
-        events_router(run, events),
+        events_router(run, events, known),
+        evidence_router(known),
         run_router(run),
         health_router(run),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -16,6 +17,8 @@ from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from sinks.store.schema import APPLICATION_ID, COLUMN_NAMES, SCHEMA_VERSION
 
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+# What the view `events` of older stores has no column for.
+_OF_DATA = {name: f"json_extract(data, '$.{name}')" for name in ("evidence", "path")}
 _MAX_VALUE_BYTES = 50_000_000
 _STEPS_BETWEEN_LOOKS = 20_000
 
@@ -103,10 +106,32 @@ def select_events(
     if types is not None:
         conditions.append(f"type IN ({', '.join('?' * len(types))})")
         parameters.extend(types)
-    names = ", ".join(f'"{name}"' for name in columns)
+    names = ", ".join(_OF_DATA.get(name, f'"{name}"') for name in columns)
     return connection.execute(
         f"SELECT {names} FROM events WHERE {' AND '.join(conditions)} ORDER BY id", tuple(parameters)
     )
+
+
+def stored_evidence(connection: sqlite3.Connection, names: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """The ``evidence.ready`` events of some evidence, by its name and in the order in which they were stored.
+
+    Args:
+        connection: to the store.
+        names: what events have in their ``evidence``; at most some thousand.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    if not names:
+        return found
+    # SQLite would rather look at all of that type. A store of an earlier version has no such index.
+    (indexed,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'stored_evidence'").fetchone()
+    sql = (
+        "SELECT json_extract(data, '$.evidence'), data FROM stored_events "
+        f"{'INDEXED BY stored_evidence ' if indexed else ''}WHERE type = 'evidence.ready' "
+        f"AND json_extract(data, '$.evidence') IN ({', '.join('?' * len(names))}) ORDER BY id"
+    )
+    for name, data in connection.execute(sql, tuple(names)):
+        found.setdefault(name, []).append(json.loads(data))
+    return found
 
 
 def find_run(connection: sqlite3.Connection, run: str | None) -> str:

@@ -99,6 +99,20 @@ SELECT s.run, s.stream, s.start_s, s.wall, c.key AS class,
 FROM minutes AS s, json_each(s.data, '$.objects') AS c;
 """
 
+# What later versions have added; a store that an earlier one has made gets it when it is written to.
+ADDED = """
+CREATE INDEX IF NOT EXISTS stored_evidence ON stored_events (json_extract(data, '$.evidence'))
+WHERE type = 'evidence.ready';
+
+CREATE VIEW IF NOT EXISTS evidence AS
+SELECT run, stream, json_extract(data, '$.evidence') AS evidence, json_extract(data, '$.kind') AS kind,
+    json_extract(data, '$.about') AS about, json_extract(data, '$.about_seq') AS about_seq,
+    json_extract(data, '$.alert_id') AS alert_id, json_extract(data, '$.path') AS path,
+    json_extract(data, '$.media_type') AS media_type, json_extract(data, '$.size_bytes') AS size_bytes,
+    json_extract(data, '$.from_pts_s') AS start_s, json_extract(data, '$.to_pts_s') AS end_s, wall
+FROM events WHERE type = 'evidence.ready'
+"""
+
 # What `export` writes of each event as a table, and Parquet files hold: name, and kind of value.
 COLUMNS: tuple[tuple[str, type], ...] = (
     ("run", str),
@@ -121,6 +135,8 @@ COLUMNS: tuple[tuple[str, type], ...] = (
     ("age_s", float),
     ("speed_mps", float),
     ("reason", str),
+    ("evidence", str),
+    ("path", str),
     ("data", str),
 )
 COLUMN_NAMES = tuple(name for name, _ in COLUMNS)

@@ -19,7 +19,7 @@ from pipeline.types import Frame, Image
 from sinks.output_files import write_error
 from sinks.store.ages import EventAges
 from sinks.store.check import check_version
-from sinks.store.schema import APPLICATION_ID, INSERT, SCHEMA, SCHEMA_VERSION, row_of
+from sinks.store.schema import ADDED, APPLICATION_ID, INSERT, SCHEMA, SCHEMA_VERSION, row_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +111,8 @@ class StoreWriter:
                 execute(statement)
             execute(f"PRAGMA application_id = {APPLICATION_ID}")
             execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        for statement in ADDED.split(";\n"):
+            execute(statement)
         if self._ages is not None:
             self._ages.prepare()
         execute("COMMIT")

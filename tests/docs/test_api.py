@@ -43,4 +43,4 @@ def test_events_are_asked_for_and_a_zone_is_set(tmp_path: Path) -> None:
         assert list(served.get("/api/streams/door/zones").json()["zones"]) == ["yard"]
         paths = set(served.get("/api/openapi.json").json()["paths"])
     for path in paths - {"/api/streams/{name}/lines", "/api/streams/{name}/disable"}:
-        assert f"`{path.replace('{name}', 'NAME')}`" in PAGE, path
+        assert f"`{path.replace('{name}', 'NAME').replace('{kind}', 'KIND')}`" in PAGE, path

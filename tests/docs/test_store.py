@@ -51,7 +51,7 @@ def test_what_the_queries_of_the_page_answer_is_what_happened(tmp_path: Path) ->
             sink.on_event(event)
         sink.close()
     (block,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-    per_hour, dwell, busiest, newest = (query(path, part).rows for part in block.split(";\n") if part.strip())
+    per_hour, dwell, busiest, _, newest = (query(path, part).rows for part in block.split(";\n") if part.strip())
     both = [event for events in runs for event in events]
     crossings = Counter((event.line, event.direction) for event in both if isinstance(event, LineCrossed))
     assert {(row[1], row[2]): row[3] for row in per_hour} == crossings

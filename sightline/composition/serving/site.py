@@ -19,6 +19,7 @@ from sightline.config.changes import Changes
 from sightline.config.schema import Config, ResolvedStream
 from sightline.server.access import Access
 from sightline.server.app import create_app
+from sightline.server.evidence import EvidenceBook
 from sightline.server.feed import EventHub
 from sightline.server.http_server import HttpServer
 from sightline.server.live.hub import LiveHub
@@ -48,7 +49,9 @@ class Site:
         self._names = (socket.gethostname(), *web.hosts)
         self._access = Access(_token("token_env", web.token_env), _token("read_token_env", web.read_token_env))
         self._hub, self._events = LiveHub(), EventHub()
-        self.sinks: Sequence[Sink] = (self._hub, self._events)
+        folder = config.evidence.folder
+        self._evidence = None if folder is None else EvidenceBook(folder)
+        self.sinks: Sequence[Sink] = (self._hub, self._events, *([] if self._evidence is None else [self._evidence]))
         self._over = threading.Event()
         self._server = HttpServer(host.strip("[]"), int(port))
 
@@ -73,7 +76,10 @@ class Site:
             reloader: takes over other streams.
         """
         run = ServedRun(self._config, pipeline, RunChanges(changes, read, reloader, pipeline.class_names))
-        self._server.start(create_app(run, self._access, live=self._hub, events=self._events, names=self._names))
+        app = create_app(
+            run, self._access, live=self._hub, events=self._events, evidence=self._evidence, names=self._names
+        )
+        self._server.start(app)
 
     def stop(self) -> None:
         """Let ``stay`` return."""

@@ -2,6 +2,7 @@
 
 counts    What was counted: in this run so far, and over time
 dry_run   What zones and lines would have counted
+evidence  Pictures and clips of events
 events    Events: those that the store keeps, and those that happen now
 pictures  Single pictures
 problems  What is answered where something can't be done

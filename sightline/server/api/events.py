@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from sightline.server.api.evidence import KnownEvidence
 from sightline.server.api.problems import BUSY, NOT_NOW
 from sightline.server.api.stored import asked, moment
 from sightline.server.feed import EventHub
@@ -24,13 +25,16 @@ _EVENT_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-
 
 
 class StoredEvents(BaseModel):
-    """Events as docs/events.md describes them, the newest first, and what asks for those before them."""
+    """Events as docs/events.md describes them, the newest first, and what asks for those before them.
+
+    In place of a name, ``evidence`` has that as ``id`` and the addresses of the files there are, by kind.
+    """
 
     events: list[dict[str, Any]]
     cursor: str | None
 
 
-def events_router(run: RunAccess, hub: EventHub) -> APIRouter:
+def events_router(run: RunAccess, hub: EventHub, known: KnownEvidence) -> APIRouter:
     """``/api/events``."""
     router = APIRouter(prefix="/api/events", tags=["events"])
 
@@ -62,7 +66,7 @@ def events_router(run: RunAccess, hub: EventHub) -> APIRouter:
             rows = connection.execute(sql, [*(value for _, value in conditions), *(type or ()), limit]).fetchall()
         # The last page may be full as well; the one after it is then empty.
         return StoredEvents(
-            events=[json.loads(data) for _, data in rows],
+            events=known.shown([json.loads(data) for _, data in rows]),
             cursor=str(rows[-1][0]) if len(rows) == limit else None,
         )
 
