@@ -68,6 +68,13 @@ def test_a_link_of_a_page_leads_somewhere(page: str) -> None:
             assert place in places_in(target), f"{link}#{place}"
 
 
+def test_pictures_stay_small_and_are_shown() -> None:
+    pictures = [path for path in (ROOT / "docs").rglob("*.jpg") if "node_modules" not in path.parts]
+    shown = {target_of(page, link) for page in PAGES for link in hooks.links((ROOT / page).read_text(encoding="utf-8"))}
+    assert {str(path.relative_to(ROOT)) for path in pictures} <= shown
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000
+
+
 def test_the_places_of_files_are_as_told() -> None:
     assert doctest.testmod(hooks).failed == 0
 
