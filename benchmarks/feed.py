@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from pipeline.feed_events import FeedGap, FeedSnapshot
 from pipeline.types import SourceInfo
 from sinks.feed.client import Subscription, subscribe
 from sinks.feed.zeromq_sink import ZeroMqSink
+from tests.support.free_ports import free_port_pair
 
 BURST_S = 0.001
 WALL = "2026-01-02T03:04:05.678Z"
@@ -166,7 +166,7 @@ def restart(times: int) -> dict[str, Any]:
     What a killed publisher had not sent or not sent again is gone with it; a gap says so, and is no fault of the feed:
     it is killed while what came before the subscription is still being asked for.
     """
-    endpoint = f"tcp://127.0.0.1:{_free_port_pair()}"
+    endpoint = f"tcp://127.0.0.1:{free_port_pair()}"
     command = [sys.executable, "-m", "benchmarks.feed", "publisher", endpoint]
     received: dict[str, list[int]] = {}
     with subscribe(endpoint, timeout_s=60) as events:
@@ -199,17 +199,6 @@ def _read_until(events: Subscription, seq: int, received: dict[str, list[int]]) 
             numbers.extend(range(event.first_seq, event.last_seq + 1))  # gone with the killed publisher
         else:
             numbers.append(-1)
-
-
-def _free_port_pair() -> int:
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            try:
-                with socket.create_server(("127.0.0.1", port + 1)):
-                    return port
-            except (OSError, OverflowError):
-                continue
 
 
 def fuzz(messages: int) -> dict[str, Any]:

@@ -39,8 +39,8 @@ from pipeline.models.published import find_packaged
 from sample_videos.fetch import BIKES
 from sightline.server.live.hub import LiveHub
 from tests.support.clips import GRID, UnreadableNumberError, read_time_ms
+from tests.support.free_ports import free_port
 from tests.support.live_app import LiveClient
-from tests.support.mqtt_broker import free_port
 from tests.support.rtsp_server import FileLoop, LivePicture, RtspServer
 from tests.support.tracked_frames import tracked_frame
 

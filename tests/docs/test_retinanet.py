@@ -37,6 +37,7 @@ def test_it_names_the_catalogue_s_file() -> None:
     assert all(url.replace(file.name, "NAME") in TEXT for url in file.urls)
 
 
+@pytest.mark.slow
 def test_its_commands_run(weights: Path, demo_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fetch, plain, quick = (line for language, text in BLOCKS if language == "sh" for line in text.splitlines())
     assert fetch == "python run_pipeline.py models fetch retinanet"  # which needs a network

@@ -11,7 +11,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from pipeline.event_codec import decode_json
 from sightline.commands.feed import describe
 from sightline.commands.main import main
 from tests.support.clips import write_clip
+from tests.support.free_ports import free_port
 from tests.support.images import blocks as blocks_of
 from tests.support.rtsp_server import FileLoop, RtspServer, require_rtsp_server
 
@@ -116,12 +116,6 @@ def cameras() -> Iterator[Callable[[str], str]]:
     with RtspServer({"stream": clip, "yard": clip}) as server:
         places = {"rtsp://camera.local/stream": server.url_of("stream"), "webcam:0": server.url_of("yard")}
         yield lambda word: places.get(word, word)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_every_line_is_run_or_it_is_said_why_not() -> None:

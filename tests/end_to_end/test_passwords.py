@@ -19,7 +19,8 @@ from sinks.feed.client import subscribe
 from sinks.integrations.mqtt import MqttSink
 from sinks.integrations.webhook import WebhookSink
 from tests.support.clips import read_number, write_clip
-from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener, free_port
+from tests.support.free_ports import free_port
+from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener
 from tests.support.passwords import FORMS, SECRET, USER, Form, shown_secrets
 
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)

@@ -66,7 +66,7 @@ from sinks.store.parquet_store import ParquetStore
 from sinks.store.sqlite_store import SqliteStore
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
-from tests.support.mqtt_broker import free_port
+from tests.support.free_ports import free_port
 from tests.support.video_files import tracked, tracks
 
 CLASS_NAMES = ("person", "car")

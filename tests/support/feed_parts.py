@@ -1,8 +1,7 @@
-"""What the tests of the event feed share: free ports, an open feed, events."""
+"""What the tests of the event feed share: an open feed, events."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,19 +12,6 @@ from sinks.feed.zeromq_sink import ZeroMqSink
 
 RUN = "6f1f3d0e-0000-4000-8000-000000000001"
 WALL = "2026-01-02T03:04:05.678Z"
-
-
-def free_port_pair() -> int:
-    """A port of loopback that is free, and the next one too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            if port < 65535:
-                try:
-                    with socket.create_server(("127.0.0.1", port + 1)):
-                        return port
-                except OSError:
-                    continue
 
 
 def updated(seq: int, *, stream: str = "cam", run: str = RUN, track_id: int = 1, name: str = "person") -> TrackUpdated:

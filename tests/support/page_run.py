@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.mqtt_broker import free_port
+from tests.support.free_ports import free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
 

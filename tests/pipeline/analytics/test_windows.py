@@ -148,6 +148,7 @@ def test_a_minute_sees_each_track_once() -> None:
     assert [minute.coverage for minute in minutes] == [1.0, 1.0, pytest.approx(1 / 6, abs=1e-6)]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_run() -> None:
     counter = StreamAnalytics(
         "s",

@@ -308,6 +308,7 @@ def test_files_that_are_not_trusted(write: Callable[[Path], None], words: str, t
         class_count(tmp_path / "weights.h5")
 
 
+@pytest.mark.slow
 def test_weights_that_compute_what_is_not_a_number(mobilenet: Any, tmp_path: Path) -> None:
     kernel, bias = mobilenet.layers[-1].get_weights()
     mobilenet.layers[-1].set_weights([kernel * np.nan, bias])

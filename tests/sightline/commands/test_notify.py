@@ -13,7 +13,7 @@ import pytest
 
 from sightline.commands.main import main
 from tests.sinks.integrations.test_webhook import Server
-from tests.support.mqtt_broker import free_port
+from tests.support.free_ports import free_port
 
 ROOT = Path(__file__).parents[3]
 pytest.importorskip("apprise", reason="needs Apprise: pip install 'sightline[notify]'")

@@ -19,8 +19,9 @@ from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.client import subscribe, subscribe_async
 from sinks.feed.state import FeedState
 from sinks.feed.zeromq_sink import ZeroMqSink
-from tests.support.feed_parts import free_port_pair, opened, updated
+from tests.support.feed_parts import opened, updated
 from tests.support.feed_runs import recorded_run
+from tests.support.free_ports import free_port_pair
 
 
 def take(subscription: Iterator[Event], count: int) -> list[Event]:

@@ -22,7 +22,8 @@ from pipeline.types import SourceInfo
 from sinks.feed.client import Subscription, subscribe
 from sinks.feed.keys import read_key_pair, read_public_key, write_keys
 from sinks.feed.zeromq_sink import ZeroMqSink
-from tests.support.feed_parts import free_port_pair, opened, updated
+from tests.support.feed_parts import opened, updated
+from tests.support.free_ports import free_port_pair
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ from pipeline.events import Heartbeat
 from pipeline.types import SourceInfo
 from sinks.feed.protocol import MAX_REPLY_EVENTS
 from sinks.feed.zeromq_sink import ZeroMqSink
-from tests.support.feed_parts import RUN, free_port_pair, opened, updated
+from tests.support.feed_parts import RUN, opened, updated
 from tests.support.feed_runs import recorded_run
+from tests.support.free_ports import free_port_pair
 
 
 @pytest.mark.parametrize(

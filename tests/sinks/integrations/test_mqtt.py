@@ -36,7 +36,8 @@ from sinks.integrations.mqtt import MqttSink
 from sinks.integrations.mqtt_topics import Topics
 from tests.support.feed_parts import RUN, WALL, updated
 from tests.support.feed_runs import recorded_run
-from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener, free_port
+from tests.support.free_ports import free_port
+from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener
 
 paho: Any = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'sightline[mqtt]'")
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason=NO_BROKER)

@@ -24,7 +24,7 @@ from sinks.integrations.notifications import NotificationSink, Wanted
 from tests.sinks.integrations.test_webhook import Server
 from tests.support.alerts import ended, picture, started, updated
 from tests.support.feed_parts import updated as track_updated
-from tests.support.mqtt_broker import free_port
+from tests.support.free_ports import free_port
 from tests.support.smtp_server import SmtpServer, pictures_of, text_of
 
 pytest.importorskip("apprise", reason="needs Apprise: pip install 'sightline[notify]'")

@@ -215,6 +215,7 @@ def shallow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_random_weights(tmp_path_factory.mktemp("shallow") / "shallow.pth", shallow())
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32(shallow_weights: Path) -> None:
     _, inputs = draw("small")
     parameters = read_retinanet_weights(shallow_weights, shallow())
@@ -229,6 +230,7 @@ def test_bfloat16_is_near_float32(shallow_weights: Path) -> None:
         assert 0 < np.abs(first - second).max() < 0.1 * first.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_the_precision_is_measured(
     bfloat16: bool, shallow_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -257,6 +259,7 @@ def test_a_model_of_ones_own(shallow_weights: Path) -> None:
     detector.close()
 
 
+@pytest.mark.slow
 def test_large_images_go_in_smaller_batches(shallow_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detector = RetinaNetDetector(shallow_model(), weights=shallow_weights, input_size=64, batch_size=4)
     for pixels, batches in ((1 << 21, [4, 1]), (3 * 64 * 64, [3, 2]), (1, [1, 1, 1, 1, 1])):

@@ -219,6 +219,7 @@ def test_agreement(expected: Detections, other: Detections, score: float) -> Non
     assert agreement([other], [expected]) == pytest.approx(score)
 
 
+@pytest.mark.slow
 def test_the_command_and_a_run_with_what_it_made(
     demo_clip: Path,
     tiny_weights: Path,

@@ -249,8 +249,9 @@ def accuracy(eval_dir: Path, tiny_weights: Path, *, square: bool, precision: str
     return evaluate(detector, coco / "images", coco / "instances.json")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("square", "needed"), [(False, 0.370), pytest.param(True, 0.376, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("square", "needed"), [(False, 0.370), (True, 0.376)])
 def test_accuracy_on_coco(eval_dir: Path, tiny_weights: Path, square: bool, needed: float) -> None:
     _accuracies[square] = accuracy(eval_dir, tiny_weights, square=square)
     assert _accuracies[square].ap50 >= needed
@@ -292,6 +293,7 @@ print(tf.keras.__version__.split(".")[0])
 """
 
 
+@pytest.mark.slow
 def test_tensorflow_loads_late_and_in_silence() -> None:
     result = subprocess.run(
         [sys.executable, "-c", SURROUNDINGS], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False

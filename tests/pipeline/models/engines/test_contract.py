@@ -173,7 +173,10 @@ def test_closing_twice_is_fine(kind: Kind, parameters: list[ConvolutionParameter
 
 
 @pytest.mark.parametrize("kind", EXACT, ids=lambda kind: kind.engine)
-@pytest.mark.parametrize("network", [yolov3_tiny(2), yolov3()], ids=lambda network: network.name)
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(yolov3_tiny(2), id="yolov3-tiny"), pytest.param(yolov3(), id="yolov3", marks=pytest.mark.slow)],
+)
 def test_heads_of_random_weights_equal_opencv(kind: Kind, network: DarknetNetwork, tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "random.weights", random_parameters(network))
     engine = make(kind, network, read_darknet_weights(weights, network))
@@ -230,6 +233,7 @@ def test_options_that_can_not_be(engine_name: str, precision: str, threads: int 
         check_engine(engine_name, precision, threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_signals_arrive_after_engines_came_and_went(engine_name: str) -> None:
     # The first to come is the first to go: OpenVINO took the stack that signals are handled on with it.
