@@ -5,9 +5,12 @@ import { hasStore } from "./store.js";
 
 /** The kinds of events that are shown, the most asked for first. */
 export const EVENT_TYPES = [
+  "alert.started", "alert.ended",
   "zone.entered", "zone.left", "line.crossed", "track.started", "track.ended", "track.classified",
   "stream.online", "stream.offline", "stream.frozen", "stream.started", "stream.ended",
 ];
+
+const EVIDENCE = "evidence.ready";
 
 /**
  * Asks for stored events, newest first: `{events, cursor, stored}`; `stored` false says that there is no store.
@@ -23,15 +26,22 @@ export class EventFeed {
   /**
    * @param {object} filters as the API has them, those of time left out.
    * @param {(event: object) => void} happened
+   * @param {(id: string, kind: string, address: string) => void} shown is called with each picture or clip of an event.
    */
-  constructor(filters, happened) {
+  constructor(filters, happened, shown = null) {
     const types = kinds(filters);
     const query = new URLSearchParams([...(filters.stream ? [["stream", filters.stream]] : []), ...types.map((type) => ["type", type])]);
     const asked = ["class", "zone", "line"].filter((name) => filters[name]);
+    if (shown) query.append("type", EVIDENCE);
     this.source = new EventSource(`/api/events/live?${query}`);
+    this.source.addEventListener(EVIDENCE, ({ data }) => {
+      const { evidence, kind } = JSON.parse(data);
+      shown?.(evidence, kind, `/api/evidence/${evidence}/${kind}`);
+    });
     for (const type of types) {
       this.source.addEventListener(type, ({ data }) => {
         const event = JSON.parse(data);
+        if (event.evidence) event.evidence = { id: event.evidence }; // as in the answers of the store
         if (asked.every((name) => event[name] === filters[name])) happened(event);
       });
     }

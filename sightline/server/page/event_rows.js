@@ -15,6 +15,9 @@ export function eventText(event) {
       return [t("happened.crossed"), `${event.line} ${t(`direction.${event.direction}`)}`, who];
     case "track.classified":
       return [t("happened.named"), event.label, who];
+    case "alert.started":
+    case "alert.ended":
+      return [t(`event.${event.type}`), event.rule, event.text];
     case "stream.offline":
       return [t("event.stream.offline"), "", event.reason ?? ""];
     case "stream.online":
@@ -38,6 +41,8 @@ export function eventRow(event, { compact = false } = {}) {
     el("span", { class: "who" }, told),
   ];
   if (compact) return el("li", {}, cells);
+  const thumbnail = address(event, "crop") ?? address(event, "picture");
+  if (thumbnail) cells[2].prepend(el("img", { class: "thumbnail", src: thumbnail, alt: "", loading: "lazy" }));
   cells.push(el("span", { class: "where" }, event.stream));
   const row = el("details", {}, el("summary", {}, cells));
   row.addEventListener("toggle", () => row.open && row.append(detail(event)), { once: true });
@@ -48,9 +53,16 @@ function detail(event) {
   const facts = Object.entries(event)
     .filter(([name, value]) => !["schema", "evidence"].includes(name) && value !== null)
     .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value))));
-  const picture = event.evidence?.picture; // there is none without evidence
+  const [picture, clip] = [address(event, "picture") ?? address(event, "crop"), address(event, "clip")];
   return el("div", { class: "detail" },
-    picture && picture.startsWith("/api/") && el("img", { src: picture, alt: t("events.picture"), loading: "lazy" }),
+    picture && el("img", { src: picture, alt: t("events.picture"), loading: "lazy" }),
+    clip && el("p", {}, el("a", { href: clip, target: "_blank", rel: "noopener" }, t("events.clip"))),
     el("dl", { class: "facts" }, facts),
   );
+}
+
+/** Where a file that shows an event is; null where there is none, or where another site would be asked. */
+function address(event, kind) {
+  const found = event.evidence?.[kind];
+  return typeof found === "string" && found.startsWith("/api/") ? found : null;
 }

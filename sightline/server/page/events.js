@@ -90,7 +90,8 @@ class EventsView {
     const given = new URLSearchParams(Object.entries(this.filters).filter(([, value]) => value));
     history.replaceState(null, "", `#/events${given.size ? `?${given}` : ""}`);
     this.#load();
-    if (!this.filters.until) this.feed = new EventFeed(this.#query(), (event) => this.#happened(event));
+    if (this.filters.until) return;
+    this.feed = new EventFeed(this.#query(), (event) => this.#happened(event), (...shown) => this.#shown(...shown));
   }
 
   #query() {
@@ -115,6 +116,8 @@ class EventsView {
   }
 
   #happened(event) {
+    const known = event.evidence && this.#events.find(({ evidence }) => evidence?.id === event.evidence.id);
+    if (known) event.evidence = known.evidence; // an alert that ends is shown by what showed its begin
     this.#events.unshift(event);
     this.list.prepend(this.#row(event));
     while (this.#events.length > MOST) {
@@ -123,6 +126,17 @@ class EventsView {
       this.#cursor = null; // what comes before it is no longer what is shown last
     }
     this.#showSoon();
+  }
+
+  /** There is a picture or a clip of an event: its row is made anew. */
+  #shown(id, kind, address) {
+    for (const event of this.#events.filter(({ evidence }) => evidence?.id === id)) {
+      event.evidence = { ...event.evidence, [kind]: address };
+      const before = this.#rows.get(event);
+      const open = before.querySelector("details").open;
+      before.replaceWith(this.#row(event));
+      this.#rows.get(event).querySelector("details").open = open;
+    }
   }
 
   #row(event) {

@@ -154,7 +154,10 @@ export default {
   "events.timeline": "When",
   "events.dwell": "after {time}",
   "events.picture": "Picture of this event",
+  "events.clip": "Video of this event",
 
+  "event.alert.started": "Alert",
+  "event.alert.ended": "Alert over",
   "event.stream.started": "Stream began",
   "event.stream.offline": "Signal lost",
   "event.stream.online": "Signal back",

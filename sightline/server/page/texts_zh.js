@@ -154,7 +154,10 @@ export default {
   "events.timeline": "时间分布",
   "events.dwell": "停留 {time}",
   "events.picture": "此事件的画面",
+  "events.clip": "此事件的视频",
 
+  "event.alert.started": "警报",
+  "event.alert.ended": "警报解除",
   "event.stream.started": "视频流开始",
   "event.stream.offline": "信号丢失",
   "event.stream.online": "信号恢复",
