@@ -51,3 +51,12 @@ def test_a_program_that_has_it_keeps_it(tmp_path: Path) -> None:
 def test_another_program_may_still_import_it(tmp_path: Path) -> None:
     code = "from pipeline.models.engines.quiet_openvino import ov\nimport openvino_telemetry\nprint('imported')"
     assert _run(code, tmp_path) == "imported\n"
+
+
+def test_the_converter_comes_when_it_is_asked_for(tmp_path: Path) -> None:
+    code = "import sys\nfrom pipeline.models.engines.quiet_openvino import ov\n"
+    code += (
+        "print('openvino.tools.ovc' in sys.modules, callable(ov.convert_model), 'openvino.tools.ovc' in sys.modules)\n"
+    )
+    code += "print('openvino_telemetry' in sys.modules, hasattr(ov, 'nothing'))"
+    assert _run(code, tmp_path) == "False True True\nFalse False\n"
