@@ -94,9 +94,13 @@ def report_html_command(
     picture: Annotated[
         Path | None, typer.Option(metavar="X.jpg", help="Draw the heat map over this. [default: the first frame]")
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Put pictures of events into it, from evidence.folder of the run."),
+    ] = None,
 ) -> None:
-    """Make one self-contained page about a run: counts over time, lines, dwell times, a heat map."""
-    report_html(store, output, run=run, stream=stream, picture=picture)
+    """Make one self-contained page about a run: counts over time, lines, dwell times, a heat map, evidence."""
+    report_html(store, output, run=run, stream=stream, picture=picture, evidence=evidence)
     typer.echo(f"{output} written", err=True)
 
 

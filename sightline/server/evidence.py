@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from pipeline.events import Event, EvidenceReady
 from pipeline.interfaces import Sink
 from pipeline.types import TrackedFrame
+from sinks.evidence.folder import evidence_file
 
 # Of that many events the files are known without a store.
 _MOST = 1000
@@ -62,17 +63,9 @@ class EvidenceBook(Sink):
 
     def file(self, told: Mapping[str, Any]) -> EvidenceFile | None:
         """The file that an ``evidence.ready`` tells of; None where it is gone, or is none of the folder."""
-        path, media_type = PurePosixPath(str(told.get("path", ""))), str(told.get("media_type", ""))
-        if path.is_absolute() or ".." in path.parts or media_type not in MEDIA_TYPES:
-            return None
-        try:
-            folder = self.folder.resolve()
-            found = (folder / path).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):
-            return None
-        if not found.is_relative_to(folder) or not found.is_file():
-            return None
-        return EvidenceFile(found, media_type)
+        found = evidence_file(self.folder, str(told.get("path", "")))
+        media_type = str(told.get("media_type", ""))
+        return EvidenceFile(found, media_type) if found is not None and media_type in MEDIA_TYPES else None
 
 
 def addresses(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -55,6 +55,21 @@ def evidence_name(event: Event, what: str, suffix: str) -> str:
     return f"{event.wall[:10]}/{event.stream}-{moment}-{event_type(event)}-{event.seq}-{what}{suffix}"
 
 
+def evidence_file(folder: Path, path: str) -> Path | None:
+    """The file that an ``evidence.ready`` names; None where there is none, or it is not one of the folder.
+
+    Args:
+        folder: of all evidence.
+        path: below it, which may be anything.
+    """
+    try:
+        root = folder.resolve()
+        found = (root / path).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # among others a link that leads to itself
+        return None
+    return found if found.is_relative_to(root) and found.is_file() else None
+
+
 class EvidenceFolder:
     """Where one stream's evidence is written. For any thread, but each kind of file has one that writes.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.types import Image
+from sinks.html_report.evidence import ShownEvent, read_evidence
 
 _MOST_POINTS = 300  # of a curve; more could not be told apart
 _SECONDS_UP_TO = 1800  # a longer run is shown by the minute
@@ -37,6 +38,7 @@ class StreamData:
         stays: float64 ``(N,)``, seconds that each track lasted.
         heat: float64 ``(rows, columns)``: how often the foot of an object was there; None without a position.
         picture: uint8 ``(height, width, 3)``, BGR, or None.
+        shown: events that have evidence, as far as there is room, of ``evidence_count`` in all.
     """
 
     name: str
@@ -56,6 +58,8 @@ class StreamData:
     stays: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     heat: NDArray[np.float64] | None = None
     picture: Image | None = None
+    shown: list[ShownEvent] = field(default_factory=list)
+    evidence_count: int = 0
 
 
 def read_run(connection: sqlite3.Connection, run: str, *, stream: str | None = None) -> list[StreamData]:
@@ -81,6 +85,7 @@ class _Reader:
         self._read_lines_and_zones()
         self._read_picture()
         self._read_heat()
+        self._data.shown, self._data.evidence_count = read_evidence(self._connection, *self._key)
         return self._data
 
     def _rows(self, what: str, view: str, rest: str = "") -> sqlite3.Cursor:

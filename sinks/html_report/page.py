@@ -1,4 +1,5 @@
-"""One page about a run, from a store of events: counts over time, lines, dwell times, and where objects were.
+"""One page about a run, from a store of events: counts over time, lines, dwell times, where objects were, and pictures
+of what happened.
 
 The page is one file that loads nothing: no script, no font, no picture from elsewhere. It follows the reader's choice
 of light or dark.
@@ -23,6 +24,7 @@ from pipeline.images.reading import read_image
 from pipeline.types import Image
 from sinks.html_report.charts import crossings, curves, duration_text, histogram
 from sinks.html_report.data import StreamData, read_run
+from sinks.html_report.evidence import figures
 from sinks.html_report.heatmap import _heat_picture
 from sinks.output_files import OutputFile, check_output, written_file
 from sinks.store.queries import connect, find_run
@@ -40,6 +42,7 @@ def report_html(
     run: str | None = None,
     stream: str | None = None,
     picture: str | os.PathLike[str] | None = None,
+    evidence: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write a page about a run.
 
@@ -49,6 +52,7 @@ def report_html(
         run: the run, or the beginning of its name; the newest by default.
         stream: only this stream.
         picture: an image to draw the heat map over, instead of the stream's first frame that the store kept.
+        evidence: folder of the evidence, whose pictures are put into the page; None names their files only.
 
     Raises:
         ConfigError: there is no such run or stream, or the page would replace the store or the picture.
@@ -66,12 +70,12 @@ def report_html(
         streams = read_run(connection, name, stream=stream)
     if not streams:
         raise ConfigError(f"run {name} has no stream {stream!r}" if stream else f"run {name} has no events of a stream")
-    page = _page(name, streams, background)
+    page = _page(name, streams, background, None if evidence is None else Path(evidence))
     with OutputFile(output) as file:
         file.write(page.encode())
 
 
-def _page(run: str, streams: Sequence[StreamData], background: Image | None) -> str:
+def _page(run: str, streams: Sequence[StreamData], background: Image | None, evidence: Path | None) -> str:
     # A class has one colour on the whole page, whatever streams it appears in.
     objects = Counter[str]()
     for data in streams:
@@ -85,17 +89,20 @@ def _page(run: str, streams: Sequence[StreamData], background: Image | None) -> 
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(title),
         run=escape(run),
-        streams="\n".join(_stream(data, colours, background, alone=len(streams) == 1) for data in streams),
+        streams="\n".join(_stream(data, colours, background, evidence, alone=len(streams) == 1) for data in streams),
     )
 
 
-def _stream(data: StreamData, colours: Mapping[str, int], background: Image | None, *, alone: bool) -> str:
+def _stream(
+    data: StreamData, colours: Mapping[str, int], background: Image | None, evidence: Path | None, *, alone: bool
+) -> str:
     parts = [f"<header><h2>{escape(data.name)}</h2>{_subtitle(data)}</header>" if not alone else _subtitle(data)]
     parts.append(_tiles(data))
     parts.append(_counts(data, colours))
     parts.append(_heat(data, background))
     parts.append(_lines(data, colours))
     parts.append(_dwells(data))
+    parts.append(_evidence(data, evidence))
     return f"<article>{''.join(parts)}</article>"
 
 
@@ -179,6 +186,14 @@ def _heat(data: StreamData, background: Image | None) -> str:
     image = f'<img alt="Heat map over a frame" src="data:image/jpeg;base64,{text}">'
     scale = '<p class="scale"><span>rarely</span><i></i><span>often</span></p>'
     return _section("Where objects were", image + scale, "Where their boxes touched the ground, over the whole run.")
+
+
+def _evidence(data: StreamData, folder: Path | None) -> str:
+    if not data.shown:
+        return ""
+    left = data.evidence_count - len(data.shown)
+    note = f"{left:,} more are left out, of alerts the last." if left else ""
+    return _section("What was seen", figures(data.shown, folder), note)
 
 
 def _section(title: str, body: str, note: str = "") -> str:
