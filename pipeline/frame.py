@@ -62,6 +62,7 @@ class Frame:
         clock_offset_s: media time minus the file's own clock, by which its sound comes; it changes where that clock
             was set anew. None where there is no such clock.
         is_last: whether it is known that no other follows it.
+        alter: what made its pictures of others, see ``altered``; None where they are as they came.
 
     Args:
         image: the picture, or what makes it.
@@ -78,6 +79,7 @@ class Frame:
         "_image",
         "_reduced",
         "_source_bytes",
+        "alter",
         "captured_s",
         "clock_offset_s",
         "duration_s",
@@ -111,6 +113,7 @@ class Frame:
             size = (int(image.shape[0]), int(image.shape[1]))
         if size is None:
             raise ValueError("Frame.size: expected (height, width) with an image that is made later")
+        self.alter: Callable[[Image], Image] | None = None
         self._image = image
         self.height, self.width = size
         self.index = index
@@ -198,7 +201,7 @@ class Frame:
             assert smaller is not None
             return alter(smaller)
 
-        return Frame(
+        frame = Frame(
             image,
             self.index,
             self.pts_s,
@@ -209,6 +212,8 @@ class Frame:
             source_bytes=self.picture_bytes,
             **self._clock,
         )
+        frame.alter = alter
+        return frame
 
     def without_pictures(self) -> Frame:
         """The same frame for who needs its place and time only: it holds on to no picture, and has none to give."""

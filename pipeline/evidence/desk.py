@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,6 +73,16 @@ class EvidenceDesk:
         self._owed: dict[str, int] = {}
         self._finished: list[Piece] = []
         self._settled: list[str] = []
+        self._when_ending: list[Callable[[], None]] = []
+
+    def when_ending(self, call: Callable[[], None]) -> None:
+        """Have that called when nothing more comes, and what is under way should be finished as it is."""
+        self._when_ending.append(call)
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        for call in self._when_ending:
+            call()
 
     def owe(self, evidence: str) -> None:
         """An event that names that evidence is on its way to the makers."""
@@ -156,6 +166,7 @@ class StreamEvidence:
 
     def finish(self, pts_s: float, within_s: float) -> list[Event]:
         """The same at the end, once what is under way is finished; what takes longer than that is left out."""
+        self._desk.end()
         if not self._desk.wait(within_s):
             logger.warning("%s: some evidence was not finished within %g s", self._stream, within_s)
         return self.ready(pts_s)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.evidence.desk import EvidenceDesk
 from pipeline.evidence.wanted import EvidenceWanted, check_wanted
 from pipeline.interfaces import Sink
+from pipeline.sources.decoding.tap import PacketReceiver
 from sightline.config.schema import Config, ResolvedStream
 from sinks.drawing.annotator import AnnotatorFactory
 
@@ -17,10 +18,11 @@ _ALL_MB, _EACH_MB = 256.0, 16.0
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What makes it, and where what is finished is laid down; nothing where none is wanted."""
+    """What makes it, where what is finished is laid down, and what takes the stream's packets for it."""
 
     sinks: Sequence[Sink] = ()
     desk: EvidenceDesk | None = None
+    receivers: Sequence[PacketReceiver] = ()
 
 
 def check_evidence(stream: ResolvedStream, class_names: Sequence[str]) -> EvidenceWanted:
@@ -53,18 +55,25 @@ def build_evidence(
     from sinks.evidence.sink import EvidenceSink
     from sinks.keeping import Limits
 
-    desk = EvidenceDesk(wanted)
+    desk = EvidenceDesk(wanted, makers=1 if section.clip.before_s is None else 2)
+    files = EvidenceFolder(
+        folder,
+        stream.name,
+        limits=Limits.of(days=section.keep_days, mb=section.keep_mb, free_mb=section.keep_free_mb),
+    )
     sink = EvidenceSink(
         desk,
-        EvidenceFolder(
-            folder,
-            stream.name,
-            limits=Limits.of(days=section.keep_days, mb=section.keep_mb, free_mb=section.keep_free_mb),
-        ),
+        files,
         options=PictureOptions(
             picture=section.picture, crop=section.crop, quality=section.quality, max_side=section.max_side
         ),
         annotate=annotator,
         memory_mb=max(_EACH_MB, _ALL_MB / max(1, len(config.resolved_streams()))),
     )
-    return Evidence((sink,), desk)
+    if section.clip.before_s is None:
+        return Evidence((sink,), desk)
+    from sinks.recording.clip_sink import ClipSink
+
+    clips = ClipSink(stream.name, desk, files, before_s=section.clip.before_s, after_s=section.clip.after_s)
+    # The folder is closed with the pictures', which comes last.
+    return Evidence((clips, sink), desk, (clips.packets,))

@@ -33,7 +33,7 @@ from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme
 from sightline.composition.annotators import StreamAnnotators
-from sightline.composition.evidence import build_evidence, check_evidence
+from sightline.composition.evidence import Evidence, build_evidence, check_evidence
 from sightline.composition.outputs import build_recording, build_sinks, recorded_types
 from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
@@ -109,14 +109,6 @@ def build_stream(
     if before is not None and can_go_on(before.description, stream):
         return adjusted_stream(config, stream, sight, before)
     given = source is not None
-    source = source or running_source(stream, before)
-    if given and stream.recording.folder is not None:
-        raise ConfigError(f"streams.{stream.name}.recording: pictures that a program hands over have no packets")
-    recording = running_recording(before) if source is not None else build_recording(stream)
-    if source is None:
-        tap = None if recording is None else PacketTap([recording.packets], sound=stream.recording.audio)
-        source = build_source(config, stream, sight.reduce_to, at_once=before is not None, tap=tap)
-        stack.callback(source.close)
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     name, camera_motion = stream.tracker.name or DEFAULT_TRACKER, stream.tracker.camera_motion
     tracker = create_tracker(
@@ -132,6 +124,15 @@ def build_stream(
         annotators = before.stream.annotators  # outputs that go on draw with these
     rules = build_rules(stream, sight.class_names)
     evidence = build_evidence(config, stream, sight.class_names, annotators)
+    running = None if given else running_source(stream, before)
+    recording = build_recording(stream) if running is None else running_recording(before)
+    tap = build_tap(stream, recording, evidence)
+    if given and tap is not None:
+        raise ConfigError(f"streams.{stream.name}: pictures that a program hands over have no packets to record")
+    source = source or running
+    if source is None:
+        source = build_source(config, stream, sight.reduce_to, at_once=before is not None, tap=tap)
+        stack.callback(source.close)
     sinks = build_sinks(
         config, stream, annotators, before=before, drawn_on=drawn_on, recorded=recorded, recording=recording
     )
@@ -214,6 +215,8 @@ def running_source(stream: ResolvedStream, before: Before[ResolvedStream] | None
     """The source of the stream before, where it is to be the same, and so is what becomes of its packets."""
     if before is None or before.description.source != stream.source or not same_recording(before.description, stream):
         return None
+    if any(described.evidence.clip.before_s is not None for described in (before.description, stream)):
+        return None  # clips are cut from packets that come to the stream as it is now
     settings = set(type(stream.input).model_fields) - {"frozen_after_s"}
     return None if differing(before.description.input, stream.input, sorted(settings)) else before.stream.source
 
@@ -222,6 +225,14 @@ def same_recording(old: ResolvedStream, new: ResolvedStream) -> bool:
     """Whether what records a stream's packets can go on."""
     by_default = new.recording.folder is not None and new.recording.types is None
     return old.recording == new.recording and not (by_default and recorded_types(old) != recorded_types(new))
+
+
+def build_tap(stream: ResolvedStream, recording: RecordingSink | None, evidence: Evidence) -> PacketTap | None:
+    """What hands on the packets of a stream's source; None where nobody wants them."""
+    if recording is None and not evidence.receivers:
+        return None
+    receivers = [*([] if recording is None else [recording.packets]), *evidence.receivers]
+    return PacketTap(receivers, sound=stream.recording.audio)
 
 
 def running_recording(before: Before[ResolvedStream] | None) -> RecordingSink | None:

@@ -13,6 +13,13 @@ Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 Style = Literal["annotated", "clean"]
 
 
+class ClipSection(Section):
+    """A clip of each event: the seconds before and after it; null before it makes none."""
+
+    before_s: Annotated[float, Field(ge=0, le=60)] | None = None
+    after_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+
+
 class StreamEvidenceSection(Section):
     """Which events of a stream have pictures, what these are like, and how long they are kept."""
 
@@ -23,6 +30,7 @@ class StreamEvidenceSection(Section):
     classes: Names | None = None
     picture: Style | None = "annotated"
     crop: Style | None = "clean"
+    clip: ClipSection = ClipSection()
     quality: Annotated[int, Field(ge=1, le=100)] = 90
     max_side: Annotated[int, Field(ge=64, le=65_500)] | None = None
     keep_days: Positive | None = None

@@ -98,7 +98,8 @@ class PacketMuxer:
 
     Args:
         container: what it is, and its tracks.
-        file: gets whole fragments, or clusters.
+        target: what grows, and gets whole fragments, or clusters; or a file that is complete only when it is closed;
+            one given by its path has its index in front.
         ticks: seconds per tick of packets, of pictures (False) and sound (True).
         extradata: what decoders are to be told now, in place of what the tracks say.
     """
@@ -106,22 +107,17 @@ class PacketMuxer:
     def __init__(
         self,
         container: Container,
-        file: SteadyFile,
+        target: SteadyFile | str | io.BytesIO,
         ticks: Mapping[bool, Fraction],
         extradata: bytes | None = None,
     ) -> None:
         tracks = container.tracks
-        matroska = container.format == "matroska"
-        options = {**(_CLUSTERS if matroska else _FRAGMENTS), **_COMMON}
-        if not matroska:
-            # Sound that tells in its packets alone what it is; it has to be waited for.
-            late = (
-                tracks.sound is not None and tracks.sound.codec_context.name == "aac" and not _described(tracks.sound)
-            )
-            options["movflags"] = f"{_MOVFLAGS}{'+delay_moov' if late else ''}"
-        self._output = av.open(
-            ClusterWriter(file) if matroska else FragmentWriter(file), "w", format=container.format, options=options
-        )
+        if isinstance(target, SteadyFile):
+            self._output = _open_growing(container, target)
+        else:
+            in_front = isinstance(target, str) and container.format != "matroska"
+            options = {"movflags": "faststart"} if in_front else {}
+            self._output = av.open(target, "w", format=container.format, options=options)
         self._streams = _add_tracks(self._output, tracks)
         for sound, stream in self._streams.items():
             stream.time_base = ticks[sound]
@@ -151,5 +147,11 @@ class PacketMuxer:
         self._output.close()
 
 
-def _described(stream: av.AudioStream) -> bool:
-    return bool(stream.codec_context.extradata)
+def _open_growing(container: Container, file: SteadyFile) -> av.container.OutputContainer:
+    if container.format == "matroska":
+        return av.open(ClusterWriter(file), "w", format=container.format, options={**_CLUSTERS, **_COMMON})
+    # Sound that tells in its packets alone what it is has to be waited for.
+    sound = container.tracks.sound
+    late = sound is not None and sound.codec_context.name == "aac" and not sound.codec_context.extradata
+    options = {**_FRAGMENTS, **_COMMON, "movflags": f"{_MOVFLAGS}{'+delay_moov' if late else ''}"}
+    return av.open(FragmentWriter(file), "w", format=container.format, options=options)

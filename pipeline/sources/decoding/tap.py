@@ -14,10 +14,14 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
 import av
 from av.packet import Packet
+
+from pipeline.sources.decoding.crop import NO_CROP, Crop, crop_of
+from pipeline.sources.decoding.video_stream import is_opaque
 
 
 class CodedPacket(NamedTuple):
@@ -54,6 +58,7 @@ class CodedTracks:
         live: whether it is a camera, whose packets come at their time.
         by_arrival: whether the timestamps are made up, so that only the arrival tells the time.
         again: whether it is the same file from its beginning, after a connection that broke.
+        crop, opaque, pixel_aspect: how pictures are displayed, as ``DisplayReader`` takes it.
     """
 
     video: av.VideoStream
@@ -62,6 +67,9 @@ class CodedTracks:
     live: bool
     by_arrival: bool
     again: bool
+    crop: Crop = NO_CROP
+    opaque: bool = False
+    pixel_aspect: Fraction | None = None
 
 
 class PacketReceiver(Protocol):
@@ -124,6 +132,9 @@ class PacketTap:
             live=live,
             by_arrival=by_arrival,
             again=not live and not part and self._connections > 1,
+            crop=crop_of(container, video),
+            opaque=is_opaque(container, video),
+            pixel_aspect=video.sample_aspect_ratio,
         )
         for receiver in self._receivers:
             receiver.begin(tracks)

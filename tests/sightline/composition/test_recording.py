@@ -76,5 +76,5 @@ def test_what_has_no_packets_is_told(clip: Path, tmp_path: Path) -> None:
         run(tmp_path / "shots", {"folder": tmp_path})
     config = load_config(None, (), {"source": str(clip), "recording": {"folder": tmp_path}})
     given = MemorySource([picture([])], stream="door")
-    with pytest.raises(ConfigError, match="pictures that a program hands over have no packets"):
+    with pytest.raises(ConfigError, match="pictures that a program hands over have no packets to record"):
         build_pipeline(config, sources={"door": given}, detector=BlobDetector())
