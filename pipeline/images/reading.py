@@ -182,7 +182,7 @@ def _what_else(data: bytes) -> str:
     if not data:
         return "is empty; copy it anew"
     if _VIDEO.match(data):
-        return "is a video, not a picture; give it to run_pipeline.py run"
+        return "is a video, not a picture; give it to the command run"
     return f"is no image that can be decoded ({_KINDS}); check that it opens in an image viewer"
 
 

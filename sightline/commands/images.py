@@ -29,13 +29,13 @@ def find_pictures(named: Sequence[str]) -> list[Path]:
 def refuse_videos(files: Sequence[Path]) -> None:
     """Raise ``ConfigError`` where all files are videos, which another command is for."""
     if files and all(map(is_video_file, files)):
-        raise ConfigError(f"{readable(files[0])}: is a video, not a picture; give it to: run_pipeline.py run")
+        raise ConfigError(f"{readable(files[0])}: is a video, not a picture; give it to the command run")
 
 
 def refuse_pictures(sources: Sequence[str]) -> None:
     """Raise ``ConfigError`` where all sources are single pictures, which another command is for."""
     if sources and all(Path(source).suffix.lower() in IMAGE_SUFFIXES and Path(source).is_file() for source in sources):
-        raise ConfigError(f"{readable(sources[0])}: is a picture, not a video; give it to: run_pipeline.py detect")
+        raise ConfigError(f"{readable(sources[0])}: is a picture, not a video; give it to the command detect")
 
 
 def count_of(number: int, noun: str) -> str:

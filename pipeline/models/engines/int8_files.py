@@ -28,7 +28,7 @@ from pipeline.models.weights.parameters import ConvolutionParameters
 
 _LARGEST_RECORD = 64 * 1024
 _LARGEST_DESCRIPTION = 16 * 1024 * 1024
-_HOW_TO = "calibrate one with your own frames: run_pipeline.py calibrate VIDEO"
+_HOW_TO = "calibrate one with your own frames: the command calibrate"
 
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]

@@ -377,11 +377,11 @@ def test_a_section_that_is_none_is_told_whatever_the_command_line_adds(
 
 def test_the_other_command_is_named(tmp_path: Path, demo_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detect", str(demo_clip)]) == 2
-    assert "is a video, not a picture; give it to: run_pipeline.py run" in error_line(capsys)
+    assert "is a video, not a picture; give it to the command run" in error_line(capsys)
     picture = tmp_path / "a.png"
     picture.write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
     assert main([str(picture)]) == 2
-    assert "is a picture, not a video; give it to: run_pipeline.py detect" in error_line(capsys)
+    assert "is a picture, not a video; give it to the command detect" in error_line(capsys)
 
 
 def test_version_and_whole_summaries(capsys: pytest.CaptureFixture[str]) -> None:

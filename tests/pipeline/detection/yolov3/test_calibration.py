@@ -86,7 +86,7 @@ def test_a_detector_finds_it_again(done: Calibration, weights: Path) -> None:
 
 
 def test_other_weights_have_none(done: Calibration) -> None:
-    with pytest.raises(ConfigError, match=r"those that are here belong to other weights.*run_pipeline.py calibrate"):
+    with pytest.raises(ConfigError, match=r"those that are here belong to other weights.*the command calibrate"):
         load_int8(miniature(), weights_digest(miniature(), random_parameters(miniature(), seed=1)))
 
 
@@ -119,7 +119,7 @@ def test_damaged_files_are_told(
             load_int8(miniature(), weights_digest(miniature(), parameters))
     finally:
         path.write_bytes(before)
-    assert "run_pipeline.py calibrate VIDEO" in str(raised.value)
+    assert "the command calibrate" in str(raised.value)
     assert "\n" not in str(raised.value)
     load_int8(miniature(), weights_digest(miniature(), parameters))
 
