@@ -65,7 +65,10 @@ def build_evidence(
         desk,
         files,
         options=PictureOptions(
-            picture=section.picture, crop=section.crop, quality=section.quality, max_side=section.max_side
+            picture=None if section.picture == "none" else section.picture,
+            crop=None if section.crop == "none" else section.crop,
+            quality=section.quality,
+            max_side=section.max_side,
         ),
         annotate=annotator,
         memory_mb=max(_EACH_MB, _ALL_MB / max(1, len(config.resolved_streams()))),

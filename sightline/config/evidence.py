@@ -10,7 +10,7 @@ from pipeline.evidence.wanted import EvidenceWanted
 from sightline.config.sections import FilePath, Positive, Section, Text
 
 Names = Annotated[tuple[Text, ...], Field(min_length=1)]
-Style = Literal["annotated", "clean"]
+Style = Literal["annotated", "clean", "none"]
 
 
 class ClipSection(Section):
@@ -28,8 +28,8 @@ class StreamEvidenceSection(Section):
     lines: bool | Names = False
     tracks: bool = False
     classes: Names | None = None
-    picture: Style | None = "annotated"
-    crop: Style | None = "clean"
+    picture: Style = "annotated"
+    crop: Style = "clean"
     clip: ClipSection = ClipSection()
     quality: Annotated[int, Field(ge=1, le=100)] = 90
     max_side: Annotated[int, Field(ge=64, le=65_500)] | None = None
@@ -39,8 +39,8 @@ class StreamEvidenceSection(Section):
 
     @model_validator(mode="after")
     def _something_is_made(self) -> Self:
-        if self.picture is None and self.crop is None:
-            raise ValueError("picture and crop are both null, so nothing would be written; keep one of them")
+        if self.picture == self.crop == "none" and self.clip.before_s is None:
+            raise ValueError("picture and crop are both none, and there is no clip, so nothing would be written")
         return self
 
     def wanted(self) -> EvidenceWanted:
