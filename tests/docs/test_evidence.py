@@ -34,7 +34,7 @@ def test_every_key_is_told() -> None:
 
 def test_the_example_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (text,) = [text for language, text in BLOCKS if language == "yaml"]
+    text = next(text for language, text in BLOCKS if language == "yaml")
     config = load_config(None, (), {"streams": {"gate": {"source": "gate.mp4"}}, **yaml.safe_load(text)})
     source = MemorySource([scene(number) for number in range(FRAMES)], fps=FPS, stream="gate")
     memory = MemorySink()
