@@ -159,7 +159,7 @@ class StreamEvidence:
     def ready(self, pts_s: float, captured_s: float | None = None) -> list[Event]:
         """The events of what is finished; at the time of the newest frame."""
         pieces, settled = self._desk.take()
-        events = [self._event(piece, pts_s, captured_s) for piece in pieces]
+        events = [event for piece in pieces if (event := self._event(piece, pts_s, captured_s)) is not None]
         for evidence in settled:
             self._promises.pop(evidence, None)
         return events
@@ -190,8 +190,12 @@ class StreamEvidence:
         self._desk.owe(evidence)
         return msgspec.structs.replace(event, evidence=evidence)
 
-    def _event(self, piece: Piece, pts_s: float, captured_s: float | None) -> Event:
-        promise = self._promises[piece.evidence]
+    def _event(self, piece: Piece, pts_s: float, captured_s: float | None) -> Event | None:
+        promise = self._promises.get(piece.evidence)
+        if promise is None:
+            # It came after it was settled, or to a stream that was made anew meanwhile.
+            logger.warning("%s: no event tells of it, since it came too late", piece.path)
+            return None
         return self._stamper(
             EvidenceReady,
             stream=self._stream,

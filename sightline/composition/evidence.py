@@ -12,8 +12,10 @@ from pipeline.sources.decoding.tap import PacketReceiver
 from sightline.config.schema import Config, ResolvedStream
 from sinks.drawing.annotator import AnnotatorFactory
 
-# What pictures of all streams may take in memory that wait for an event, in megabytes, and each of them at least.
-_ALL_MB, _EACH_MB = 256.0, 16.0
+# What the best pictures of all streams may take in memory, in megabytes, and those of each stream at least.
+_ALL_MB, _EACH_MB = 256.0, 8.0
+# The part of ``queues.max_mb`` that frames of all streams may take which were looked at lately.
+_RECENT_PART = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def build_evidence(
     from sinks.evidence.sink import EvidenceSink
     from sinks.keeping import Limits
 
+    streams = max(1, len(config.resolved_streams()))
     desk = EvidenceDesk(wanted, makers=1 if section.clip.before_s is None else 2)
     files = EvidenceFolder(
         folder,
@@ -71,7 +74,8 @@ def build_evidence(
             max_side=section.max_side,
         ),
         annotate=annotator,
-        memory_mb=max(_EACH_MB, _ALL_MB / max(1, len(config.resolved_streams()))),
+        best_mb=max(_EACH_MB, _ALL_MB / streams),
+        recent_mb=_RECENT_PART * config.queues.max_mb / streams,
     )
     if section.clip.before_s is None:
         return Evidence((sink,), desk)

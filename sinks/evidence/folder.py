@@ -34,7 +34,8 @@ _TIDY_EVERY_S = 60.0
 _LOCK = "evidence"
 _RECORD = ".evidence.written"
 # Below the folder of a stream; the record is a file that others might write to.
-_NAME = re.compile(r"\d{4}-\d\d-\d\d/[^/\\\x00]+-\d{8}T\d{6}\.\d{3}Z-[a-z]+\.[a-z]+-\d+-[a-z]+\.[a-z0-9]+")
+_FILE = re.compile(r"[^/\\\x00]+-\d{8}T\d{6}\.\d{3}Z-[a-z]+\.[a-z]+-\d+-[a-z]+\.[a-z0-9]+")
+_NAME = re.compile(rf"\d{{4}}-\d\d-\d\d/{_FILE.pattern}")
 
 
 def evidence_name(event: Event, what: str, suffix: str) -> str:
@@ -112,8 +113,12 @@ class EvidenceFolder:
     def files(self) -> Sequence[OutputFiles]:
         """What is written there."""
         beside = (self._folder / _RECORD, lock_path(self._folder, _LOCK))
-        partial = FolderFiles(self._folder, re.compile(r"\.[a-z]+\.partial\.[a-z0-9]+"), ".picture.partial.jpg")
-        return [OutputFiles("evidence", self._folder, beside, (partial,))]
+        folders = [FolderFiles(self._folder, re.compile(r"\.[a-z]+\.partial\.[a-z0-9]+"), ".picture.partial.jpg")]
+        if self._limits:  # what is there may be deleted
+            days = sorted(self._folder.glob("[0-9]*-[0-9]*-[0-9]*"))
+            example = f"{self._stream}-19700101T000000.000Z-alert.started-1-picture.jpg"
+            folders += [FolderFiles(day, _FILE, example) for day in days]
+        return [OutputFiles("evidence", self._folder, beside, tuple(folders))]
 
     def open(self) -> None:
         """Begin to write; what is too old goes.

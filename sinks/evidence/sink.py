@@ -49,7 +49,9 @@ class EvidenceSink(Sink):
         folder: takes the files.
         options: what pictures are made.
         annotate: makes what draws on them.
-        memory_mb: megabytes that pictures may take that wait for an event.
+        best_mb: megabytes that the best pictures of objects may take, which are kept as JPEG.
+        recent_mb: megabytes that the frames may take that were looked at lately. They count as on their way through the
+            run (``queues.max_mb``); the newest is kept whatever its size.
     """
 
     def __init__(
@@ -59,16 +61,19 @@ class EvidenceSink(Sink):
         *,
         options: PictureOptions | None = None,
         annotate: AnnotatorFactory = Annotator,
-        memory_mb: float = 64.0,
+        best_mb: float = 64.0,
+        recent_mb: float = 32.0,
     ) -> None:
         self._desk = desk
         self._folder = folder
         self._options = options or PictureOptions()
         self._annotate = annotate
-        self._most_bytes = int(memory_mb * BYTES_PER_MB / 2)
+        self._best_bytes = int(best_mb * BYTES_PER_MB)
         self._annotator: Annotator | None = None
         self._best: BestPictures[KeptFrame] | None = None
-        self._recent: RecentLooks[KeptFrame] = RecentLooks(within_s=_TOLD_WITHIN_S, most_bytes=self._most_bytes)
+        self._recent: RecentLooks[KeptFrame] = RecentLooks(
+            within_s=_TOLD_WITHIN_S, most_bytes=int(recent_mb * BYTES_PER_MB)
+        )
         self._newest: TrackedFrame | None = None
         self._opened = False
         self._counts = OutputCounts()
@@ -95,7 +100,7 @@ class EvidenceSink(Sink):
         self._annotator = self._annotate(class_names) if self._options.draws else None
         self._best = BestPictures(
             lambda tracked: KeptFrame.compressed(tracked, self._annotator),
-            most_bytes=self._most_bytes,
+            most_bytes=self._best_bytes,
             classes=None if wanted is None else class_ids(wanted, class_names, where="evidence.classes"),
         )
 

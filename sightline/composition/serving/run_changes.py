@@ -23,6 +23,8 @@ _CLOSED = {
     ("input", "username_env"): "secrets are named in the configuration itself",
     ("input", "password_env"): "secrets are named in the configuration itself",
 }
+# Sections of which a change may give some keys.
+_MERGED = ("evidence", "filters", "input", "output", "tracker")
 
 
 class RunChanges:
@@ -177,7 +179,11 @@ def _stream_of(config: Config, name: str) -> ResolvedStream:
 
 def _merged(before: Any, value: Any, key: str) -> Any:
     """What was changed of a section, with what is changed now; zones and lines, and plain values, are given whole."""
-    if key in ("filters", "input", "output", "tracker") and isinstance(before, dict) and isinstance(value, Mapping):
+    if (
+        key in ("evidence", "filters", "input", "output", "tracker")
+        and isinstance(before, dict)
+        and isinstance(value, Mapping)
+    ):
         return {**before, **value}
     return value
 

@@ -122,6 +122,13 @@ def test_what_takes_too_long_is_not_waited_for() -> None:
     assert evidence.finish(1.0, within_s=0.01) == []
 
 
+def test_what_comes_too_late_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    desk = EvidenceDesk(EvidenceWanted())
+    desk.put(piece("nobody-1"))
+    assert StreamEvidence("gate", desk, STAMPER).ready(1.0) == []
+    assert "gate/picture" in caplog.text
+
+
 def test_more_than_a_thousand_do_not_wait(caplog: pytest.LogCaptureFixture) -> None:
     desk = EvidenceDesk(EvidenceWanted())
     for _ in range(1002):
