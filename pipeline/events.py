@@ -18,6 +18,20 @@ SCHEMA_VERSION = 1
 Box = tuple[float, float, float, float]
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an event of a feed that joins several comes from.
+
+    Attributes:
+        node: name of the machine.
+        run, seq: of the event in the feed of the process that made it. An event that was made by who joins the feeds,
+            since that process is lost, has no ``seq``.
+    """
+
+    node: str
+    run: str
+    seq: int | None = None
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """What all events share.
 
@@ -28,6 +42,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
         stream: name of the stream.
         pts_s: media time in seconds from the stream's start.
         wall: UTC time of capture, ISO 8601 with milliseconds and ``Z``.
+        origin: where it comes from, in a feed that joins those of a cluster; other events have no such field.
     """
 
     schema: int = SCHEMA_VERSION
@@ -36,6 +51,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     stream: str
     pts_s: float
     wall: str
+    origin: Origin | msgspec.UnsetType = msgspec.UNSET
 
 
 class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):

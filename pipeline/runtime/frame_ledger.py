@@ -29,6 +29,9 @@ class Rates:
 class FrameLedger:
     """The account of one stream's frames. Its methods may be called from any thread.
 
+    Args:
+        begun: an account to go on from, in which no frame is on its way.
+
     >>> ledger = FrameLedger()
     >>> ledger.decoded(3)
     >>> ledger.processed(2)
@@ -39,12 +42,12 @@ class FrameLedger:
     0
     """
 
-    def __init__(self) -> None:
+    def __init__(self, begun: events.FrameCounts | None = None) -> None:
         self._lock = threading.Lock()
-        self._decoded = 0
-        self._processed = 0
-        self._dropped: Counter[str] = Counter()
-        self._failed: Counter[str] = Counter()
+        self._decoded = 0 if begun is None else begun.decoded
+        self._processed = 0 if begun is None else begun.processed
+        self._dropped: Counter[str] = Counter({} if begun is None else begun.dropped)
+        self._failed: Counter[str] = Counter({} if begun is None else begun.failed)
         begun_s = time.monotonic()
         self._recently_decoded, self._recently_processed = RecentRate(begun_s), RecentRate(begun_s)
 

@@ -24,6 +24,7 @@ from pipeline.runtime.run_files import RunFiles
 from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.stream import EndReason, Stream, goes_on
 from pipeline.runtime.streams.stream_account import StreamAccount
+from pipeline.runtime.streams.stream_past import RunPasts
 from pipeline.runtime.streams.stream_run import STOP_S, StreamRun
 from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import Frame, SourceInfo
@@ -54,7 +55,7 @@ class Loop:
         detector: finds objects in all of them.
         sinks: outputs that all streams share.
         files: of the run; those of its streams are added.
-        batch, max_wait_s, queue, sink_queue, queue_mb: as ``Pipeline`` has them.
+        batch, max_wait_s, queue, sink_queue, queue_mb, stamper: as ``Pipeline`` has them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Loop:
         queue: int,
         sink_queue: int,
         queue_mb: float,
+        stamper: EventStamper,
     ) -> None:
         self._detector = detector
         self._max_wait_s = max_wait_s
@@ -77,7 +79,7 @@ class Loop:
         self.timings = Timings()
         self._memory = PictureMemory(queue_mb)
         self.intake = Intake(self._memory)
-        self._stamper = EventStamper()
+        self._stamper = stamper
         live = any(stream.source.info.live for stream in streams)
         self._limits = {True: batch, False: max(batch, queue)}
         self._looks = DetectStage(detector, batch=batch, ahead=not live, timings=self.timings)
@@ -181,6 +183,12 @@ class Loop:
         failure = self.shared.close(None if interrupted else error)
         return error or failure
 
+    def pasts(self) -> RunPasts:
+        """What all streams have come to so far, those that have ended, too."""
+        streams = {name: account.past() for name, account in self._accounts.items() if name not in self.running}
+        streams |= {name: run.past() for name, run in self.running.items()}
+        return RunPasts(run=self._stamper.run, seq=self._stamper.last_seq, streams=streams)
+
     def latencies(self) -> dict[str, Durations]:
         """Of all streams that there were so far, from capture to the sinks; for any thread."""
         return {name: account.latency for name, account in list(self._accounts.items())}
@@ -201,6 +209,9 @@ class Loop:
         Raises:
             ValueError: its name is taken.
         """
+        name = stream.source.stream
+        if before is None and stream.past is not None:
+            self._accounts[name] = StreamAccount(stream.past)
         run = StreamRun(
             stream,
             class_names=self._detector.class_names,
@@ -211,7 +222,7 @@ class Loop:
             memory=self._memory,
             queue=self._queue,
             sink_queue=self._sink_queue,
-            account=self._accounts.setdefault(stream.source.stream, StreamAccount()),
+            account=self._accounts.setdefault(name, StreamAccount()),
             before=before,
         )
         if before is None:

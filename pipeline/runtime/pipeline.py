@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import Event
+from typing import TypeVar
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.detection.adapted import as_detector
 from pipeline.files import InputFiles, OutputFiles
 from pipeline.interfaces import DetectorLike, Sink
@@ -23,7 +25,10 @@ from pipeline.runtime.loop import Loop
 from pipeline.runtime.report import Report, StreamReport, peak_rss_mb, versions
 from pipeline.runtime.run_files import RunFiles
 from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
+from pipeline.runtime.streams.stream_past import RunPasts
 from pipeline.runtime.timing import Durations
+
+Answer = TypeVar("Answer")
 
 
 class Pipeline:
@@ -43,6 +48,7 @@ class Pipeline:
         sink_queue: frames that may wait for each sink that has a thread of its own.
         queue_mb: megabytes that the pictures of all frames on their way may take; what that leaves out, and how larger
             frames pass, see ``pipeline.runtime.picture_memory``.
+        stamper: numbers the events, where several runs of a process are one to who reads them.
         started_s: ``time.monotonic()`` when the user's command began, for ``Report.start_s``; default: ``run()``.
 
     Attributes:
@@ -62,6 +68,7 @@ class Pipeline:
         queue: int = 16,
         sink_queue: int = 16,
         queue_mb: float = 128,
+        stamper: EventStamper | None = None,
         started_s: float | None = None,
     ) -> None:
         if batch < 1 or queue < 1:
@@ -85,6 +92,7 @@ class Pipeline:
             queue=queue,
             sink_queue=sink_queue,
             queue_mb=queue_mb,
+            stamper=stamper or EventStamper(),
         )
 
     @property
@@ -162,6 +170,14 @@ class Pipeline:
         """Per stream that there was so far, from capture to the sinks; for any thread."""
         return self._loop.latencies()
 
+    def pasts_so_far(self, timeout_s: float = 1.0) -> RunPasts:
+        """What all streams have come to, for another process to go on from. For any thread.
+
+        Raises:
+            TimeoutError: the run was busy for so long. It is asked between two batches.
+        """
+        return self._ask(self._loop.pasts, timeout_s)
+
     def call(self, function: Callable[[], None]) -> bool:
         """Have the thread that runs it call a function between frames; False when it runs no more. For any thread."""
         return self._loop.intake.call(function)
@@ -174,20 +190,32 @@ class Pipeline:
         """
         if self.report is not None:
             return self.report
-        answer: Future[Report] = Future()
+        return self._ask(self._report_now, timeout_s)
+
+    def _report_now(self) -> Report:
+        if self.report is not None:
+            return self.report
+        return self._make_report({name: run.report_so_far() for name, run in self._loop.running.items()})
+
+    def _ask(self, question: Callable[[], Answer], timeout_s: float) -> Answer:
+        """What a function says that the run's thread calls between two batches; after the end of the run it is called
+        here.
+
+        Raises:
+            TimeoutError: the run was busy for so long.
+        """
+        answer: Future[Answer] = Future()
 
         def tell() -> None:
             try:
-                running = {name: run.report_so_far() for name, run in self._loop.running.items()}
-                answer.set_result(self._make_report(running))
+                answer.set_result(question())
             except Exception as error:  # noqa: BLE001 - raised again where it was asked; the run goes on
                 answer.set_exception(error)
 
         if not self._loop.intake.call(tell):
-            self._ended.wait(timeout_s)
-            if self.report is None:
+            if not self._ended.wait(timeout_s):
                 raise TimeoutError
-            return self.report
+            return question()
         return answer.result(timeout_s)
 
     def run(self) -> Report:

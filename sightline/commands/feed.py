@@ -12,7 +12,7 @@ from pipeline.event_codec import encode_json, event_type, json_schema_text
 from pipeline.events import Event
 
 # Fields of an event that its line shows elsewhere, or that only programs need.
-_NOT_SHOWN = {"schema", "seq", "run", "stream", "pts_s", "wall", "class_name", "track_id"}
+_NOT_SHOWN = {"schema", "seq", "run", "stream", "pts_s", "wall", "origin", "class_name", "track_id"}
 
 
 def listen_command(

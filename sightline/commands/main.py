@@ -37,6 +37,7 @@ COMMANDS = {
     "run": "run",
     "doctor": "doctor",
     "control": "control",
+    "cluster": "cluster",
     "calibrate": "calibrate",
     "listen": "feed",
     "schema": "feed",

@@ -141,6 +141,11 @@ class Reloader(Generic[Description]):
         self._built: dict[str, Stream] = {}
         self._lock = threading.Lock()
 
+    @property
+    def streams(self) -> Sequence[Description]:
+        """The descriptions that were taken over last."""
+        return self._streams
+
     def reload(self) -> str:
         """Read the configuration and change what differs; returns what was done, in one line, which is also logged.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.models.custom import choose_model
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.streams.stream_past import StreamPast
 from sightline.composition.outputs import recorded_files
 from sightline.composition.reload import Before, Reloader, differing
 from sightline.composition.streams import ConfiguredStream, Sight, build_stream
@@ -21,8 +22,21 @@ from sinks.video.mp4 import Mp4Sink
 FIXED_KEYS = tuple(key for key in Config.model_fields if key not in ("source", "streams", *ResolvedStream.model_fields))
 
 
-def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config]) -> Reloader[ResolvedStream]:
-    """What takes over a changed configuration while the pipeline runs; ``read`` reads it anew."""
+def build_reloader(
+    pipeline: Pipeline,
+    config: Config,
+    read: Callable[[], Config],
+    *,
+    past_of: Callable[[str], StreamPast | None] = lambda name: None,
+) -> Reloader[ResolvedStream]:
+    """What takes over a changed configuration while the pipeline runs.
+
+    Args:
+        pipeline: the one that runs.
+        config: what it was built from.
+        read: reads the configuration anew.
+        past_of: what a stream that begins came to in another process, by its name.
+    """
     sight = Sight.of(choose_model(config.model.name, config.custom_models(), config.model.weights), config.model)
     sight = replace(sight, class_names=tuple(pipeline.class_names))
 
@@ -35,7 +49,9 @@ def build_reloader(pipeline: Pipeline, config: Config, read: Callable[[], Config
 
     def build(description: ResolvedStream, before: Before[ResolvedStream] | None) -> Stream:
         with ExitStack() as stack:
-            stream = build_stream(config, description, sight, stack, before=before, recorded=recorded)
+            stream = build_stream(
+                config, description, sight, stack, before=before, past=past_of(description.name), recorded=recorded
+            )
             stack.pop_all()
         return stream
 

@@ -22,6 +22,7 @@ from pipeline.models.class_names import read_names
 from pipeline.models.registry import DEFAULT_CONFIDENCE, Model
 from pipeline.rules.rule import Rule, check_rules
 from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.streams.stream_past import StreamPast
 from pipeline.sampling.latency import LatencySampler
 from pipeline.sampling.motion_gate import MotionGate
 from pipeline.sampling.predictive import PredictiveSampler
@@ -92,6 +93,7 @@ def build_stream(
     *,
     source: Source | None = None,
     before: Before[ResolvedStream] | None = None,
+    past: StreamPast | None = None,
     recorded: Collection[Path] = (),
 ) -> Stream:
     """One stream as the configuration describes it.
@@ -104,6 +106,7 @@ def build_stream(
         source: where its frames come from, in place of the address in the description.
         before: the running stream whose place it takes; of that it has the source, the counting and the outputs, each
             unless it was changed.
+        past: what the stream came to in another process, to go on from where it begins.
         recorded: files that were written in this run. None of them is written again.
     """
     if before is not None and can_go_on(before.description, stream):
@@ -111,12 +114,7 @@ def build_stream(
     given = source is not None
     analytics = running_analytics(stream, before) or build_analytics(config, stream)
     name, camera_motion = stream.tracker.name or DEFAULT_TRACKER, stream.tracker.camera_motion
-    tracker = create_tracker(
-        name,
-        confidence=sight.confidence,
-        show_weak=stream.tracker.show_weak,
-        **stream.tracker.settings,
-    )
+    tracker = build_tracker(stream, sight)
     drawn_on = before is not None and analytics is before.stream.analytics
     drawn = stream.output.annotate
     annotators = StreamAnnotators(drawn, analytics.live)
@@ -156,13 +154,14 @@ def build_stream(
         rules=rules,
         evidence=evidence.desk,
         reads=stream_files(stream),
+        past=past if before is None else None,
         annotators=annotators,
         drawn=drawn,
     )
 
 
 # What a stream takes over while it goes on, with its tracks and their ids.
-_ADJUSTABLE = ("zones", "lines", "rules", "filters", "privacy", "duration_s")
+_ADJUSTABLE = ("zones", "lines", "rules", "filters", "privacy", "duration_s", "node")
 _LOOKS = ("detect_every", "motion_gate", "detect_region", "latency_target_ms")
 
 
@@ -255,6 +254,16 @@ def build_analytics(config: Config, stream: ResolvedStream) -> AnalyticsOptions:
         zones=[zone.zone(name) for name, zone in stream.zones.items()],
         lines=[line.line(name) for name, line in stream.lines.items()],
         homography=stream.homography.homography() if stream.homography else None,
+    )
+
+
+def build_tracker(stream: ResolvedStream, sight: Sight) -> ArrayTracker:
+    """What gives a stream's objects their ids."""
+    return create_tracker(
+        stream.tracker.name or DEFAULT_TRACKER,
+        confidence=sight.confidence,
+        show_weak=stream.tracker.show_weak,
+        **stream.tracker.settings,
     )
 
 

@@ -23,6 +23,7 @@ from sightline.config.evidence import EvidenceSection, StreamEvidenceSection
 from sightline.config.rules import RuleSection
 from sightline.config.sections import (
     ClassifySection,
+    ClusterSection,
     CustomModelSection,
     DetectEvery,
     DetectRegion,
@@ -79,6 +80,7 @@ class StreamSettings(Section):
     homography: HomographySection | None = None
     rules: dict[Text, RuleSection] = {}
     evidence: StreamEvidenceSection = StreamEvidenceSection()
+    node: dict[Text, Text] = {}
 
 
 class StreamSection(Section):
@@ -102,6 +104,7 @@ class StreamSection(Section):
     homography: HomographySection | None = None
     rules: dict[Text, RuleSection] | None = None
     evidence: StreamEvidenceSection | None = None
+    node: dict[Text, Text] | None = None
 
 
 class ResolvedStream(StreamSettings):
@@ -132,6 +135,7 @@ class Config(StreamSettings):
     callback_errors: Literal["stop", "continue"] = "stop"
     queues: QueueSection = QueueSection()
     threads: ThreadSection = ThreadSection()
+    cluster: ClusterSection = ClusterSection()
 
     @model_validator(mode="after")
     def _one_kind_of_source(self) -> Self:

@@ -425,3 +425,13 @@ class ThreadSection(Section):
     decode: Annotated[int, Field(ge=0, le=256)] = 0
     network: Annotated[int, Field(ge=0, le=256)] = 0
     encode: Annotated[int, Field(ge=0, le=256)] = 0
+
+
+class ClusterSection(Section):
+    """How streams are placed on the machines of a cluster."""
+
+    address: Text | None = None
+    placement: Literal["spread", "together"] = "spread"
+    rebalance: bool = True
+    processes_per_node: Annotated[int, Field(ge=1, le=64)] = 1
+    state: FilePath = Path("out/cluster.json")

@@ -4,9 +4,9 @@
         ...
     send_command("tcp://127.0.0.1:5558", "reload")
 
-The wire: ZeroMQ, to be talked to with a REQ socket. A request is one frame of UTF-8 with the name of a command, the
-reply one frame of UTF-8; it begins with ``error: `` where the request could not be met. Whoever may run programs on
-this machine may send commands.
+The wire: ZeroMQ, to be talked to with a REQ socket. A request is one frame of UTF-8 with the name of a command and the
+words that it needs, the reply one frame of UTF-8; it begins with ``error: `` where the request could not be met.
+Whoever may run programs on this machine may send commands.
 
 What listens is a ROUTER socket: a REP socket answers nobody any more after a stranger has sent it some kilobytes of
 noise (measured with libzmq 4.3).
@@ -14,6 +14,7 @@ noise (measured with libzmq 4.3).
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -36,8 +37,8 @@ class ControlSocket:
 
     Args:
         endpoint: ``tcp://127.0.0.1:PORT``, or another address that only this machine can reach.
-        commands: what to call for each command; returns the reply. Called in the thread; what it raises is logged and
-            answered as an error.
+        commands: what to call for each command, with the words that follow its name; returns the reply. Called in the
+            thread; what it raises is logged and answered as an error.
 
     Attributes:
         endpoint: where it listens; with the port that was chosen, where ``*`` was asked for.
@@ -46,7 +47,7 @@ class ControlSocket:
         SinkError: the address is another machine's business, or can't be bound.
     """
 
-    def __init__(self, endpoint: str, commands: Mapping[str, Callable[[], str]]) -> None:
+    def __init__(self, endpoint: str, commands: Mapping[str, Callable[..., str]]) -> None:
         wanted = parse_endpoint(endpoint)
         self._commands = MappingProxyType(dict(commands))
         self._lock = threading.Lock()
@@ -120,15 +121,17 @@ class ControlSocket:
     def _answer(self, frames: list[bytes]) -> str:
         try:
             (frame,) = frames
-            command = self._commands[frame.decode().strip()]
-        except (ValueError, KeyError):  # UnicodeDecodeError is a ValueError
+            name, *words = frame.decode().split()
+            command = self._commands[name]
+            inspect.signature(command).bind(*words)
+        except (ValueError, KeyError, TypeError):  # UnicodeDecodeError is a ValueError
             with self._lock:
                 self._malformed += 1
             return f"error: no such command; there are {', '.join(self._commands)}"
         try:
-            return command()
+            return command(*words)
         except Exception as error:
-            logger.exception("control: %s failed", frame.decode().strip())
+            logger.exception("control: %s failed", name)
             return f"error: {error}"
 
 

@@ -130,6 +130,16 @@ class FeedConnection:
         """The publisher's run is over and the reader wanted no other."""
         return not self._options.follow and (self._reader.finished if self._options.verify else self._final)
 
+    @property
+    def repairing(self) -> bool:
+        """Whether events are missing that the publisher may still have."""
+        return self._reader.repairing
+
+    def give_up(self) -> None:
+        """The publisher is gone for good: what is missing is reported as a gap, and what came after that comes out."""
+        self._reader.give_up()
+        self.events.extend(event for event in self._reader.take() if self._is_wanted(event))
+
     def wait_ms(self) -> int:
         """How long to wait for a socket to become readable, at most."""
         return math.ceil(_TICK_S * 1000)

@@ -72,6 +72,15 @@ def write_keys(name: str, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+def write_key_pair(pair: KeyPair, path: Path) -> Path:
+    """Write a key pair that came from elsewhere, readable by its owner only; returns the path."""
+    keys = {"public-key": pair.public, "secret-key": pair.secret}
+    lines = ["metadata", "curve", *(f'    {name} = "{key.decode()}"' for name, key in keys.items())]
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
 def read_key_pair(path: Path) -> KeyPair:
     """Read a ``.key_secret`` file; raises ``ConfigError`` when it holds no key pair."""
     public, secret = _read(path)

@@ -102,6 +102,11 @@ class FeedReader:
         """Whether events are missing that the publisher may still have."""
         return self._chain.missing() is not None
 
+    def give_up(self) -> None:
+        """Nobody answers any more: report all that is missing."""
+        while (missing := self._chain.missing()) is not None:
+            self._lose(missing[1], "no_answer")
+
     def take(self) -> list[Event]:
         """The events that are ready, in order, each once."""
         ready, self._ready = self._ready, []

@@ -38,6 +38,7 @@ PROGRAM = "python run_pipeline.py "
 # Each of these tests takes all lines of its page.
 ELSEWHERE = {
     "api.md": "tests/docs/test_api.py",
+    "cluster.md": "tests/sightline/cluster/test_ray.py",
     "classification.md": "tests/sightline/commands/test_classify.py",
     "engines.md": "tests/docs/test_engines.py",
     "first-steps.md": "tests/docs/test_first_steps.py",

@@ -16,6 +16,7 @@ from pipeline.rules.rule import Rule
 from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.sink_thread import SinkQueue
 from pipeline.runtime.streams.privacy import Privacy
+from pipeline.runtime.streams.stream_past import StreamPast
 from pipeline.sampling.sampler import Sampler, SamplerBySource
 from pipeline.types import Detections, Frame, SourceInfo
 
@@ -48,6 +49,8 @@ class Stream:
         rules: what is told as alerts; checked with ``pipeline.rules.rule.check_rules``.
         evidence: where what makes pictures of its events lays them down; the makers are among ``sinks``.
         reads: files it reads besides the one that its source names, so that no output takes their place.
+        past: what it came to in another process, to go on from where it begins; not where it takes the place of a
+            stream that runs.
     """
 
     source: Source
@@ -67,6 +70,7 @@ class Stream:
     rules: Sequence[Rule] = ()
     evidence: EvidenceDesk | None = None
     reads: Sequence[InputFiles] = ()
+    past: StreamPast | None = None
 
     def part(self, frame: Frame) -> Rectangle | None:
         """The part of the frame that the detector is to look at; None for all of it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pipeline.printable import encodable
 from pipeline.redaction import redact
 from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.report import ObjectCounts, StreamReport
+from pipeline.runtime.streams.stream_past import StreamPast
 from pipeline.runtime.timing import Durations, StageReport
 from pipeline.types import Frame, Int64Array, Tracks
 
@@ -41,6 +43,9 @@ class _Place(NamedTuple):
 class StreamAccount:
     """The account of one stream.
 
+    Args:
+        past: what the stream came to before this run.
+
     Attributes:
         ledger: where its frames went.
         latency: of its frames, from capture to the sinks.
@@ -51,21 +56,29 @@ class StreamAccount:
         error: what ended it, or is known to have gone wrong in it.
     """
 
-    def __init__(self) -> None:
-        self.ledger = FrameLedger()
+    def __init__(self, past: StreamPast | None = None) -> None:
+        past = past or StreamPast()
+        self.ledger = FrameLedger(past.frames)
         self.latency = Durations()
-        self.highest_id = 0
-        self.last_pts_s: float | None = None
+        self.highest_id = past.highest_id
+        self.last_pts_s: float | None = None if past.number is None else past.pts_s
         self.newest_s: float | None = None
-        self.outages = 0
-        self._offline_s = 0.0
+        self.outages = past.outages
+        self._offline_s = past.offline_s
         self.error: BaseException | None = None
         # Where the newest frame was placed, by the thread that reads the source.
         self._newest: _Place | None = None
+        if past.number is not None:
+            # Another process, or another machine, has another monotonic clock.
+            self._newest = _Place(past.number, past.pts_s, time.monotonic() - (time.time() - past.captured))
         self._placing: FramePlacer | None = None
-        self._objects: dict[str, ObjectCounts] = {}
-        self._zones: dict[str, dict[str, dict[str, float]]] = {}
-        self._lines: dict[str, dict[str, dict[str, int]]] = {}
+        self._objects: dict[str, ObjectCounts] = dict(past.objects)
+        self._zones: dict[str, dict[str, dict[str, float]]] = {
+            zone: {name: dict(visits) for name, visits in classes.items()} for zone, classes in past.zones.items()
+        }
+        self._lines: dict[str, dict[str, dict[str, int]]] = {
+            line: {name: dict(crossings) for name, crossings in classes.items()} for line, classes in past.lines.items()
+        }
         self._lost: dict[str, Counter[str]] = {}
         self._missed_events: dict[str, Counter[str]] = {}
         self._outputs: dict[str, OutputCounts] = {}
@@ -146,6 +159,22 @@ class StreamAccount:
             self._outputs[name] = self._outputs[name] + more if name in self._outputs else more
         for name, durations in latency.items():
             self._sink_latency.setdefault(name, Durations()).merge(durations)
+
+    def past(self) -> StreamPast:
+        """What another process needs to go on from here; ``add_totals`` has been told of all there is."""
+        newest = self._newest
+        return StreamPast(
+            highest_id=self.highest_id,
+            frames=self.ledger.snapshot(),
+            number=None if newest is None else newest.number,
+            pts_s=0.0 if newest is None else newest.pts_s,
+            captured=0.0 if newest is None else time.time() - (time.monotonic() - newest.captured_s),
+            outages=self.outages,
+            offline_s=self._offline_s,
+            objects=dict(self._objects),
+            zones={zone: dict(classes) for zone, classes in self._zones.items()},
+            lines={line: dict(classes) for line, classes in self._lines.items()},
+        )
 
     def report(self, *, media_s: float, live: bool, shown_from: float) -> StreamReport:
         """All of it, for the run's report, once every part is over."""

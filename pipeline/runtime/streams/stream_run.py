@@ -23,6 +23,7 @@ from pipeline.runtime.streams.reading import StreamReading
 from pipeline.runtime.streams.stream import EndReason, Stream, StreamStatus
 from pipeline.runtime.streams.stream_account import StreamAccount
 from pipeline.runtime.streams.stream_events import StreamEvents
+from pipeline.runtime.streams.stream_past import StreamPast
 from pipeline.runtime.streams.tracking import StreamTracking
 from pipeline.runtime.timing import Timings
 from pipeline.sampling.groups import SampleGroups
@@ -431,10 +432,18 @@ class StreamRun:
 
     def report_so_far(self) -> StreamReport:
         """The same of a stream that runs."""
-        so_far, found, own = self.account.copy(), self._manner.analytics, self._own
-        so_far.add_totals(found.objects(), found.zone_totals(), found.line_totals())
+        so_far, own = self._so_far(), self._own
         so_far.add_outputs(own.lost(), own.missed_events(), own.counts(), own.latency())
         return self._report(so_far)
+
+    def past(self) -> StreamPast:
+        """What another process needs to go on from what this stream has come to."""
+        return self._so_far().past()
+
+    def _so_far(self) -> StreamAccount:
+        so_far, found = self.account.copy(), self._manner.analytics
+        so_far.add_totals(found.objects(), found.zone_totals(), found.line_totals())
+        return so_far
 
     def _report(self, account: StreamAccount) -> StreamReport:
         return account.report(media_s=self.media_s, live=self.live, shown_from=self.stream.shown_from)

@@ -141,7 +141,7 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("confidence: 0.3", "did you mean filters.confidence or model.confidence?"),
-        ("modle: {}", "did you mean model or models?"),
+        ("modle: {}", "did you mean model or models or node?"),
         ("zones: {a: {}}", "zones.a.polygon: is missing; expected a list of at least 3"),
         ("zones: {a: {polygon: [[0, 0], [1, 1]]}}", "zones.a.polygon: got [[0, 0], [1, 1]], expected a list of at"),
         ("lines: {a: {start: [0, 0], end: [0, 0]}}", "lines.a: start and end are the same point"),
@@ -211,7 +211,7 @@ def test_an_override_may_set_null_and_whole_sections(tmp_path: Path) -> None:
         ("model.iou", "--set model.iou: expected key.path=value, such as model.confidence=0.4"),
         ("=3", "--set =3: expected key.path=value, such as model.confidence=0.4"),
         ("model..iou=3", "--set model..iou=3: expected key.path=value, such as model.confidence=0.4"),
-        ("modle.iou=3", "--set: modle: unknown key; did you mean model or models?"),
+        ("modle.iou=3", "--set: modle: unknown key; did you mean model or models or node?"),
         ("model.iou=[", "--set model.iou=[: is not valid YAML: "),
         ("model.iou=3", "--set: model.iou: got 3, expected a number from 0 to 1"),
         ("source.x=3", '--set: source.x: source is "a.mp4", not a section with keys of its own'),

@@ -1,0 +1,16 @@
+"""Streams on several machines: each runs ordinary pipelines near its cameras, and Ray carries word between them.
+
+continuity    What a stream's events tell of it, so that it can go on elsewhere
+driver        A configuration on a cluster, from beginning to end
+memory        What a driver remembers beyond its own end
+merger        One feed of all shards' feeds
+messages      What the driver and its shards tell each other
+placement     On which machine a stream is to run
+ray_fleet     The machines and processes as Ray has them
+shard         One process with an ordinary pipeline
+shard_config  The part of a configuration that one process runs
+shard_link    The driver's end of a shard
+status        How a cluster is doing, in words
+stream_record What the driver knows of one stream
+supervisor    Which stream runs where
+"""

@@ -1,0 +1,146 @@
+"""A configuration on a cluster, from beginning to end: the fleet, the supervisor, the merged feed, and the commands."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.models.custom import choose_model
+from sightline.cluster.memory import recall
+from sightline.cluster.merger import Merger, merged_error
+from sightline.cluster.messages import own_versions
+from sightline.cluster.status import status_text
+from sightline.cluster.supervisor import Supervisor
+from sightline.composition.outputs import build_shared_sinks
+from sightline.config.schema import Config
+from sightline.server.control_socket import ControlSocket
+
+if TYPE_CHECKING:
+    from sightline.cluster.ray_fleet import RayFleet
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CONTROL = "tcp://127.0.0.1:5558"
+_STEP_S = 0.2
+
+Ending = Literal["stop", "leave"]
+
+
+def _fleet(address: str | None) -> RayFleet:
+    """The machines of that cluster."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None or address.rpartition(":")[0] in ("127.0.0.1", "localhost"):
+        # Ray would take 127.0.0.1 for an address by which others reach this machine, and open it to them. It looks at
+        # this when it is imported.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        from sightline.cluster.ray_fleet import RayFleet
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise ConfigError("cluster: needs Ray: pip install 'sightline[cluster]'") from error
+    return RayFleet(address)
+
+
+class ClusterRun:
+    """Runs a configuration on a cluster; ``run`` returns once it was ended, or all streams came to their end.
+
+    Args:
+        config: what to run.
+        read: reads the configuration anew.
+
+    Attributes:
+        control: where commands are taken.
+
+    Raises:
+        PipelineError: the cluster, an output or the configuration can't be used.
+    """
+
+    def __init__(self, config: Config, read: Callable[[], Config]) -> None:
+        if not config.resolved_streams():
+            raise ConfigError("nothing to process: name streams in the configuration")
+        self._read = read
+        self._ending: Ending | None = None
+        self._woken = threading.Event()
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        memory = recall(config.cluster.state)
+        with ExitStack() as stack:
+            chosen = choose_model(config.model.name, config.custom_models(), config.model.weights)
+            self._fleet = _fleet(config.cluster.address)
+            stack.callback(self._fleet.close)
+            self._merger = Merger(
+                build_shared_sinks(config, progress=False),
+                chosen.class_names,
+                capacity=config.queues.sink,
+                positions=memory.positions,
+            )
+            stack.callback(self._merger.close)
+            self._supervisor = Supervisor(config, self._fleet, self._merger, memory=memory, versions=own_versions())
+            self._control = ControlSocket(
+                config.control or DEFAULT_CONTROL,
+                {
+                    "status": self.status,
+                    "reload": self.reload,
+                    "drain": self._supervisor.drain,
+                    "undrain": self._supervisor.undrain,
+                    "move": self._supervisor.move,
+                    "leave": lambda: self.end("leave"),
+                    "stop": lambda: self.end("stop"),
+                },
+            )
+            stack.callback(self._control.close)
+            self._stack = stack.pop_all()
+        self.control = self._control.endpoint
+
+    def run(self) -> None:
+        """Keep all streams running until ``end``.
+
+        Raises:
+            PipelineError: the merged feed can't go on.
+        """
+        try:
+            while self._ending is None:
+                self._supervisor.step()
+                if (error := merged_error(self._merger)) is not None:
+                    raise error
+                if all(record.place == "done" for record in self._supervisor.records):
+                    break
+                self._woken.wait(_STEP_S)
+                self._woken.clear()
+                while not self._calls.empty():
+                    self._calls.get()()
+            if self._ending == "leave":
+                self._supervisor.leave()
+            else:
+                self._supervisor.stop()
+        finally:
+            self._stack.close()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have the thread that runs it call a function when it next comes around; for any thread."""
+        self._calls.put(function)
+        self._woken.set()
+
+    def status(self) -> str:
+        """How all is, in words; for any thread."""
+        return status_text(self._supervisor, self._merger)
+
+    def reload(self) -> str:
+        """Take over the configuration as it is now; for any thread."""
+        try:
+            return self._supervisor.reload(self._read())
+        except PipelineError as error:
+            logger.error("the configuration is not taken over: %s", error)
+            return f"error: the configuration is not taken over: {error}"
+
+    def end(self, how: Ending = "stop") -> str:
+        """Have ``run`` return: ``stop`` ends all streams, ``leave`` has them go on without this driver."""
+        self._ending = self._ending or how
+        self._woken.set()
+        return "stopping" if how == "stop" else "leaving; all streams go on"

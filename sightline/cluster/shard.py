@@ -1,0 +1,360 @@
+"""A shard: one process that runs an ordinary pipeline for its part of a cluster's streams.
+
+    Order --Shard--> build_pipeline, Reloader --> Pipeline --> its feed of events
+
+A shard is told what to run, as a whole and as often as one likes, and brings its pipeline to that in a thread of its
+own; how it is doing can be asked at any time, and is told at once. It goes on whether somebody asks or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from pipeline.analytics.event_stamper import EventStamper
+from pipeline.errors import PipelineError
+from pipeline.events import Event, OutputCounts
+from pipeline.interfaces import DetectorLike, Sink
+from pipeline.redaction import redact, redact_address
+from pipeline.runtime.pipeline import Pipeline
+from pipeline.runtime.streams.stream import StreamStatus
+from pipeline.runtime.streams.stream_past import RunPasts, StreamPast
+from pipeline.types import SourceInfo, TrackedFrame
+from sightline.cluster.messages import Assignment, Feed, Order, ShardSpec, ShardState, ShardStatus, StreamState
+from sightline.cluster.shard_config import shard_config
+from sightline.composition.pipeline import build_detector, build_pipeline, shown_confidence
+from sightline.composition.reload import Reloader
+from sightline.composition.reloader import build_reloader
+from sightline.config.schema import Config, ResolvedStream
+from sightline.doctor.timing import per_second
+from sinks.feed.keys import read_key_pair, write_keys
+from sinks.feed.zeromq_sink import ZeroMqSink
+
+logger = logging.getLogger(__name__)
+
+# How often a shard looks what its streams have come to.
+_LOOK_S = 0.5
+# How long its detector is timed.
+_TIMED_S = 0.3
+_STATES: dict[str, ShardState] = {"waiting": "waiting", "online": "online", "offline": "offline"}
+
+
+class _Lent(Sink):
+    """A sink that several pipelines use one after the other: none of them opens or closes it."""
+
+    may_stall = False
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def on_event(self, event: Event) -> None:
+        self._sink.on_event(event)
+
+    def takes(self, item: TrackedFrame | Event) -> bool:
+        return self._sink.takes(item)
+
+    def counts(self) -> OutputCounts | None:
+        return self._sink.counts()
+
+
+class Shard:
+    """Runs streams as it is told, in threads of its own, from the moment it is made until ``close``.
+
+    Args:
+        spec: what it is.
+        versions: what ``ShardStatus`` tells of versions.
+        detector: in place of that of the configuration.
+    """
+
+    def __init__(self, spec: ShardSpec, versions: dict[str, str], *, detector: DetectorLike | None = None) -> None:
+        self._spec = spec
+        self._versions = versions
+        self._detector = detector
+        self._confidence = spec.config.model.confidence
+        self._pasts_of: dict[str, StreamPast] = {}
+        self._stamper = EventStamper()
+        self._folder = tempfile.TemporaryDirectory(prefix="sightline-shard-")
+        self._sink, self._feed = _open_feed(Path(self._folder.name), spec.host)
+        self._changed = threading.Condition()
+        self._order: Order | None = None
+        self._version = 0
+        self._over = False
+        self._running: dict[str, Assignment] = {}
+        self._ended: dict[str, StreamState] = {}
+        self._pipeline: Pipeline | None = None
+        self._runner: threading.Thread | None = None
+        self._reloader: Reloader[ResolvedStream] | None = None
+        self._pasts: RunPasts | None = None
+        self._pasts_s = time.monotonic()
+        self._capacity: float | None = None
+        self._trouble: str | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="shard")
+        self._thread.start()
+
+    def sync(self, order: Order | None = None) -> ShardStatus:
+        """Take an order to be carried out soon, and tell how all is. Returns at once; for any thread.
+
+        Raises:
+            RuntimeError: the shard can do no more.
+        """
+        if self._failure is not None:
+            raise RuntimeError(f"the shard's thread ended: {self._failure}") from self._failure
+        with self._changed:
+            if order is not None and order.version > (0 if self._order is None else self._order.version):
+                self._order = order
+                self._changed.notify()
+            return ShardStatus(
+                name=self._spec.name,
+                version=self._version,
+                pid=os.getpid(),
+                versions=self._versions,
+                feed=self._feed,
+                pasts=self._pasts,
+                pasts_age_s=time.monotonic() - self._pasts_s if self._pipeline is not None else 0.0,
+                capacity=self._capacity,
+                threads=self._spec.threads,
+                memory_mb=round(psutil.Process().memory_info().rss / 1e6, 1),
+                trouble=self._trouble,
+                streams=self._states(),
+            )
+
+    def close(self) -> None:
+        """End all streams, complete their outputs, and end. May be called again."""
+        with self._changed:
+            self._over = True
+            self._changed.notify()
+        self._thread.join()
+        self._sink.close()
+        self._folder.cleanup()
+
+    def _states(self) -> dict[str, StreamState]:
+        states = dict(self._ended)
+        if self._order is not None:
+            for name, assignment in self._order.streams.items():
+                known = states.get(name)
+                if known is None or known.epoch < assignment.epoch:
+                    states[name] = StreamState(epoch=assignment.epoch, state="starting")
+        pipeline = self._pipeline
+        for status in () if pipeline is None else pipeline.status():
+            running = self._running.get(status.name)
+            if running is not None:
+                states[status.name] = _state(running.epoch, status)
+        for name, assignment in self._running.items():
+            if name not in states or states[name].epoch < assignment.epoch:
+                states[name] = StreamState(epoch=assignment.epoch, state="starting")
+        return states
+
+    # The shard's own thread.
+
+    def _work(self) -> None:
+        try:
+            self._get_ready()
+            while True:
+                with self._changed:
+                    if not self._over and self._is_done():
+                        self._changed.wait(_LOOK_S)
+                    order, over = self._order, self._over
+                if over:
+                    break
+                if order is not None and order.version != self._version:
+                    self._carry_out(order)
+                self._look()
+            self._end_pipeline()
+        except BaseException as error:
+            logger.exception("the shard's thread ended")
+            self._failure = error
+
+    def _is_done(self) -> bool:
+        return self._order is None or self._order.version == self._version
+
+    def _get_ready(self) -> None:
+        """Have a detector that is warm, and know how fast it is."""
+        try:
+            if self._detector is None:
+                every = [stream.name for stream in self._spec.config.resolved_streams()]
+                self._detector = build_detector(shard_config(self._spec.config, every, threads=self._spec.threads))
+                self._confidence = shown_confidence(self._spec.config)
+            picture = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
+            pictures = [picture] * self._spec.config.model.batch
+            detector = self._detector
+            detector.detect(pictures)
+            self._capacity = round(len(pictures) * per_second(lambda: detector.detect(pictures), _TIMED_S), 1)
+        except PipelineError as error:
+            self._trouble = redact(str(error))
+            logger.error("the detector can't be had: %s", error)
+
+    def _carry_out(self, order: Order) -> None:
+        wanted = dict(order.streams)
+        config = shard_config(order.config, wanted, threads=self._spec.threads)
+        config = config.model_copy(update={"model": config.model.model_copy(update={"confidence": self._confidence})})
+        described = {stream.name: stream for stream in config.resolved_streams()}
+        if self._trouble is None:
+            for name, running in list(self._running.items()):
+                if name not in wanted or wanted[name].epoch != running.epoch:
+                    self._end_stream(name)
+            for name, assignment in wanted.items():
+                if name not in described:
+                    self._fail(name, assignment.epoch, "the configuration does not name it")
+                elif not self._has_ended(name, assignment.epoch):
+                    self._begin_or_change(config, described[name], assignment)
+        with self._changed:
+            self._version = order.version
+
+    def _has_ended(self, name: str, epoch: int) -> bool:
+        return name in self._ended and self._ended[name].epoch == epoch
+
+    def _begin_or_change(self, config: Config, stream: ResolvedStream, assignment: Assignment) -> None:
+        """Have the pipeline run a stream, and as it is described now."""
+        name = stream.name
+        running = self._running.get(name)
+        try:
+            if self._pipeline is None:
+                self._start_pipeline(config, name, assignment)
+            else:
+                assert self._reloader is not None
+                others = [each for each in self._described() if each.name != name]
+                self._pasts_of = {} if assignment.past is None else {name: assignment.past}
+                self._reloader.take_over([*others, stream])
+        except PipelineError as error:
+            if running is None:
+                self._fail(name, assignment.epoch, redact(str(error)))
+            else:
+                logger.error("%s goes on as it was: %s", name, error)
+            return
+        with self._changed:
+            self._running[name] = assignment
+            self._ended.pop(name, None)
+
+    def _described(self) -> Sequence[ResolvedStream]:
+        assert self._reloader is not None
+        return [stream for stream in self._reloader.streams if stream.name in self._running]
+
+    def _start_pipeline(self, config: Config, name: str, assignment: Assignment) -> None:
+        config = shard_config(config, [name], threads=self._spec.threads)
+        self._pasts_of = {} if assignment.past is None else {name: assignment.past}
+        pipeline = build_pipeline(
+            config, detector=self._detector, sinks=[_Lent(self._sink)], pasts=self._pasts_of, stamper=self._stamper
+        )
+        self._reloader = build_reloader(pipeline, config, lambda: config, past_of=lambda of: self._pasts_of.get(of))
+        self._runner = threading.Thread(target=self._run, args=(pipeline,), name="pipeline")
+        self._pipeline = pipeline
+        self._runner.start()
+
+    def _run(self, pipeline: Pipeline) -> None:
+        try:
+            pipeline.run()
+        except PipelineError as error:
+            logger.error("the pipeline ended: %s", redact(str(error)))
+
+    def _end_stream(self, name: str) -> None:
+        """Take a stream out of the pipeline; what it came to then is final."""
+        assert self._pipeline is not None and self._reloader is not None
+        pipeline, epoch = self._pipeline, self._running[name].epoch
+        others = [stream for stream in self._described() if stream.name != name]
+        if others:
+            self._reloader.take_over(others)
+            self._wait_for_end(name)
+            self._keep_pasts(pipeline)
+        else:
+            self._end_pipeline()
+        with self._changed:
+            self._running.pop(name, None)
+            self._ended[name] = StreamState(epoch=epoch, state="released")
+
+    def _wait_for_end(self, name: str) -> None:
+        pipeline, runner = self._pipeline, self._runner
+        while pipeline is not None and runner is not None and runner.is_alive() and pipeline.stream(name) is not None:
+            runner.join(0.01)
+
+    def _end_pipeline(self) -> None:
+        pipeline, runner = self._pipeline, self._runner
+        if pipeline is None or runner is None:
+            return
+        pipeline.stop("removed")
+        runner.join()
+        self._keep_pasts(pipeline)
+        with self._changed:
+            self._pipeline = self._runner = self._reloader = None
+
+    def _fail(self, name: str, epoch: int, error: str) -> None:
+        logger.error("%s: %s", name, error)
+        with self._changed:
+            self._running.pop(name, None)
+            self._ended[name] = StreamState(epoch=epoch, state="failed", error=error)
+
+    def _look(self) -> None:
+        """See what the streams have come to, and which of them have ended by themselves."""
+        pipeline, runner = self._pipeline, self._runner
+        if pipeline is None or runner is None:
+            return
+        over = not runner.is_alive()
+        self._keep_pasts(pipeline)
+        alive = set() if over else {status.name for status in pipeline.status()}
+        reports = pipeline.ended()
+        for name, assignment in list(self._running.items()):
+            if name in alive or (name not in reports and not over):
+                continue
+            error = reports[name].error if name in reports else "the pipeline ended"
+            with self._changed:
+                self._running.pop(name)
+                state: ShardState = "ended" if error is None else "failed"
+                self._ended[name] = StreamState(epoch=assignment.epoch, state=state, error=error)
+        if over:
+            with self._changed:
+                self._pipeline = self._runner = self._reloader = None
+
+    def _keep_pasts(self, pipeline: Pipeline) -> None:
+        try:
+            pasts = pipeline.pasts_so_far(timeout_s=_LOOK_S)
+        except TimeoutError:
+            return  # a batch takes long; how old what is known is, is told
+        with self._changed:
+            known = {*self._running, *self._ended}
+            before = {} if self._pasts is None else self._pasts.streams
+            before = {name: past for name, past in before.items() if name in known}
+            self._pasts = RunPasts(run=pasts.run, seq=pasts.seq, streams={**before, **pasts.streams})
+            self._pasts_s = time.monotonic()
+
+
+def _state(epoch: int, status: StreamStatus) -> StreamState:
+    newest_s = status.newest_s
+    return StreamState(
+        epoch=epoch,
+        state=_STATES[status.state],
+        source=redact_address(status.info.uri),
+        live=status.info.live,
+        width=status.info.width,
+        height=status.info.height,
+        decoded_fps=round(status.rates.decoded, 2),
+        fps=round(status.rates.processed, 2),
+        p50_ms=round(status.p50_ms, 1),
+        p95_ms=round(status.p95_ms, 1),
+        objects=status.objects,
+        picture_age_s=None if newest_s is None else round(max(0.0, time.monotonic() - newest_s), 3),
+    )
+
+
+def _open_feed(folder: Path, host: str) -> tuple[ZeroMqSink, Feed]:
+    """A feed at a free port of that address, with keys of its own and those of who may read it."""
+    _, own = write_keys("shard", folder)
+    _, reader = write_keys("reader", folder)
+    own_pair, reader_pair = read_key_pair(own), read_key_pair(reader)
+    shown = f"[{host}]" if ":" in host else host
+    sink = ZeroMqSink(f"tcp://{shown}:*", encoding="msgpack", keys=own, clients=[reader_pair.public.decode()])
+    sink.check()
+    sink.open("", SourceInfo(0, 0), ())
+    return sink, Feed(
+        endpoint=sink.endpoint,
+        server_key=own_pair.public.decode(),
+        public=reader_pair.public.decode(),
+        secret=reader_pair.secret.decode(),
+    )

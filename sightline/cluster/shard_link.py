@@ -1,0 +1,144 @@
+"""The driver's end of a shard: a thread that keeps asking it how it is, and hands it its orders."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from sightline.cluster.messages import Order, ShardStatus
+from sightline.cluster.placement import Node
+
+logger = logging.getLogger(__name__)
+
+# How often a shard is asked, and how long an answer may take.
+PERIOD_S = 0.5
+_ANSWER_S = 2.0
+# A shard of which nothing was heard for so long is lost; one that has just been made may have much to load.
+PATIENCE_S = 4.0
+_FIRST_S = 120.0
+
+
+class ShardSilentError(Exception):
+    """A shard did not answer, or could not be reached; it may yet be there."""
+
+
+class ShardGoneError(Exception):
+    """A shard's process has ended.
+
+    Attributes:
+        crashed: whether it ended while its machine went on.
+    """
+
+    def __init__(self, reason: str, *, crashed: bool) -> None:
+        super().__init__(reason)
+        self.crashed = crashed
+
+
+class ShardHandle(Protocol):
+    """A shard, wherever it runs."""
+
+    def sync(self, order: Order | None, timeout_s: float) -> ShardStatus:
+        """As ``Shard.sync``. Raises ``ShardSilentError`` or ``ShardGoneError``."""
+        ...
+
+    def close(self, timeout_s: float) -> None:
+        """End it in order, within that time, and then however it is; raises nothing."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once, if it is still there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why a shard is lost, and whether its process ended while its machine went on."""
+
+    reason: str
+    crashed: bool
+
+
+class ShardLink:
+    """Asks a shard how it is, from a thread of its own, until ``close`` or until it is lost.
+
+    Attributes:
+        name: of the shard.
+        node: where it is.
+        group: number of the process among those of its node.
+        status: what it told last; None before that.
+        heard_s: when that was (``time.monotonic()``).
+        loss: why it is lost, if it is.
+        begun_s: when it was made, or found.
+    """
+
+    def __init__(self, name: str, node: Node, group: int, handle: ShardHandle, *, period_s: float = PERIOD_S) -> None:
+        self.name, self.node, self.group = name, node, group
+        self.status: ShardStatus | None = None
+        self.begun_s = self.heard_s = time.monotonic()
+        self.loss: Loss | None = None
+        self._handle = handle
+        self._period_s = period_s
+        self._order: Order | None = None
+        self._poked = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._keep, name=f"link {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def order(self) -> Order | None:
+        """What the shard is to do."""
+        return self._order
+
+    @order.setter
+    def order(self, order: Order) -> None:
+        self._order = order
+        self._poked.set()
+
+    def lose(self, reason: str) -> None:
+        """Its machine is known to be gone."""
+        self.loss = self.loss or Loss(reason, crashed=False)
+
+    def end(self, timeout_s: float) -> None:
+        """Ask no more, and end the shard in order, within that time."""
+        self._over = True
+        self._poked.set()
+        self._thread.join(_ANSWER_S + self._period_s)
+        self._handle.close(timeout_s)
+
+    def leave(self) -> None:
+        """Ask no more; the shard goes on."""
+        self._over = True
+        self._poked.set()
+        self._thread.join(_ANSWER_S + self._period_s)
+
+    def kill(self) -> None:
+        """Ask no more, and end the shard at once."""
+        self._over = True
+        self._poked.set()
+        self._handle.kill()
+
+    def _keep(self) -> None:
+        while not self._over and self.loss is None:
+            self._poked.clear()
+            self._ask()
+            self._poked.wait(self._period_s)
+
+    def _ask(self) -> None:
+        order, status = self._order, self.status
+        new = order if order is not None and (status is None or status.version != order.version) else None
+        try:
+            self.status = self._handle.sync(new, _ANSWER_S)
+            self.heard_s = time.monotonic()
+        except ShardSilentError as error:
+            silent_s = time.monotonic() - self.heard_s
+            if silent_s >= (PATIENCE_S if status is not None else _FIRST_S):
+                self.loss = Loss(f"nothing was heard of it for {silent_s:.0f} s ({error})", crashed=False)
+        except ShardGoneError as error:
+            self.loss = Loss(str(error), crashed=error.crashed)
+        except Exception as error:
+            # Whatever else a cluster's library raises concerns this shard alone.
+            logger.exception("%s can't be asked", self.name)
+            self.loss = Loss(f"it can't be asked: {error}", crashed=False)
