@@ -137,7 +137,8 @@ class EvidenceSink(Sink):
                 done = self._show(event, event.evidence)
             finally:
                 self._desk.settle(event.evidence)
-            self._counts += OutputCounts(given=1, written=int(done), lost=int(not done))
+            if done is not None:
+                self._counts += OutputCounts(given=1, written=int(done), lost=int(not done))
         if isinstance(event, TrackEnded) and self._best is not None and self._newest is not None:
             self._best.end(event.track_id, self._newest.frame.pts_s)
 
@@ -149,12 +150,12 @@ class EvidenceSink(Sink):
             self._folder.close()
             self._opened = False
 
-    def _show(self, event: Event, evidence: str) -> bool:
-        """Make the pictures of an event; whether all went well."""
+    def _show(self, event: Event, evidence: str) -> bool | None:
+        """Make the pictures of an event; whether all went well, or None where no frame has come yet."""
         found = self._find(event)
         if found is None:
             logger.debug("%s: there is no picture of event %d", event.stream, event.seq)
-            return False
+            return None if self._newest is None else False
         track_id, shot = found
         try:
             for made in shot.encoded(self._options, track_id):

@@ -81,6 +81,8 @@ def _places(config: Config) -> set[Path]:
     """The folders that the run writes in."""
     files = [*written_files(config).values(), *([config.store.path] if config.store.path is not None else [])]
     folders = {path.resolve().parent for path in files}
+    if config.evidence.folder is not None:
+        folders.add(config.evidence.folder.resolve())
     if config.webhook.url is not None:
         folders.add(config.webhook.spool.resolve())
     if config.notify.targets:
