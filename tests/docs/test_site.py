@@ -122,4 +122,8 @@ def test_it_is_built_and_asks_no_other_host(tmp_path: Path) -> None:
             assert not place or target.suffix != ".html" or place in pages[target].places, (file, link)
     for style in tmp_path.rglob("*.css"):
         assert not re.search(r"url\(['\"]?(?:https?:)?//|@import", style.read_text(encoding="utf-8")), style
+    chinese = (tmp_path / "zh" / "live.html").read_text(encoding="utf-8")
+    assert '<html lang="zh"' in chinese and '<html lang="en"' in (tmp_path / "live.html").read_text(encoding="utf-8")
+    index = (tmp_path / "search" / "search_index.json").read_text(encoding="utf-8")
+    assert "\N{ZERO WIDTH SPACE}".join("摄像头") in index, "the search finds words that no space is around"
     assert "sightline.analyze" in pages[tmp_path / "reference" / "library.html"].places
