@@ -147,6 +147,18 @@ class TrackClassified(_Track, frozen=True, kw_only=True, tag="track.classified")
     model: str
 
 
+class TrackLinked(_Track, frozen=True, kw_only=True, tag="track.linked"):
+    """A track looks so much like an older one that it is the same object. Score and box are the last that were shown.
+
+    Attributes:
+        linked_to: id of the older track, which ended before this one began; no other is linked to it.
+        similarity: how alike they look by the network that was asked, at most 1.
+    """
+
+    linked_to: int
+    similarity: float
+
+
 class _Zone(Event, frozen=True, kw_only=True):
     zone: str
     track_id: int
@@ -387,6 +399,7 @@ AnyEvent = (
     | TrackUpdated
     | TrackEnded
     | TrackClassified
+    | TrackLinked
     | ZoneEntered
     | ZoneLeft
     | LineCrossed

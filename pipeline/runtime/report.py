@@ -11,6 +11,7 @@ from importlib import metadata
 import msgspec
 import psutil
 
+from pipeline.appearance.links import LinkCounts
 from pipeline.events import FrameCounts, OutputCounts
 from pipeline.runtime.timing import StageReport
 
@@ -41,6 +42,7 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
         sink_latency: of a live stream, from capture until a sink of its own was done with the frame, per sink.
         error: what ended the stream early, or None.
         shown_from: smallest score that its outputs show.
+        appearance: what a re-identification network was asked about its tracks; None where there is none.
     """
 
     media_s: float
@@ -56,6 +58,7 @@ class StreamReport(FrameCounts, frozen=True, kw_only=True):
     sink_latency: dict[str, StageReport] = {}
     error: str | None = None
     shown_from: float = 0.0
+    appearance: LinkCounts | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

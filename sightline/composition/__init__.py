@@ -1,6 +1,7 @@
 """From a configuration to a pipeline with its trackers and sinks.
 
 annotators  What draws on a stream's pictures, for all its outputs
+appearance  What links a stream's tracks that look alike
 control     The socket that takes commands while a pipeline runs
 outputs     The outputs that a configuration asks for
 pipeline    The composition root: builds the parts that a configuration asks for

@@ -34,6 +34,7 @@ from pipeline.sources.opening import is_camera, is_network, open_source
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.sources.uri import has_scheme
 from sightline.composition.annotators import StreamAnnotators
+from sightline.composition.appearance import build_links
 from sightline.composition.evidence import Evidence, build_evidence, check_evidence
 from sightline.composition.outputs import build_recording, build_sinks, recorded_types
 from sightline.composition.reload import Before, differing
@@ -142,6 +143,7 @@ def build_stream(
         detect_every=SamplerBySource(lambda live: build_pace(stream, tracker.start_score, live=live)),
         region=build_region(stream),
         classify=build_track_classifier(config, sight.class_names),
+        links=build_links(config, stream, sight.class_names),
         duration_s=stream.duration_s,
         # Pictures that a program hands over are worked on as they come, unless it asks for more.
         lag_s=0.0 if stream.tracker.lag_s is None and given else stream.tracker.lag_s,

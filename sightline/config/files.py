@@ -17,12 +17,14 @@ from sightline.config.schema import Config, ResolvedStream
 
 
 def stream_files(stream: ResolvedStream) -> tuple[InputFiles, ...]:
-    """What a stream of a configuration reads: its source, and the file of its filter."""
-    predicate = stream.filters.predicate
-    if predicate is None:
-        return source_files(stream.source, stream.name)
-    filter_file = InputFiles("the file of a filter", (Path(predicate.rpartition(":")[0]),))
-    return (*source_files(stream.source, stream.name), filter_file)
+    """What a stream of a configuration reads: its source, the file of its filter, and its network for appearance."""
+    files = list(source_files(stream.source, stream.name))
+    if (predicate := stream.filters.predicate) is not None:
+        files.append(InputFiles("the file of a filter", (Path(predicate.rpartition(":")[0]),)))
+    network = tuple(path for path in _with_numbers(stream.tracker.appearance) if path is not None)
+    if network:
+        files.append(InputFiles("the network of tracker.appearance", network))
+    return tuple(files)
 
 
 def configured_files(config: Config, model: Model, path: Path | None = None) -> tuple[InputFiles, ...]:

@@ -237,12 +237,17 @@ class FilterSection(Section):
 
 
 class TrackerSection(Section):
-    """The tracker; ``settings`` are keyword arguments of its constructor and are checked against those."""
+    """The tracker; ``settings`` are keyword arguments of its constructor and are checked against those.
+
+    ``appearance`` is a re-identification network, which is asked about objects of ``appearance_classes``.
+    """
 
     name: Text | None = None
     show_weak: bool = False
     lag_s: Annotated[float, Field(ge=0, le=10)] | None = None
     camera_motion: bool | None = None
+    appearance: FilePath | None = None
+    appearance_classes: Annotated[tuple[Text, ...], Field(min_length=1)] = ("person",)
     settings: dict[Text, Annotated[float | int | bool, PlainValidator(_setting)]] = {}
 
 

@@ -42,6 +42,12 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
         for zone, visited in stream.zones.items():
             visitors = ", ".join(f"{label} {visits['unique']:.0f}" for label, visits in visited.items())
             console.print(f"zone {zone}: {visitors or 'not entered'}", markup=False, highlight=False)
+        if (asked := stream.appearance) is not None:
+            console.print(
+                f"appearance: {asked.linked} links, asked {asked.answered} times with {asked.pictures} pictures",
+                markup=False,
+                highlight=False,
+            )
         console.print(_frames_line(stream))
         _print_losses(console, stream.outputs)
     _print_losses(console, report.outputs)

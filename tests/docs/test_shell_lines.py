@@ -65,6 +65,7 @@ NOT_RUN = {
     "python benchmarks/tracking.py --speed --mot DIR": "likewise",
     "python benchmarks/tracking.py --cross-validate DATA --recorded RECORDED": "it takes an hour",
     "python -m benchmarks.tracking_camera DATA RECORDED": "it needs recorded detections and takes minutes",
+    "python -m benchmarks.tracking_appearance DATA RECORDED NETWORK.onnx": "likewise",
     "sudo git clone . /opt/sightline && sudo make -C /opt/sightline setup": "it changes the machine",
     "sudo install -D -m 644 my.yaml /etc/sightline/sightline.yaml": "likewise",
     "sudo install -m 644 packaging/sightline.service /etc/systemd/system/": "likewise; a test rates the unit",

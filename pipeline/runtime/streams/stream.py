@@ -21,6 +21,7 @@ from pipeline.sampling.sampler import Sampler, SamplerBySource
 from pipeline.types import Detections, Frame, SourceInfo
 
 if TYPE_CHECKING:
+    from pipeline.appearance.links import TrackLinks
     from pipeline.classification.tracks import TrackClassifier
 
 EndReason = Literal["end", "duration", "interrupted", "removed", "error"]
@@ -39,6 +40,7 @@ class Stream:
         region: the part of each frame that the detector looks at; None for all of it.
         duration_s: stop after this much media time; None for all of it.
         classify: names each track once by a second network, which gives ``track.classified``.
+        links: links tracks that look alike, which gives ``track.linked``; None for nobody asks.
         lag_s: how many seconds of media time a frame waits so that its tracks are settled by what comes after it, see
             `TrackSettler`; None for a second in files and 0 in live streams. With 0 it waits for the next look at most.
         camera_motion: whether to follow how the camera moves, so that tracks move along, see `CameraMotion`.
@@ -61,6 +63,7 @@ class Stream:
     region: Region | None = None
     duration_s: float | None = None
     classify: TrackClassifier | None = None
+    links: TrackLinks | None = None
     lag_s: float | None = 0.0
     camera_motion: bool = False
     privacy: Privacy | None = None
@@ -93,7 +96,8 @@ class Stream:
 
 def goes_on(before: Stream, after: Stream) -> bool:
     """Whether a stream can be adjusted to another description of it: all that has a state is the very same."""
-    same = all(getattr(before, part) is getattr(after, part) for part in ("source", "tracker", "classify", "evidence"))
+    parts = ("source", "tracker", "classify", "links", "evidence")
+    same = all(getattr(before, part) is getattr(after, part) for part in parts)
     return same and list(before.sinks) == list(after.sinks) and before.lag_s == after.lag_s
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.appearance.links import LinkCounts
 from pipeline.events import OutputCounts
 from pipeline.interfaces import Source
 from pipeline.printable import encodable
@@ -83,6 +84,7 @@ class StreamAccount:
         self._missed_events: dict[str, Counter[str]] = {}
         self._outputs: dict[str, OutputCounts] = {}
         self._sink_latency: dict[str, Durations] = {}
+        self._links: LinkCounts | None = None
 
     def placer(self, source: Source, *, frame_s: float) -> FramePlacer:
         """What places the frames of a further source behind those of the one before.
@@ -121,6 +123,10 @@ class StreamAccount:
         """Take in tracks that are shown now, so that their ids are not used again."""
         if len(tracks):
             self.highest_id = max(self.highest_id, int(tracks.track_id.max()))
+
+    def add_links(self, counts: LinkCounts) -> None:
+        """What was asked about how its tracks look."""
+        self._links = counts if self._links is None else self._links + counts
 
     def add_totals(self, objects: Mapping[str, Mapping[str, int]], zones: Totals, lines: Totals) -> None:
         """What was counted in a part that is over; in the next one no track goes on."""
@@ -198,6 +204,7 @@ class StreamAccount:
             sink_latency=sink_latency if live else {},
             error=None if self.error is None else redact(encodable(str(self.error))),
             shown_from=shown_from,
+            appearance=self._links,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.analytics.event_stamper import EventStamper
+from pipeline.appearance.links import TrackLink
 from pipeline.classification.tracks import ClassifiedTrack
 from pipeline.events import FrameCounts as Counts
 from pipeline.events import (
@@ -16,6 +17,7 @@ from pipeline.events import (
     StreamOnline,
     StreamStarted,
     TrackClassified,
+    TrackLinked,
 )
 from pipeline.printable import encodable
 from pipeline.redaction import redact
@@ -112,6 +114,21 @@ class StreamEvents:
             label=track.answer.name,
             probability=round(track.answer.probability, 4),
             model=track.model,
+        )
+
+    def linked(self, link: TrackLink, frame: Frame) -> TrackLinked:
+        """It became known in this frame that a track goes on with an older one."""
+        return self._stamper(
+            TrackLinked,
+            stream=self._stream,
+            pts_s=frame.pts_s,
+            captured_s=frame.captured_s,
+            track_id=link.track_id,
+            class_name=self._class_names[link.class_id],
+            score=round(link.score, 4),
+            xyxy=tuple(round(side, 2) for side in link.xyxy),
+            linked_to=link.linked_to,
+            similarity=link.similarity,
         )
 
     def stats(

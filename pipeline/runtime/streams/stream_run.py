@@ -202,6 +202,8 @@ class StreamRun:
             found = [*named, *self._manner.analytics.update(tracked)]
             if (facts := self._manner.analytics.facts(tracked.tracks)) is not None:
                 tracked = replace(tracked, facts=facts)
+        # After a track is told to have begun, or to have ended.
+        found += self._tracking.link(tracked)
         if self.stream.rules:
             with self._timings.stage("rules"):
                 found += self._manner.rules.update(found, self._moment(frame.pts_s, frame.captured_s))

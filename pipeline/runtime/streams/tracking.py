@@ -1,4 +1,4 @@
-"""From detections to tracks and their names, for one stream."""
+"""From detections to tracks, their names, and what links them, for one stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AnyObjects = TypeVar("AnyObjects", bound=Detections)
 
 
 class StreamTracking:
-    """A stream's filters, tracker and classifier; its ids go on where those of the stream before it ended.
+    """A stream's filters, tracker, classifier and links; its ids go on where those of the stream before it ended.
 
     Attributes:
         motion: how the camera moved before the frame just updated; None where it did not, or nobody looks at that.
@@ -29,7 +29,7 @@ class StreamTracking:
         stream: whose they are.
         account: of all streams of its name; knows the highest id.
         events: makes the event of a name.
-        timings: of the run, for the stages ``track`` and ``classify``.
+        timings: of the run, for the stages ``track``, ``classify`` and ``appearance``.
     """
 
     def __init__(self, stream: Stream, account: StreamAccount, events: StreamEvents, timings: Timings) -> None:
@@ -85,9 +85,21 @@ class StreamTracking:
         """The events of tracks that a second network named in this frame."""
         return self._classify(tracked)
 
+    def link(self, tracked: TrackedFrame) -> list[Event]:
+        """The events of tracks that turn out, in this frame, to go on with others."""
+        links = self._stream.links
+        if links is None:
+            return []
+        with self._timings.stage("appearance"):
+            found = links.update(tracked)
+        self._account.add_links(links.take_counts())
+        return [self._events.linked(link, tracked.frame) for link in found]
+
     def end(self) -> list[Event]:
         """End all tracks; the events of those that are named now that they are over."""
         self._stream.tracker.reset()
+        if self._stream.links is not None:
+            self._stream.links.finish()
         if self._camera is not None:
             self._camera.reset()
         return self._classify(None)

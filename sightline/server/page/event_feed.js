@@ -6,7 +6,7 @@ import { hasStore } from "./store.js";
 /** The kinds of events that are shown, the most asked for first. */
 export const EVENT_TYPES = [
   "alert.started", "alert.ended",
-  "zone.entered", "zone.left", "line.crossed", "track.started", "track.ended", "track.classified",
+  "zone.entered", "zone.left", "line.crossed", "track.started", "track.ended", "track.classified", "track.linked",
   "stream.online", "stream.offline", "stream.frozen", "stream.started", "stream.ended",
 ];
 

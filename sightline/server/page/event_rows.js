@@ -18,6 +18,8 @@ export function eventText(event) {
     case "alert.started":
     case "alert.ended":
       return [t(`event.${event.type}`), event.rule, event.text];
+    case "track.linked":
+      return [t("event.track.linked"), `#${event.linked_to}`, who];
     case "stream.offline":
       return [t("event.stream.offline"), "", event.reason ?? ""];
     case "stream.online":

@@ -166,6 +166,7 @@ export default {
   "event.track.started": "Appeared",
   "event.track.ended": "Gone",
   "event.track.classified": "Named",
+  "event.track.linked": "Seen again",
   "event.zone.entered": "Entered a zone",
   "event.zone.left": "Left a zone",
   "event.line.crossed": "Crossed a line",

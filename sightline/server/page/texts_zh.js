@@ -166,6 +166,7 @@ export default {
   "event.track.started": "出现",
   "event.track.ended": "消失",
   "event.track.classified": "已识别",
+  "event.track.linked": "再次出现",
   "event.zone.entered": "进入区域",
   "event.zone.left": "离开区域",
   "event.line.crossed": "越线",
