@@ -77,9 +77,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.throughput
 
-# MkDocs is as it is locked; its theme would advertise another program.
+# Its theme would advertise another program. With --quiet warnings would no longer end it.
 docs: $(INSTALLED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "out/site/index.html; with the search: $(BIN)/python -m http.server --directory out/site --bind 127.0.0.1"
 
 dist: $(INSTALLED)
