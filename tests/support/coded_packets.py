@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
+from av.packet import Packet
 
 from pipeline.interfaces import Source
-from pipeline.sources.decoding.tap import PacketTap
+from pipeline.sources.decoding.tap import CodedPacket, CodedTracks, PacketTap
 from pipeline.sources.opening import open_source
 from sinks.recording.sink import RecordingSink
 
@@ -39,6 +43,60 @@ def record(uri: str | Path, folder: Path, **options: Any) -> RecordingSink:
         for _ in source:
             pass
     return sink
+
+
+class Gathered:
+    """A receiver that keeps what it gets, in order: tracks, packets, and None at the end of a connection."""
+
+    def __init__(self) -> None:
+        self.items: list[CodedTracks | CodedPacket | None] = []
+
+    def begin(self, tracks: CodedTracks) -> None:
+        self.items.append(tracks)
+
+    def take(self, packet: CodedPacket) -> None:
+        self.items.append(packet)
+
+    def decoded(self, tick: int | None, captured_s: float) -> None:
+        pass
+
+    def end(self) -> None:
+        self.items.append(None)
+
+
+def as_camera(path: Path, *, annex_b: bool = False) -> tuple[CodedTracks, list[CodedPacket]]:
+    """A file's tracks and packets as a camera would send them, which arrive at their time from second 1000 on.
+
+    Args:
+        path: the file.
+        annex_b: H.264 as a byte stream, with its parameter sets in the keyframes alone, as RTSP brings it.
+    """
+    gathered = Gathered()
+    with open_source(str(path), tap=PacketTap([gathered], sound=True)) as source:
+        for _ in source:
+            pass
+    tracks = next(item for item in gathered.items if isinstance(item, CodedTracks))
+    packets = [item for item in gathered.items if isinstance(item, CodedPacket)]
+    tick_s = {False: tracks.video.time_base, True: tracks.sound.time_base if tracks.sound is not None else None}
+    if annex_b:
+        tracks, packets = _byte_stream(tracks, packets)
+    return replace(tracks, live=True), [
+        packet._replace(arrived_s=1000 + float((packet.dts or 0) * (tick_s[packet.sound] or 0))) for packet in packets
+    ]
+
+
+def _byte_stream(tracks: CodedTracks, packets: list[CodedPacket]) -> tuple[CodedTracks, list[CodedPacket]]:
+    filtered = BitStreamFilterContext("h264_mp4toannexb", tracks.video)
+    bare = av.open(io.BytesIO(), "w", format="nut").add_stream_from_template(tracks.video, opaque=True)
+    bare.codec_context.extradata = None
+    changed = []
+    for packet in packets:
+        if not packet.sound:
+            given = Packet(packet.data)
+            given.pts, given.dts = packet.pts, packet.dts
+            packet = packet._replace(data=b"".join(bytes(part) for part in filtered.filter(given)))
+        changed.append(packet)
+    return replace(tracks, video=bare), changed
 
 
 @dataclass(frozen=True)
@@ -81,8 +139,13 @@ def read_packets(path: Path) -> Packets:
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segments below a folder, in the order of their names; those in the making too."""
-    return sorted((path for path in folder.rglob("*") if path.suffix in SUFFIXES), key=lambda path: path.name)
+    """The segments below a folder, in the order of their begin; those in the making too."""
+    return sorted((path for path in folder.rglob("*") if path.suffix in SUFFIXES), key=_order)
+
+
+def _order(path: Path) -> tuple[str, int]:
+    name = re.fullmatch(r"[^.]*?-(\d{8}T\d{6}Z)(?:-(\d+))?\..*", path.name)
+    return ("", 0) if name is None else (name[1], int(name[2] or 1))
 
 
 def recorded_packets(folder: Path) -> Packets:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import av
+import numpy as np
 import pytest
 
+from pipeline.sources.decoding.tap import PacketTap
+from pipeline.sources.opening import open_source
+from pipeline.sources.reconnect import ReconnectingSource
+from sinks.recording.clips import Clip
+from sinks.recording.ring import PacketRing
+from sinks.recording.sink import RecordingSink
+from tests.support.clips import read_number
 from tests.support.coded_packets import nal_units, read_packets, recorded_packets, recording, segments
 from tests.support.rtsp_server import LivePicture, RtspServer, given_pictures, require_rtsp_server
 
@@ -56,3 +66,54 @@ def test_what_is_recorded_is_what_the_server_was_given(
         assert path.suffix == suffix
         assert packets.keyframes[0]
         assert bool(packets.sound) == (sound is not None)
+
+
+def test_a_clip_of_a_camera_lies_where_its_frames_were(tmp_path: Path) -> None:
+    ring = PacketRing(5.0)
+    camera = LivePicture(320, 240, sound="aac", keyframe_every=15)
+    shown: dict[int, float] = {}
+    with (
+        RtspServer(camera) as server,
+        open_source(server.url, tap=PacketTap([ring], sound=True)) as source,
+    ):
+        for number, frame in enumerate(itertools.islice(source, 100)):
+            if number % 3:  # those that were dropped on their way are seen by nobody
+                continue
+            moved = frame.placed(pts_s=frame.pts_s + 1000)  # as behind an outage
+            ring.seen(moved.captured_s, moved.pts_s)
+            shown[read_number(frame.image)] = moved.pts_s
+    event = sorted(shown)[20]
+    part = ring.cut(shown[event] - 1, shown[event] + 0.5, shown[event])
+    assert part is not None
+    clip = Clip("camera", part)
+    clip.write(tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        frames = list(container.decode(video=0))
+        numbers = [read_number(np.asarray(each.to_ndarray(format="bgr24"), np.uint8)) for each in frames]
+        times_s = [float(each.time or 0.0) for each in frames]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    # A group of pictures is 0.6 s long.
+    assert 25 <= event - numbers[0] <= 25 + 15
+    assert 12 <= numbers[-1] - event <= 14
+    at_s = shown[event] - clip.from_pts_s
+    nearest = min(range(len(frames)), key=lambda place: abs(times_s[place] - at_s))
+    assert numbers[nearest] == event
+    assert read_packets(tmp_path / "clip.mp4").sound
+
+
+def test_a_camera_that_is_back_goes_on_in_a_further_segment(tmp_path: Path) -> None:
+    with RtspServer(LivePicture(keyframe_every=10)) as server:
+        sink = RecordingSink(tmp_path / "out", "door")
+        sink.check()
+        tap = PacketTap([sink.packets], sound=True)
+        with ReconnectingSource(partial(open_source, server.url, tap=tap), stream="door", uri=server.url) as source:
+            sink.open("door", source.info, [])
+            frames = iter(source)
+            list(itertools.islice(frames, 30))
+            server.restart()
+            list(itertools.islice(frames, 30))
+        sink.close()
+    found = segments(tmp_path / "out")
+    assert len(found) == 2
+    assert all(read_packets(path).keyframes[0] for path in found)
+    assert sink.counts().lost == 0
