@@ -73,7 +73,7 @@ def test_files_of_a_run_before_stay(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", count=5)
     for _ in range(3):
         record(clip, tmp_path / "out", now_s=lambda: 0.0)
-    names = ["door-19700101T000000Z-2.mp4", "door-19700101T000000Z-3.mp4", "door-19700101T000000Z.mp4"]
+    names = ["door-19700101T000000Z.mp4", "door-19700101T000000Z-2.mp4", "door-19700101T000000Z-3.mp4"]
     assert [path.name for path in segments(tmp_path / "out")] == names
 
 
