@@ -1,10 +1,8 @@
-"""Which files are to be deleted, so that no more are kept than was asked for."""
+"""How many files are kept, and which are too many."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from pipeline.files import BYTES_PER_MB
 
@@ -38,35 +36,38 @@ class Limits:
         return self != Limits()
 
 
-class KeptFile(NamedTuple):
-    """A file that may be deleted: its name, its bytes, and seconds since it was written."""
-
-    name: str
-    size: int
-    age_s: float
-
-
-def surplus(files: Sequence[KeptFile], limits: Limits, *, free: int, beside: int = 0) -> list[KeptFile]:
-    """Those that are to go, the oldest first.
+class Room:
+    """What there is while files are deleted one after the other, the oldest first, until no more are too many.
 
     Args:
-        files: in the order in which they were written.
         limits: how much is kept.
+        kept: bytes of all that counts.
         free: bytes that are free on the disk.
-        beside: bytes that count as well and are not to go.
 
-    >>> files = [KeptFile("a", 10, 9.0), KeptFile("b", 10, 5.0), KeptFile("c", 10, 1.0)]
-    >>> [file.name for file in surplus(files, Limits(size=15), free=0)]
-    ['a', 'b']
+    >>> room, kept = Room(Limits(size=15), kept=30, free=0), []
+    >>> for name, size, age_s in [("a", 10, 9.0), ("b", 10, 5.0), ("c", 10, 1.0)]:
+    ...     if room.is_short(age_s):
+    ...         room.gain(size)
+    ...     else:
+    ...         kept.append(name)
+    >>> kept
+    ['c']
     """
-    left = beside + sum(file.size for file in files)
-    gone: list[KeptFile] = []
-    for file in files:
-        old = limits.age_s is not None and file.age_s > limits.age_s
-        much = limits.size is not None and left > limits.size
-        full = limits.free is not None and free < limits.free
-        if old or much or full:
-            gone.append(file)
-            left -= file.size
-            free += file.size
-    return gone
+
+    def __init__(self, limits: Limits, *, kept: int, free: int) -> None:
+        self.kept = kept
+        self._limits = limits
+        self._free = free
+
+    def is_short(self, age_s: float) -> bool:
+        """Whether a file of that age is to go, since it is too old, or to make room for others."""
+        limits = self._limits
+        old = limits.age_s is not None and age_s > limits.age_s
+        much = limits.size is not None and self.kept > limits.size
+        full = limits.free is not None and self._free < limits.free
+        return old or much or full
+
+    def gain(self, size: int) -> None:
+        """A file of so many bytes was deleted."""
+        self.kept -= size
+        self._free += size

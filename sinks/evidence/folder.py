@@ -21,7 +21,7 @@ from pathlib import Path
 from pipeline.event_codec import event_type
 from pipeline.events import Event
 from pipeline.files import FolderFiles, OutputFiles
-from sinks.keeping import KeptFile, Limits, surplus
+from sinks.keeping import Limits, Room
 from sinks.locks import FolderLock, in_use, is_locked_elsewhere, lock_path
 from sinks.output_files import check_output, write_error
 from sinks.steady_file import mount_point, require_mounted
@@ -217,10 +217,11 @@ class EvidenceFolder:
         except OSError as error:
             logger.debug("%s: %s; it is tidied later", self._folder, error.strerror)
             return
-        files = [KeptFile(name, found[name], age_s) for name, age_s in self._record.ages(found).items()]
-        over = surplus(files, self._limits, free=free, beside=self._record.size)
-        gone = [file for file in over if self._delete(file)]
-        self._size = sum(found.values()) - sum(file.size for file in gone)
+        room = Room(self._limits, kept=self._record.size + sum(found.values()), free=free)
+        for name, age_s in self._record.ages(found).items():
+            if room.is_short(age_s) and self._delete(name):
+                room.gain(found[name])
+        self._size = room.kept - self._record.size
 
     def _size_of(self, name: str) -> int | None:
         """Bytes of a file of ours; None where there is none, or something else."""
@@ -229,13 +230,13 @@ class EvidenceFolder:
             return None
         return path.stat().st_size
 
-    def _delete(self, file: KeptFile) -> bool:
-        path = self._folder / file.name
+    def _delete(self, name: str) -> bool:
+        path = self._folder / name
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            if file.name not in self._refused:
-                self._refused.add(file.name)
+            if name not in self._refused:
+                self._refused.add(name)
                 logger.warning("cannot delete the old %s: %s", path, error.strerror)
             return False
         logger.info("deleted the old %s", path)

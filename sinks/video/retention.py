@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import SinkError
+from sinks.keeping import Limits, Room
 from sinks.output_files import partial_path, write_error
 from sinks.written_files import Clock, WrittenFiles, boot_clock
 
@@ -101,15 +102,12 @@ class Retention:
         self._folder = folder
         self._prefix = prefix
         self._name = segment_names(prefix)
-        self._keep_s = keep_s
-        self._keep_bytes = keep_bytes
-        self._keep_free_bytes = keep_free_bytes
+        self._limits = Limits(age_s=keep_s, size=keep_bytes, free=keep_free_bytes)
         self._now_s = now_s
         self._lock = threading.Lock()
         self._in_hand: set[Path] = set()
         self._refused: set[Path] = set()
         self._record = WrittenFiles(record_path(folder, prefix), clock=clock)
-        self._limited = any(limit is not None for limit in (keep_s, keep_bytes, keep_free_bytes))
 
     def hold(self, path: Path) -> None:
         """From now on nothing of the segment at ``path`` is deleted. For any thread."""
@@ -142,15 +140,15 @@ class Retention:
         except SinkError as error:
             logger.debug("%s; what is there is taken in later", error)
             return
-        if self._record.present or self._limited:
+        if self._record.present or self._limits:
             self._record.add(path.name, done=done)
 
     def _take_in(self) -> None:
         """Begin the record, where there is none, with the segments that are there."""
-        if self._limited and not self._record.present:
+        if self._limits and not self._record.present:
             found = {segment.final.name: segment for segment in self.segments() if segment.final not in self._in_hand}
             dates = [(name, segment.written_s) for name, segment in found.items()]
-            self._record.adopt(dates, now_s=self._now_s(), keep_s=self._keep_s)
+            self._record.adopt(dates, now_s=self._now_s(), keep_s=self._limits.age_s)
 
     def segments(self) -> list[SegmentFile]:
         """The recording's files, by their names.
@@ -177,17 +175,15 @@ class Retention:
         order = {name: place for place, name in enumerate(ages)}
         recorded = [segment for segment in segments if segment.kind == "copy" or segment.final.name in order]
         recorded.sort(key=lambda segment: (order.get(segment.final.name, -1), segment.path))
-        left = sum(segment.size for segment in recorded) + self._record.size
-        missing = self.missing_bytes()
+        kept = sum(segment.size for segment in recorded) + self._record.size
+        room = Room(self._limits, kept=kept, free=self._free_bytes() if self._limits.free is not None else 0)
         deleted = []
         for segment in recorded:
             if segment.final in in_hand or (segment.kind and abs(now_s - segment.written_s) < _IN_USE_S):
                 continue
-            old = self._keep_s is not None and ages.get(segment.final.name, 0.0) > self._keep_s
-            much = self._keep_bytes is not None and left > self._keep_bytes
-            if (old or much or missing > 0 or segment.kind == "copy") and self._delete(segment.path):
-                left -= segment.size
-                missing -= segment.size
+            goes = segment.kind == "copy" or room.is_short(ages.get(segment.final.name, 0.0))
+            if goes and self._delete(segment.path):
+                room.gain(segment.size)
                 deleted.append(segment.path)
         return deleted
 
@@ -197,10 +193,11 @@ class Retention:
         Raises:
             SinkError: the folder can't be read.
         """
-        if self._keep_free_bytes is None:
-            return 0.0
+        return 0.0 if self._limits.free is None else self._limits.free - self._free_bytes()
+
+    def _free_bytes(self) -> int:
         try:
-            return self._keep_free_bytes - shutil.disk_usage(self._folder).free
+            return shutil.disk_usage(self._folder).free
         except OSError as error:
             raise write_error(self._folder, error) from error
 

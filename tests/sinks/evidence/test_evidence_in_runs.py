@@ -21,9 +21,12 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.privacy import Privacy
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Image
+from sightline.composition.pipeline import build_pipeline
+from sightline.config.loading import load_config
 from sinks.evidence.folder import EvidenceFolder
 from sinks.evidence.pictures import PictureOptions
 from sinks.evidence.sink import EvidenceSink
+from tests.support.clips import write_clip
 from tests.support.evidence_scene import BEST, FPS, FRAMES, HEIGHT, WIDTH, number_of, place, scene
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource
 from trackers.factory import create_tracker
@@ -187,3 +190,27 @@ def test_objects_that_are_hidden_are_hidden_in_evidence(tmp_path: Path) -> None:
             if not event.annotated:
                 assert image[..., 0].max() < 40
             assert event.masked
+
+
+def test_the_same_holds_for_a_file_that_is_decoded_and_looked_at_as_often_as_it_asks_for(tmp_path: Path) -> None:
+    """Frames whose pixels are made when somebody asks; of most the detector never does."""
+    video = write_clip(tmp_path / "scene.mp4", count=FRAMES, fps=FPS, size=(WIDTH, HEIGHT), draw=scene)
+    settings = {
+        "source": str(video),
+        "detect_every": "auto",
+        "zones": {"right": {"polygon": [[0.4, 0], [1, 0], [1, 1], [0.4, 1]], "units": "fraction"}},
+        "evidence": {"folder": str(tmp_path / "out"), "zones": True, "tracks": True, "picture": "clean"},
+    }
+    memory = MemorySink()
+    build_pipeline(load_config(None, (), settings), sinks=[memory], detector=BlobDetector()).run()
+    ready = [event for event in memory.events if isinstance(event, EvidenceReady)]
+    assert {event.about for event in ready} == {"zone.entered", "zone.left", "track.ended"}
+    for whole, crop in zip(ready[::2], ready[1::2], strict=True):
+        number = number_of(read(tmp_path / "out", whole))
+        assert whole.from_pts_s == pytest.approx(number / FPS)
+        box = place(number)
+        assert box is not None
+        image = read(tmp_path / "out", crop)
+        rows, columns = blue(image)
+        assert abs(len(rows) - (box[3] - box[1])) <= 3 and abs(len(columns) - (box[2] - box[0])) <= 3
+        assert rows[0] > 0 and rows[-1] < image.shape[0] - 1 and columns[0] > 0 and columns[-1] < image.shape[1] - 1
