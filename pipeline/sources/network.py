@@ -37,8 +37,8 @@ _LONGEST_PATH = {"rtsp": 2047, "rtsps": 2047, "http": 4095, "https": 4095}
 _END_TOLERANCE_S = 1.0
 
 
-class NoSuchTrackError(SourceError):
-    """A server that answers says no to what was asked of it."""
+class RefusedRequestError(SourceError):
+    """A server that answers says no to something that was asked of it."""
 
 
 class NetworkStream(ContainerSource):
@@ -122,7 +122,7 @@ class NetworkStream(ContainerSource):
             tap=tap,
         )
         if scheme.startswith("rtsp"):
-            read(_open_rtsp(open_as, shown, sound=tap is not None and tap.sound))
+            read(_open_rtsp(open_as, sound=tap is not None and tap.sound))
         else:
             self._read_http(open_as, open_fetched, read)
         if not self._info.live:
@@ -237,14 +237,18 @@ def _options(scheme: str, transport: Transport) -> dict[str, str]:
     }
 
 
-def _open_rtsp(open_as: Opener, shown: str, *, sound: bool) -> av.container.InputContainer:
+def _open_rtsp(open_as: Opener, *, sound: bool) -> av.container.InputContainer:
     """Open a camera; without its sound where it names some and then refuses it."""
+    refusals: list[SourceError] = []
     if sound:
         try:
             return open_as(None, {"allowed_media_types": "video+audio"})
-        except NoSuchTrackError as error:
-            logger.warning("%s; it is read without its sound", error)
-    return open_as(None, {})
+        except (RefusedRequestError, SourceRefusedError) as error:
+            refusals.append(error.with_traceback(None))
+    container = open_as(None, {})
+    for refusal in refusals:
+        logger.warning("%s; it is read without its sound", refusal)
+    return container
 
 
 def _open_any(open_as: Opener) -> av.container.InputContainer:
@@ -313,7 +317,7 @@ def _open(
         elif isinstance(error, av.HTTPUnauthorizedError | av.HTTPForbiddenError | av.HTTPNotFoundError):
             kind = SourceRefusedError
         elif isinstance(error, av.HTTPClientError | av.HTTPServerError) and not timed_out:
-            kind = NoSuchTrackError
+            kind = RefusedRequestError
         problems.append(kind(f"{shown}: {late if timed_out else _reason(error)}"))
     # Raised outside the handler: FFmpeg's error holds the address with its password and must not come along.
     raise problems.pop()

@@ -19,7 +19,7 @@ from pipeline.types import Image
 from sinks.output_files import write_error
 from sinks.recording.muxer import PacketMuxer, choose_container
 from sinks.recording.packet_clock import PlacedPacket
-from sinks.recording.parameter_sets import FormReader, open_keyframe
+from sinks.recording.parameter_sets import PictureForms
 from sinks.recording.ring import ClipPackets
 
 logger = logging.getLogger(__name__)
@@ -50,10 +50,9 @@ class Clip:
 
     def __init__(self, name: str, part: ClipPackets) -> None:
         self._name = name
-        self._packets, self._picture = _of_one_form(part)
+        self._packets, video = _of_one_form(part)
         self._part = part
         self.from_pts_s, self.to_pts_s = part.from_pts_s, part.to_pts_s
-        video = part.tracks.video if self._picture is None else self._picture.streams.video[0]
         self._container = choose_container(name, replace(part.tracks, video=video))
         self.suffix = self._container.suffix
 
@@ -146,22 +145,15 @@ class Clip:
 _FASTSTART = {"movflags": "faststart"}
 
 
-def _of_one_form(part: ClipPackets) -> tuple[list[PlacedPacket], av.container.InputContainer | None]:
-    """The packets up to where the pictures take another form, and what describes it where the tracks do not."""
-    context = part.tracks.video.codec_context
-    reader = FormReader(context.name, context.extradata)
-    begun = reader.form(part.packets[0].packet.data)
-    picture = None
-    if begun is not None and begun.sets and (begun != reader.stated or not context.width):
-        picture = open_keyframe(reader.codec, part.packets[0].packet.data)
+def _of_one_form(part: ClipPackets) -> tuple[list[PlacedPacket], av.VideoStream]:
+    """The packets up to where the pictures take another form, and a stream that describes it."""
+    forms = PictureForms(part.tracks)
+    forms.changes(part.packets[0].packet)
+    video = forms.video
     for number, placed in enumerate(part.packets[1:], start=1):
-        packet = placed.packet
-        if packet.sound or not packet.is_keyframe:
-            continue
-        form = reader.form(packet.data)
-        if packet.extradata is not None or (form is not None and form != begun):
-            return part.packets[:number], picture
-    return part.packets, picture
+        if placed.packet.is_keyframe and not placed.packet.sound and forms.changes(placed.packet):
+            return part.packets[:number], video
+    return part.packets, video
 
 
 def _fits_mp4(stream: av.AudioStream) -> bool:

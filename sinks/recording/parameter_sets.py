@@ -13,6 +13,7 @@ import av
 
 from pipeline.images.header import read_header
 from pipeline.images.limits import MAX_PIXELS
+from pipeline.sources.decoding.tap import CodedPacket, CodedTracks
 
 # Types of NAL units: ITU-T H.264, table 7-1, and H.265, table 7-1. Those that hold slices come behind all others. Sets
 # for single pictures are no matter: each may have its own.
@@ -83,6 +84,44 @@ def _units(data: bytes) -> Iterator[bytes]:
         unit = data[begin:] if start < 0 else data[begin:start].rstrip(b"\0")
         if unit:
             yield unit
+
+
+class PictureForms:
+    """Follows the form of the pictures of a connection.
+
+    Args:
+        tracks: of the connection.
+
+    Attributes:
+        extradata: what decoders must be told now, where the container has told it anew.
+    """
+
+    def __init__(self, tracks: CodedTracks) -> None:
+        context = tracks.video.codec_context
+        self._reader = FormReader(context.name, context.extradata)
+        self._form = self._reader.stated
+        self._video = tracks.video
+        self._known = context.width > 0
+        self._picture: av.container.InputContainer | None = None
+        self.extradata: bytes | None = None
+
+    def changes(self, keyframe: CodedPacket) -> bool:
+        """Whether the pictures take another form with this keyframe."""
+        if keyframe.extradata is not None:
+            self.extradata = keyframe.extradata
+            return True
+        form = self._reader.form(keyframe.data)
+        if form is None or (form == self._form and self._known):
+            return False
+        self._form = form
+        if form.sets and (opened := open_keyframe(self._reader.codec, keyframe.data)) is not None:
+            self._picture, self._known = opened, True
+        return True
+
+    @property
+    def video(self) -> av.VideoStream:
+        """A stream to make others from that have the form of the last keyframe."""
+        return self._video if self._picture is None else self._picture.streams.video[0]
 
 
 def open_keyframe(codec: str, keyframe: bytes) -> av.container.InputContainer | None:

@@ -13,44 +13,26 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import av
 
 from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from pipeline.sources.decoding.tap import CodedPacket, CodedTracks
 from sinks.recording.muxer import Container, choose_container
 from sinks.recording.packet_clock import PacketClock, PlacedPacket
+from sinks.recording.packet_groups import PacketGroups
 from sinks.recording.packet_queue import Item, PacketQueue, Wanted
-from sinks.recording.parameter_sets import FormReader, PictureForm, open_keyframe
+from sinks.recording.parameter_sets import PictureForms
 from sinks.recording.segment_file import SegmentFile
-from sinks.steady_file import mount_point
-from sinks.video.retention import Retention
+from sinks.recording.shelves import Shelves
 
 logger = logging.getLogger(__name__)
 
 # An event comes so long after its packets, at most, and they may take so many bytes.
 _LATEST_EVENT_S = 15.0
-_MOST_RING = 64_000_000
-# Between two looks at whether the disk has room, in seconds.
-_LOOK_AT_DISK_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Shelves:
-    """Where segments go.
-
-    Attributes:
-        plain: of those during which nothing happened.
-        events: of the others.
-    """
-
-    plain: Retention
-    events: Retention
+_MOST_WAITING = 64_000_000
 
 
 class Recorder:
@@ -87,20 +69,15 @@ class Recorder:
         self._patient = patient
         self._queue = queue
         self._now_s = now_s
-        self._mount = mount_point(shelves.plain.free_path(0))
         self._tracks: CodedTracks | None = None
         self._container: Container | None = None
         self._refused = False
         self._clock: PacketClock | None = None
-        self._forms: FormReader | None = None
-        self._form: PictureForm | None = None
-        self._picture: av.container.InputContainer | None = None
-        self._extradata: bytes | None = None
+        self._forms: PictureForms | None = None
         self._early: list[CodedPacket] = []  # sound that came before the first picture
         self._cut = False
-        # Groups of pictures that wait for an event.
-        self._ring: deque[list[PlacedPacket]] = deque()
-        self._ring_bytes = 0
+        # What waits for an event that is told of later.
+        self._waiting = PacketGroups(before_s + _LATEST_EVENT_S, _MOST_WAITING)
         self._wanted = Wanted(math.inf, -math.inf)
         self._recording = not only_events
         self._segment: SegmentFile | None = None
@@ -110,7 +87,7 @@ class Recorder:
         self._end_s = 0.0
         # What the media time 0 is in seconds since 1970, for a file.
         self._epoch_s = now_s()
-        self._looked_s = 0.0
+        self._unheld = 0  # pictures that no container holds
         self._done = OutputCounts()
         self._count_lock = threading.Lock()
         self._failure: BaseException | None = None
@@ -125,7 +102,7 @@ class Recorder:
     def counts(self) -> OutputCounts:
         """Pictures that were to be recorded; for any thread."""
         with self._count_lock:
-            segment, done, lost = self._segment, self._done, self._queue.lost
+            segment, done, lost = self._segment, self._done, self._queue.lost + self._unheld
             counts = done if segment is None else done + segment.counts
         return counts + OutputCounts(given=lost, lost=lost)
 
@@ -143,11 +120,11 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            self._apply()
+            self._shelves.tidy()
             while (items := self._queue.get()) is not None:
                 for item in items:
                     self._take(item)
-                self._see_to_room()
+                self._shelves.see_to_room()
             self._end_segment()
         except BaseException as error:  # noqa: BLE001 - raised in the sink's thread
             self._failure = error
@@ -171,21 +148,21 @@ class Recorder:
         again = tracks.again
         self._clock = PacketClock(tracks, 0.0 if tracks.live or again else self._end_s)
         self._last_dts = self._last_dts if again else -1
-        codec = tracks.video.codec_context
-        self._forms = FormReader(codec.name, codec.extradata)
-        self._form, self._picture, self._extradata = self._forms.stated, None, None
+        self._forms = PictureForms(tracks)
 
     def _end_connection(self) -> None:
         self._end_segment()
         if self._clock is not None:
             self._end_s = max(self._end_s, self._clock.end_s)
-        self._ring.clear()
-        self._ring_bytes = 0
+        self._waiting.clear()
         self._early = []
         self._clock = None
 
     def _take_packet(self, packet: CodedPacket) -> None:
-        if self._clock is None or self._refused:
+        if self._clock is None:
+            return
+        if self._refused:
+            self._unheld += self._recording and not packet.sound
             return
         placed = self._clock.place(packet)
         if placed is None:
@@ -205,19 +182,7 @@ class Recorder:
         if self._recording:
             self._write(placed)
         else:
-            self._keep(placed, starts)
-
-    def _keep(self, placed: PlacedPacket, starts: bool) -> None:
-        """Keep a packet for an event that may come."""
-        if starts:
-            self._ring.append([])
-        if not self._ring:
-            return
-        self._ring[-1].append(placed)
-        self._ring_bytes += len(placed.packet.data)
-        oldest_s = placed.at_s - self._before_s - _LATEST_EVENT_S
-        while len(self._ring) > 1 and (self._ring[1][0].at_s <= oldest_s or self._ring_bytes > _MOST_RING):
-            self._ring_bytes -= sum(len(kept.packet.data) for kept in self._ring.popleft())
+            self._waiting.add(placed)
 
     def _want(self, wanted: Wanted) -> None:
         """Something happened: what is around it belongs to it."""
@@ -225,24 +190,20 @@ class Recorder:
         self._wanted = Wanted(self._wanted.from_s if joined else wanted.from_s, wanted.until_s)
         self._holds_event = True
         if self._before is not None and self._before[1] >= wanted.from_s:
-            self._move_to_events(self._before[0])
+            self._shelves.move_to_events(self._before[0])
             self._before = None
         if self._recording:
             return
         self._recording = True
-        groups, self._ring, self._ring_bytes = self._ring, deque(), 0
-        while len(groups) > 1 and groups[1][0].at_s <= wanted.from_s:
-            groups.popleft()
-        for group in groups:
-            for placed in group:
-                self._write(placed)
+        for placed in self._waiting.take(wanted.from_s):
+            self._write(placed)
 
     def _write(self, placed: PlacedPacket) -> None:
         packet = placed.packet
         self._cut |= placed.jumped
         if packet.is_keyframe and not packet.sound:
-            segment = self._segment
-            changed = self._look_at(packet)
+            assert self._forms is not None
+            segment, changed = self._segment, self._forms.changes(packet)
             if changed:
                 self._container = None
             if segment is not None and (changed or self._cut or segment.length_s(placed) >= self._segment_s):
@@ -254,30 +215,14 @@ class Recorder:
             if not packet.sound:
                 self._last_dts = max(self._last_dts, placed.dts)
 
-    def _look_at(self, keyframe: CodedPacket) -> bool:
-        """Whether the pictures take another form with it."""
-        assert self._forms is not None
-        assert self._tracks is not None
-        if keyframe.extradata is not None:
-            self._extradata = keyframe.extradata
-            return True
-        form = self._forms.form(keyframe.data)
-        known = self._picture is not None or self._tracks.video.codec_context.width > 0
-        if form is None or (form == self._form and known):
-            return False
-        self._form = form
-        if form.sets:
-            self._picture = open_keyframe(self._forms.codec, keyframe.data) or self._picture
-        return True
-
     def _begin_segment(self, first: PlacedPacket) -> None:
         assert self._clock is not None
+        assert self._forms is not None
         assert self._tracks is not None
         self._cut = False
         if self._container is None:
-            video = self._tracks.video if self._picture is None else self._picture.streams.video[0]
             try:
-                self._container = choose_container(self._stream, replace(self._tracks, video=video))
+                self._container = choose_container(self._stream, replace(self._tracks, video=self._forms.video))
             except SinkError as error:
                 if not self._patient:
                     raise
@@ -285,21 +230,18 @@ class Recorder:
                 self._refused = True
                 return
         self._holds_event = self._only_events or first.at_s <= self._wanted.until_s
-        shelf = self._shelves.events if self._only_events else self._shelves.plain
         moment_s = self._epoch_s + first.at_s
         if self._tracks.live:
             moment_s = self._now_s() - (time.monotonic() - first.at_s)
-        path = shelf.free_path(int(moment_s), self._container.suffix)
         segment = SegmentFile(
-            path,
+            self._shelves.place(moment_s, self._container.suffix),
             self._container,
             first,
             self._clock.ticks,
             patient=self._patient,
-            mount=self._mount,
-            extradata=self._extradata,
+            mount=self._shelves.mount,
+            extradata=self._forms.extradata,
         )
-        shelf.hold(path)
         with self._count_lock:
             self._segment = segment
 
@@ -307,51 +249,16 @@ class Recorder:
         segment = self._segment
         if segment is None:
             return
-        shelf = self._shelves.events if self._only_events else self._shelves.plain
         try:
             complete = segment.finish()
         finally:
             with self._count_lock:
                 self._done += segment.counts
                 self._segment = None
-            shelf.release(segment.path)
+            self._shelves.release(segment.path)
         if complete and not self._only_events:
             self._before = (segment.path, segment.end_s)
             if self._holds_event:
-                self._move_to_events(segment.path)
+                self._shelves.move_to_events(segment.path)
                 self._before = None
-        self._apply()
-
-    def _move_to_events(self, path: Path) -> None:
-        """Have a complete segment kept as long as one that belongs to an event."""
-        shelf = self._shelves.events
-        moved = shelf.place_for(path)
-        shelf.hold(moved)
-        try:
-            path.replace(moved)
-        except OSError as error:
-            logger.warning("%s can't be moved to %s: %s", path, moved, error.strerror)
-        finally:
-            shelf.release(moved)
-
-    def _see_to_room(self) -> None:
-        """Delete old segments as soon as the disk has too little room, not only when a segment ends."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s < _LOOK_AT_DISK_S:
-            return
-        self._looked_s = now_s
-        try:
-            if self._shelves.plain.missing_bytes() > 0:
-                self._apply()
-        except SinkError as error:
-            logger.debug("%s", error)  # who writes there tells
-
-    def _apply(self) -> None:
-        """Delete what is too old or too much; of what is plain first."""
-        try:
-            self._shelves.plain.apply()
-            self._shelves.events.apply()
-        except SinkError as error:
-            if not self._patient:
-                raise
-            logger.warning("%s; old segments are deleted later", error)
+        self._shelves.tidy()

@@ -20,7 +20,8 @@ from pipeline.types import SourceInfo, TrackedFrame
 from sinks.locks import FolderLock, in_use, is_locked_elsewhere, lock_path
 from sinks.output_files import check_output, make_folder
 from sinks.recording.packet_queue import PacketQueue, Wanted
-from sinks.recording.recorder import Recorder, Shelves
+from sinks.recording.recorder import Recorder
+from sinks.recording.shelves import Shelves
 from sinks.recording.situations import Situations
 from sinks.video.retention import Retention, record_path, segment_names, segment_path
 
@@ -143,7 +144,7 @@ class RecordingSink(Sink):
         )
         self._recorder = Recorder(
             stream,
-            Shelves(plain, events),
+            Shelves(plain, events, only_events=self._mode == "events", patient=info.live),
             segment_s=self._segment_s,
             only_events=self._mode == "events",
             before_s=self._around_s[0],

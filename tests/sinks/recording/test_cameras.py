@@ -19,6 +19,7 @@ from sinks.recording.ring import PacketRing
 from sinks.recording.sink import RecordingSink
 from tests.support.clips import read_number
 from tests.support.coded_packets import nal_units, read_packets, recorded_packets, recording, segments
+from tests.support.deaf_proxy import refusing_sound
 from tests.support.rtsp_server import LivePicture, RtspServer, given_pictures, require_rtsp_server
 
 Codec = Literal["h264", "h265", "mjpeg"]
@@ -117,3 +118,19 @@ def test_a_camera_that_is_back_goes_on_in_a_further_segment(tmp_path: Path) -> N
     assert len(found) == 2
     assert all(read_packets(path).keyframes[0] for path in found)
     assert sink.counts().lost == 0
+
+
+@pytest.mark.parametrize("answer", ["404 Not Found", "503 Service Unavailable"])
+def test_a_camera_that_refuses_its_sound_is_recorded_without(
+    tmp_path: Path, answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = LivePicture(sound="aac", keyframe_every=10)
+    with (
+        RtspServer(camera) as server,
+        refusing_sound(server.port, answer) as port,
+        recording(server.url_of("live", port=port), tmp_path / "out") as (source, sink),
+    ):
+        assert len(list(itertools.islice(source, 12))) == 12
+    assert "it is read without its sound" in caplog.text
+    assert sink.counts().written >= 12
+    assert recorded_packets(tmp_path / "out").codecs == ["h264"]

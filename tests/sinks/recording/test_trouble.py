@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 
 from pipeline.sources.decoding.tap import CodedPacket, CodedTracks
 from pipeline.types import Image, SourceInfo
+from sinks.recording.packet_queue import Wanted
 from sinks.recording.sink import RecordingSink
 from tests.support.clips import write_clip
 from tests.support.coded_packets import as_camera, read_packets, recorded_packets, segments
@@ -226,3 +229,27 @@ def check_killed(folder: Path, everything: list[bytes]) -> int:
     got = recorded_packets(folder).pictures
     assert got == (everything * (len(got) // len(everything) + 1))[: len(got)]
     return len(got)
+
+
+def test_old_segments_make_room_those_of_events_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracks, packets = as_camera(write_clip(tmp_path / "clip.mp4", count=10))
+    out = tmp_path / "out"
+    for _ in range(2):
+        with recorder(out) as sink:
+            send(sink, tracks, packets)
+    with recorder(out) as sink:
+        sink.packets.begin(tracks)
+        sink.packets.put(Wanted(0.0, 1e9))
+        send(sink, tracks, packets)
+    assert sorted(path.parent.name for path in segments(out)) == ["events", "out", "out"]
+    free = shutil.disk_usage(out).free
+    size = segments(out)[0].stat().st_size
+
+    def usage(path: Path) -> SimpleNamespace:
+        """Two segments too many for what is to be free."""
+        return SimpleNamespace(free=free - sum(each.stat().st_size for each in segments(out)))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with recorder(out, keep_free_mb=(free - 1.5 * size) / 1e6):
+        pass
+    assert [path.parent.name for path in segments(out)] == ["events"]
