@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tracking_appearance
-from benchmarks.tracking_appearance import SAME_PERSON, Watched, as_people, is_right, persons
+from benchmarks.tracking_appearance import SAME_PERSON, Watched, as_people, gained, is_right, persons
 from benchmarks.tracking_data import Boxes, Unit
 from pipeline.appearance.links import TrackLink
 from pipeline.types import Detections
@@ -53,6 +53,16 @@ def test_a_link_is_right_where_one_track_ends_and_the_other_begins() -> None:
     assert is_right(link(2, 1), seen), "both were on 60 there"
     assert not is_right(link(1, 2), seen)
     assert not is_right(link(3, 1), seen), "nobody knows whom 3 was on"
+
+
+def test_what_is_gained_is_less_switches_and_more_of_one_identity() -> None:
+    truth = [boxes(50)] * 40
+    watched = Watched(told=[*[boxes(1)] * 20, *[boxes(2)] * 20], links=[link(2, 1)])
+    found = gained(unit(truth), watched)
+    assert found.switches == -1
+    assert found.mota == pytest.approx(100 / 40)
+    assert found.idf1 == pytest.approx(50)
+    assert gained(unit(truth), replace(watched, links=[])) == (0, 0, 0, 0)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
