@@ -43,10 +43,13 @@ def status_line(status: StreamStatus) -> str:
     rates = status.rates
     objects = "1 object" if status.objects == 1 else f"{status.objects} objects"
     dropped, failed = sum(status.ledger.dropped.values()), sum(status.ledger.failed.values())
+    recorded = status.outputs.get("RecordingSink")
+    kept = [] if recorded is None else [f"{recorded.written} recorded"]
+    told = "".join(f", {phrase}" for phrase in (*kept, *loss_lines(status.outputs)))
     return (
         f"{status.name}: {status.state}, {rates.decoded:.1f} fps in, {rates.processed:.1f} fps analysed over the last "
         f"{rates.span_s:.0f} s, {objects}, {dropped} dropped, {failed} failed, latency {status.p50_ms:.0f} ms "
-        f"(p95 {status.p95_ms:.0f} ms){''.join(f', {line}' for line in loss_lines(status.outputs))}"
+        f"(p95 {status.p95_ms:.0f} ms){told}"
     )
 
 

@@ -49,6 +49,8 @@ def print_summary(console: Console, report: Report, written: Mapping[str, Path])
                 highlight=False,
             )
         console.print(_frames_line(stream))
+        if (recorded := stream.outputs.get("RecordingSink")) is not None:
+            console.print(f"{recorded.written} of {recorded.given} pictures recorded")
         _print_losses(console, stream.outputs)
     _print_losses(console, report.outputs)
     console.print(_times_line(report))

@@ -81,6 +81,9 @@ def _places(config: Config) -> set[Path]:
     """The folders that the run writes in."""
     files = [*written_files(config).values(), *([config.store.path] if config.store.path is not None else [])]
     folders = {path.resolve().parent for path in files}
+    folders.update(
+        stream.recording.folder.resolve() for stream in config.resolved_streams() if stream.recording.folder is not None
+    )
     if config.evidence.folder is not None:
         folders.add(config.evidence.folder.resolve())
     if config.webhook.url is not None:

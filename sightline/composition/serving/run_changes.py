@@ -17,8 +17,9 @@ from sightline.server.run_access import InvalidError, Mistake, NotNowError, NotT
 
 _FILES = sorted(set(StreamOutputSection.model_fields) - {"annotate"})
 # What reaches beyond the run: files that are written or run as code, and secrets that are sent to whoever is named.
-_CLOSED = {
+_CLOSED: dict[tuple[str, ...], str] = {
     **{("output", key): "files are named in the configuration itself" for key in _FILES},
+    ("recording",): "recordings are set up in the configuration itself",
     ("filters", "predicate"): "code is named in the configuration itself",
     ("input", "username_env"): "secrets are named in the configuration itself",
     ("input", "password_env"): "secrets are named in the configuration itself",

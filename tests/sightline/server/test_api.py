@@ -186,6 +186,7 @@ def test_names_that_would_run_in_a_browser_stay_text(served: Served) -> None:
     ("keys", "where"),
     [
         ({"output": {"video": "elsewhere/x.mp4"}}, "output.video"),
+        ({"recording": {"folder": "/etc", "keep_mb": 1}}, "recording"),
         ({"filters": {"predicate": "evil.py:run"}}, "filters.predicate"),
         ({"input": {"password_env": "AWS_SECRET_ACCESS_KEY"}}, "input.password_env"),
         ({"source": "no/such/file.mp4"}, ""),

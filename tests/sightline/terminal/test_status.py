@@ -57,6 +57,11 @@ def test_a_loss_of_an_output_is_told() -> None:
     assert [line.split()[-1] for line in console.file.getvalue().splitlines()[2:4]] == ["17", "0"]
 
 
+def test_what_was_recorded_is_told() -> None:
+    recording = replace(status(50, 40), outputs={"RecordingSink": OutputCounts(given=60, written=50, lost=10)})
+    assert status_line(recording).endswith("(p95 80 ms), 50 recorded, RecordingSink lost 10 of 60")
+
+
 def test_lines_come_at_intervals_where_there_is_no_terminal() -> None:
     output, asked = io.StringIO(), threading.Event()
 

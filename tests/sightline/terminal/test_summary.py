@@ -48,3 +48,30 @@ def test_what_outputs_lost_is_told() -> None:
     print_summary(console, msgspec.structs.replace(report, engine=None, engine_reason=None, network_threads=None), {})
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines()[-1] == "network: float32"
+
+
+def test_what_was_recorded_is_told() -> None:
+    stream = StreamReport(
+        decoded=5,
+        processed=5,
+        dropped={},
+        failed={},
+        media_s=0.2,
+        objects={},
+        outputs={"RecordingSink": OutputCounts(given=6, written=5, lost=1)},
+    )
+    report = Report(
+        streams={"door": stream},
+        stages={},
+        wall_s=1.0,
+        fps=25.0,
+        start_s=0.1,
+        peak_rss_mb=9.0,
+        input_shape=None,
+        precision="float32",
+        versions={},
+    )
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(console, report, {})
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[2:4] == ["5 of 6 pictures recorded", "RecordingSink lost 1 of 6"]

@@ -8,9 +8,11 @@ import av
 import numpy as np
 import pytest
 
+from pipeline.errors import SinkError
 from pipeline.events import OutputCounts
 from tests.support.clips import read_number, write_clip
 from tests.support.coded_packets import read_packets, record, recorded_packets, segments
+from tests.support.small_disk import small_disk
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,10 @@ def test_sound_stays_beside_the_pictures(tmp_path: Path) -> None:
 
 def test_what_mp4_cannot_hold_goes_elsewhere_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = write_clip(tmp_path / "clip.mkv", count=30, codec="msmpeg4")
-    record(clip, tmp_path / "out")
+    sink = record(clip, tmp_path / "out")
     (path,) = segments(tmp_path / "out")
     assert path.suffix == ".mkv"
+    assert sink.counts() == OutputCounts(given=30, written=30)
     assert read_packets(path).pictures == read_packets(clip).pictures
     assert "MP4 can't hold msmpeg4; it is recorded as .mkv" in caplog.text
 
@@ -85,3 +88,12 @@ def test_a_transport_stream_that_changes_midway_makes_a_new_segment(tmp_path: Pa
     sink = record(both, tmp_path / "out")
     assert [read_packets(path).codecs for path in segments(tmp_path / "out")] == [["h264"], ["mpeg2video"]]
     assert sink.counts() == OutputCounts(given=50, written=50)
+
+
+def test_a_file_on_a_full_disk_ends_with_an_error(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", count=100, options={"crf": "1"})
+    with (
+        small_disk(tmp_path / "disk", clip.stat().st_size // 2000) as disk,
+        pytest.raises(SinkError, match="the disk is full"),
+    ):
+        record(clip, disk.path / "out", segment_s=1)
