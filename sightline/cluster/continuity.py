@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any
 
@@ -49,6 +50,7 @@ class StreamContinuity:
         self.run = ""
         self.pts_s = 0.0
         self.online = False
+        self._heard = 0.0  # when the newest event came, in seconds since 1970
         self._tracks: dict[int, TrackStarted | TrackUpdated] = {}
         self._inside: dict[tuple[str, int], ZoneEntered] = {}
         self._visited: dict[int, set[str]] = {}
@@ -60,7 +62,8 @@ class StreamContinuity:
         if event.run != self.run:
             self.run = event.run
             self._counted.clear()
-        self.pts_s = max(self.pts_s, event.pts_s)
+        if event.pts_s >= self.pts_s:
+            self.pts_s, self._heard = event.pts_s, time.time()
         first = True
         if isinstance(event, TrackStarted | TrackUpdated):
             self._tracks[event.track_id] = event
@@ -149,6 +152,9 @@ class StreamContinuity:
         frames = past.frames
         lost = frames.decoded - frames.processed - sum(frames.dropped.values()) - sum(frames.failed.values())
         dropped = {**frames.dropped, "lost": frames.dropped.get("lost", 0) + lost} if lost else frames.dropped
+        if self.pts_s > past.pts_s:  # media time never goes back
+            captured = past.captured + self.pts_s - past.pts_s if past.captured else self._heard
+            past = msgspec.structs.replace(past, number=past.number or 0, pts_s=self.pts_s, captured=captured)
         return msgspec.structs.replace(
             past,
             highest_id=_reserved(highest, since_s),

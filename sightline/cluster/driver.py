@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.models.custom import choose_model
 from sightline.cluster.memory import recall
 from sightline.cluster.merger import Merger, merged_error
 from sightline.cluster.messages import own_versions
-from sightline.cluster.status import status_text
+from sightline.cluster.status import ClusterStatus, cluster_status, status_text
 from sightline.cluster.supervisor import Supervisor
 from sightline.composition.outputs import build_shared_sinks
 from sightline.config.schema import Config
@@ -23,6 +27,7 @@ from sightline.server.control_socket import ControlSocket
 
 if TYPE_CHECKING:
     from sightline.cluster.ray_fleet import RayFleet
+    from sightline.server.http_server import HttpServer
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class ClusterRun:
 
     Attributes:
         control: where commands are taken.
+        url: of the page; None where there is none.
 
     Raises:
         PipelineError: the cluster, an output or the configuration can't be used.
@@ -66,6 +72,7 @@ class ClusterRun:
         if not config.resolved_streams():
             raise ConfigError("nothing to process: name streams in the configuration")
         self._read = read
+        self._begun_s = time.monotonic()
         self._ending: Ending | None = None
         self._woken = threading.Event()
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -86,6 +93,7 @@ class ClusterRun:
                 config.control or DEFAULT_CONTROL,
                 {
                     "status": self.status,
+                    "status-json": lambda: msgspec.json.encode(self.look()).decode(),
                     "reload": self.reload,
                     "drain": self._supervisor.drain,
                     "undrain": self._supervisor.undrain,
@@ -95,8 +103,26 @@ class ClusterRun:
                 },
             )
             stack.callback(self._control.close)
+            self._web = None if config.web.address is None else self._serve(config, config.web.address)
+            if self._web is not None:
+                stack.callback(self._web.close)
             self._stack = stack.pop_all()
         self.control = self._control.endpoint
+        self.url = None if self._web is None else self._web.url
+
+    def _serve(self, config: Config, address: str) -> HttpServer:
+        """The page at that address."""
+        from sightline.cluster.web import cluster_app  # what they stand on many runs do without
+        from sightline.composition.serving.site import web_token
+        from sightline.server.access import Access
+        from sightline.server.http_server import HttpServer
+
+        web = config.web
+        access = Access(web_token("token_env", web.token_env), web_token("read_token_env", web.read_token_env))
+        host, _, port = address.rpartition(":")
+        server = HttpServer(host.strip("[]"), int(port))
+        server.start(cluster_app(self.look, access, (socket.gethostname(), *web.hosts)))
+        return server
 
     def run(self) -> None:
         """Keep all streams running until ``end``.
@@ -127,9 +153,13 @@ class ClusterRun:
         self._calls.put(function)
         self._woken.set()
 
+    def look(self) -> ClusterStatus:
+        """How all is; for any thread."""
+        return cluster_status(self._supervisor, self._merger, self._begun_s)
+
     def status(self) -> str:
         """How all is, in words; for any thread."""
-        return status_text(self._supervisor, self._merger)
+        return status_text(self.look())
 
     def reload(self) -> str:
         """Take over the configuration as it is now; for any thread."""

@@ -88,6 +88,11 @@ class ShardLink:
         self._thread.start()
 
     @property
+    def ready(self) -> bool:
+        """Whether it answers, and can run streams."""
+        return self.loss is None and self.status is not None and self.status.capacity is not None
+
+    @property
     def order(self) -> Order | None:
         """What the shard is to do."""
         return self._order

@@ -9,6 +9,7 @@ from typing import Literal
 from pipeline.runtime.streams.stream_past import StreamPast
 from sightline.cluster.memory import RememberedStream
 from sightline.cluster.messages import StreamState
+from sightline.cluster.placement import need
 from sightline.config.schema import ResolvedStream
 
 # Crashes that are longer ago count no more.
@@ -60,6 +61,12 @@ class StreamRecord:
     def name(self) -> str:
         """Name of the stream."""
         return self.description.name
+
+    @property
+    def need(self) -> float:
+        """Looks of the detector a second that it wants, by the frames that its camera sends."""
+        fps = self.state.decoded_fps if self.state is not None and self.state.decoded_fps > 1 else None
+        return need(self.description, fps)
 
     def crashed(self) -> int:
         """Its process ended by itself; returns how often that was lately."""

@@ -56,6 +56,8 @@ def run_command(
     with stopping_on_signals(stop), reloading_on_hangup(manager.reloading(run.reload)), manager.watching(run.call):
         if not quiet:
             typer.echo(f"cluster: commands are taken at {run.control}", err=True)
+            if run.url is not None:
+                typer.echo(f"web: {run.url}", err=True)
         run.run()
 
 

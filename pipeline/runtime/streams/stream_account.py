@@ -54,6 +54,7 @@ class StreamAccount:
         last_pts_s: media time of the newest frame that was processed; None before the first.
         newest_s: when that frame was captured (``time.monotonic()``); None before the first.
         outages: how often its source went away.
+        takes_over: whether its next frame is the first after those of another process.
         error: what ended it, or is known to have gone wrong in it.
     """
 
@@ -69,6 +70,7 @@ class StreamAccount:
         self.error: BaseException | None = None
         # Where the newest frame was placed, by the thread that reads the source.
         self._newest: _Place | None = None
+        self.takes_over = past.number is not None
         if past.number is not None:
             # Another process, or another machine, has another monotonic clock.
             self._newest = _Place(past.number, past.pts_s, time.monotonic() - (time.time() - past.captured))
@@ -243,6 +245,9 @@ class FramePlacer:
         self._before = before = self._account._newest
         if before is not None:
             passed_s = first.captured_s - before.captured_s if self._source.info.live else self._frame_s
+            if self._account.takes_over and self._source.info.live:
+                self._account.came_back(max(0.0, passed_s))
+            self._account.takes_over = False
             self._shift = before.number + 1 - first.index, before.pts_s + passed_s - first.pts_s
 
 

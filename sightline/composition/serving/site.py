@@ -47,7 +47,7 @@ class Site:
         host, _, port = web.address.rpartition(":")
         self._config = config
         self._names = (socket.gethostname(), *web.hosts)
-        self._access = Access(_token("token_env", web.token_env), _token("read_token_env", web.read_token_env))
+        self._access = Access(web_token("token_env", web.token_env), web_token("read_token_env", web.read_token_env))
         self._hub, self._events = LiveHub(), EventHub()
         folder = config.evidence.folder
         self._evidence = None if folder is None else EvidenceBook(folder)
@@ -101,7 +101,7 @@ class Site:
         self.close()
 
 
-def _token(key: str, variable: str | None) -> str | None:
+def web_token(key: str, variable: str | None) -> str | None:
     """The token that a variable of the environment holds."""
     if variable is None:
         return None
