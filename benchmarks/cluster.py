@@ -70,7 +70,7 @@ class Driver:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, str(ROOT / "run_pipeline.py"), "cluster", "run", str(config)),
-                *("--address", cluster.address, "--set", f"control={control}", "-v"),
+                *("--address", cluster.address, "--set", f"control={control}", "-v", "--log-format", "json"),
             ],
             cwd=config.parent,
             env=cluster.environment,

@@ -85,6 +85,7 @@ class Merger:
         self._positions = dict(positions)
         self._streams: dict[str, StreamContinuity] = {}
         self._alerts: dict[tuple[str, int], int] = {}
+        self._opened: set[str] = set()
         self._missed = 0
         self._over = False
         self._group.check()
@@ -263,8 +264,14 @@ class Merger:
                 self._alerts.pop((event.run, event.alert_id))
         self._stamper.last_seq = seq
         if isinstance(event, StreamStarted):
-            self._group.open(event.stream, _info(event), self._class_names)
+            self._open(event.stream, _info(event))
+        elif event.stream not in self._opened:
+            self._open(event.stream, SourceInfo(0, 0, live=True))  # its beginning is no longer to be had
         self._group.on_event(msgspec.structs.replace(event, **fields))
+
+    def _open(self, stream: str, info: SourceInfo) -> None:
+        self._opened.add(stream)
+        self._group.open(stream, info, self._class_names)
 
     def announce(self, name: str, node: str, info: SourceInfo) -> None:
         """Tell that a stream runs that began before this merger followed it. For any thread."""

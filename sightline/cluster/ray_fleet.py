@@ -7,6 +7,7 @@ asking it (`sightline.cluster.shard_link`): Ray needs longer for that, and asks 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -31,6 +32,8 @@ _NAME_LABEL = "name"
 _LOOPBACK = "127.0.0.1"
 _CALLS_AT_ONCE = 8
 _NODES_S = 1.0
+_PARENT_S = 0.5
+_ENDING_S = 3.0
 
 
 class _ShardActor:
@@ -39,6 +42,16 @@ class _ShardActor:
     def __init__(self, spec: ShardSpec) -> None:
         self._spec = spec
         self._shard = Shard(spec, own_versions())
+        threading.Thread(target=self._end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+
+    def _end_with(self, parent: int) -> None:
+        """End when Ray on this machine does: nobody could stop this process any more, and its streams run elsewhere."""
+        while os.getppid() == parent:
+            time.sleep(_PARENT_S)
+        ending = threading.Thread(target=self._shard.close, daemon=True)  # outputs are completed
+        ending.start()
+        ending.join(_ENDING_S)
+        os._exit(1)
 
     def spec(self) -> ShardSpec:
         return self._spec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -15,10 +16,24 @@ logger = logging.getLogger(__name__)
 
 # How often a shard is asked, and how long an answer may take.
 PERIOD_S = 0.5
-_ANSWER_S = 2.0
+_ANSWER_S = 1.0
 # A shard of which nothing was heard for so long is lost; one that has just been made may have much to load.
 PATIENCE_S = 4.0
 _FIRST_S = 120.0
+# After so much silence it is looked whether its feed's port is still open: a process that is there keeps it.
+_DOUBTFUL_S = 1.0
+
+
+def _refuses(endpoint: str) -> bool:
+    """Whether a machine answers that nobody listens at that address."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=0.5):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
 
 
 class ShardSilentError(Exception):
@@ -141,6 +156,8 @@ class ShardLink:
             silent_s = time.monotonic() - self.heard_s
             if silent_s >= (PATIENCE_S if status is not None else _FIRST_S):
                 self.loss = Loss(f"nothing was heard of it for {silent_s:.0f} s ({error})", crashed=False)
+            elif silent_s >= _DOUBTFUL_S and status is not None and _refuses(status.feed.endpoint):
+                self.loss = Loss(f"its process is gone ({error})", crashed=False)
         except ShardGoneError as error:
             self.loss = Loss(str(error), crashed=error.crashed)
         except Exception as error:
