@@ -128,7 +128,10 @@ class EvidenceSink(Sink):
             return  # a box that nobody has seen there says nothing of the picture
         if self._desk.wanted.moments:
             self._recent.add(KeptFrame(tracked, self._annotator))
-        self._best.offer(tracked)
+        try:
+            self._best.offer(tracked)
+        except SinkError as error:
+            self._tell(error)
 
     def on_event(self, event: Event) -> None:
         """Write the pictures of an event that names evidence."""
@@ -162,14 +165,18 @@ class EvidenceSink(Sink):
                 path = self._folder.write(event, made.kind, ".jpg", made.data)
                 self._desk.put(self._piece(evidence, made, path, shot.pts_s))
         except SinkError as error:
-            log = logger.debug if self._troubled else logger.warning
-            log("%s; evidence is lost until it works again", error)
-            self._troubled = True
+            self._tell(error)
             return False
         if self._troubled:
             logger.warning("evidence of %s is written again", event.stream)
             self._troubled = False
         return True
+
+    def _tell(self, error: SinkError) -> None:
+        """Log what goes wrong, once until something goes well again."""
+        log = logger.debug if self._troubled else logger.warning
+        log("%s; evidence is lost until it works again", error)
+        self._troubled = True
 
     def _piece(self, evidence: str, made: Encoded, path: str, pts_s: float) -> Piece:
         return Piece(

@@ -97,3 +97,14 @@ def test_a_track_that_has_ended_is_still_shown_by_an_alert_about_it(tmp_path: Pa
     sink.on_event(alert(4))
     pieces, _ = desk.take()
     assert [piece.kind for piece in pieces] == ["picture", "crop"]
+
+
+def test_a_picture_that_jpeg_can_not_hold_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink, desk = opened(tmp_path, EvidenceWanted())
+    wide = replace(frame(0), frame=Frame(np.zeros((8, 70_000, 3), np.uint8), 0, 0.0, 0.0, "yard"))
+    for _ in range(2):
+        sink.on_frame(wide)
+    sink.on_event(alert(4))
+    assert desk.take()[0] == []
+    assert len(caplog.messages) == 1
+    assert "70000x8" in caplog.text
