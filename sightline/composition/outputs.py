@@ -99,8 +99,8 @@ def build_recording(stream: ResolvedStream) -> RecordingSink | None:
         keep_hours=wanted.keep_hours,
         keep_mb=wanted.keep_mb,
         keep_free_mb=wanted.keep_free_mb,
-        event_keep_hours=wanted.event_keep_hours,
-        event_keep_mb=wanted.event_keep_mb,
+        event_keep_hours=wanted.event_keep_hours or wanted.keep_hours,
+        event_keep_mb=wanted.event_keep_mb or wanted.keep_mb,
     )
 
 
@@ -110,7 +110,8 @@ def recorded_types(stream: ResolvedStream) -> tuple[str, ...]:
         return ("alert.started",)
     if stream.zones or stream.lines:
         return ("zone.entered", "line.crossed")
-    return ("track.started",)
+    # Where all is recorded anyway, nearly every segment would belong to some track.
+    return ("track.started",) if stream.recording.mode == "events" else ()
 
 
 def same_video(old: ResolvedStream, new: ResolvedStream) -> bool:

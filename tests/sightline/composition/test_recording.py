@@ -17,6 +17,7 @@ from tests.support.coded_packets import read_packets, recorded_packets, segments
 from tests.support.fakes import BlobDetector, MemorySource, picture
 
 COUNT, FIRST, LAST = 250, 100, 124
+AROUND = {"before_s": 0.0, "after_s": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,28 @@ def run(clip: Path, recording: dict[str, Any], **settings: Any) -> Report:
 
 
 def test_a_run_records_all_that_its_source_holds(clip: Path, tmp_path: Path) -> None:
-    report = run(clip, {"folder": tmp_path / "{stream}", "segment_s": 4.0, "before_s": 0.0, "after_s": 0.0})
+    report = run(clip, {"folder": tmp_path / "{stream}", "segment_s": 4.0, "types": ("track.started",), **AROUND})
     assert recorded_packets(tmp_path / "door").pictures == read_packets(clip).pictures
     assert report.streams["door"].outputs["RecordingSink"] == OutputCounts(given=COUNT, written=COUNT)
     # The piece from 4 to 8 s is the one in which something is to be seen.
     assert [path.parent.name for path in segments(tmp_path / "door")] == ["door", "events", "door"]
+
+
+def test_where_all_is_recorded_tracks_alone_are_no_events(clip: Path, tmp_path: Path) -> None:
+    run(clip, {"folder": tmp_path})
+    assert [path.parent for path in segments(tmp_path)] == [tmp_path]
+
+
+def test_limits_hold_for_events_too_unless_they_have_their_own(clip: Path, tmp_path: Path) -> None:
+    settings = {"mode": "events", "segment_s": 1.0, "before_s": 9.0, "after_s": 9.0}
+    run(clip, {**settings, "folder": tmp_path / "all"})
+    everything = sum(path.stat().st_size for path in segments(tmp_path / "all")) / 1e6
+    limited = {**settings, "folder": tmp_path / "some", "keep_mb": everything * 0.7}
+    run(clip, limited)
+    kept = len(segments(tmp_path / "some"))
+    assert 0 < kept < len(segments(tmp_path / "all")) == 10
+    run(clip, {**limited, "event_keep_mb": 1000.0})
+    assert len(segments(tmp_path / "some")) == kept + 10
 
 
 def test_only_what_is_around_events_is_recorded(clip: Path, tmp_path: Path) -> None:
