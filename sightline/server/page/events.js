@@ -107,6 +107,7 @@ class EventsView {
       this.#cursor = cursor;
       this.#events.push(...events);
       this.list.append(...events.map((event) => this.#row(event)));
+      this.#share(events);
       this.note.textContent = stored ? (this.filters.until ? "" : t("events.live")) : t("events.nostore");
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -126,6 +127,14 @@ class EventsView {
       this.#cursor = null; // what comes before it is no longer what is shown last
     }
     this.#showSoon();
+  }
+
+  /** What shows an event shows others that have come meanwhile and name the same evidence. */
+  #share(events) {
+    const bare = new Set(this.#events.flatMap(({ evidence }) => (evidence && Object.keys(evidence).length === 1 ? [evidence.id] : [])));
+    for (const { evidence } of events.filter(({ evidence }) => bare.has(evidence?.id))) {
+      for (const [kind, address] of Object.entries(evidence)) if (kind !== "id") this.#shown(evidence.id, kind, address);
+    }
   }
 
   /** There is a picture or a clip of an event: its row is made anew. */
