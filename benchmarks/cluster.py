@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from pipeline.events import Event, LineCrossed, Origin, StreamOffline, TrackStar
 from pipeline.feed_events import FeedGap, FeedSnapshot
 from pipeline.models.published import find_packaged
 from sample_videos.fetch import BIKES
-from sightline.cluster.status import ClusterStatus
+from sightline.cluster.status import ClusterStatus, StreamStatusLine
 from sightline.server.control_socket import send_command
 from sinks.feed.client import subscribe
 from tests.support.free_ports import free_port_pair
@@ -103,6 +103,11 @@ def online(status: ClusterStatus) -> bool:
     return all(stream.state == "online" for stream in status.streams)
 
 
+def goes_on(before: Mapping[str, StreamStatusLine], status: ClusterStatus) -> bool:
+    """Whether each camera has given frames since then."""
+    return all((each.past.number or 0) > (before[each.name].past.number or 0) + 1 for each in status.streams)
+
+
 def kill_nodes(run: Run, cluster: RayCluster, driver: Driver, names: Sequence[str], kills: int, seed: int) -> None:
     """Kill a node at random and see its cameras come back, again and again."""
     chance = random.Random(seed)
@@ -162,8 +167,9 @@ def drain_and_move(run: Run, driver: Driver) -> None:
         status = driver.wait(online, 60)
         took_s = time.monotonic() - begun_s
         run.check(status is not None and not reply.startswith("error"), f"{what}: {reply}")
-        time.sleep(3.0)
-        for each in driver.status().streams:
+        told = driver.wait(lambda status: online(status) and goes_on(before, status), 30)
+        run.check(told is not None, f"{what}: not all cameras go on")
+        for each in [] if told is None else told.streams:
             old = before[each.name].past
             if each.epoch > before[each.name].epoch:
                 away_s = each.past.offline_s - old.offline_s

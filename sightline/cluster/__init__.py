@@ -13,6 +13,7 @@ placement     On which machine a stream is to run
 ray_fleet     The machines and processes as Ray has them
 shard         One process with an ordinary pipeline
 shard_config  The part of a configuration that one process runs
+shard_feed    The feed of a shard
 shard_link    The driver's end of a shard
 status        How a cluster is doing, in words
 stream_record What the driver knows of one stream

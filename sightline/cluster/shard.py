@@ -21,22 +21,19 @@ import psutil
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.errors import PipelineError
-from pipeline.events import Event, OutputCounts
-from pipeline.interfaces import DetectorLike, Sink
+from pipeline.interfaces import DetectorLike
 from pipeline.redaction import redact, redact_address
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import StreamStatus
 from pipeline.runtime.streams.stream_past import RunPasts, StreamPast
-from pipeline.types import SourceInfo, TrackedFrame
-from sightline.cluster.messages import Assignment, Feed, Order, ShardSpec, ShardState, ShardStatus, StreamState
+from sightline.cluster.messages import Assignment, Order, ShardSpec, ShardState, ShardStatus, StreamState
 from sightline.cluster.shard_config import shard_config
+from sightline.cluster.shard_feed import LentSink, open_feed
 from sightline.composition.pipeline import build_detector, build_pipeline, shown_confidence
 from sightline.composition.reload import Reloader
 from sightline.composition.reloader import build_reloader
 from sightline.config.schema import Config, ResolvedStream
 from sightline.doctor.timing import per_second
-from sinks.feed.keys import read_key_pair, write_keys
-from sinks.feed.zeromq_sink import ZeroMqSink
 
 logger = logging.getLogger(__name__)
 
@@ -45,24 +42,6 @@ _LOOK_S = 0.5
 # How long its detector is timed.
 _TIMED_S = 0.3
 _STATES: dict[str, ShardState] = {"waiting": "waiting", "online": "online", "offline": "offline"}
-
-
-class _Lent(Sink):
-    """A sink that several pipelines use one after the other: none of them opens or closes it."""
-
-    may_stall = False
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-
-    def on_event(self, event: Event) -> None:
-        self._sink.on_event(event)
-
-    def takes(self, item: TrackedFrame | Event) -> bool:
-        return self._sink.takes(item)
-
-    def counts(self) -> OutputCounts | None:
-        return self._sink.counts()
 
 
 class Shard:
@@ -82,7 +61,7 @@ class Shard:
         self._pasts_of: dict[str, StreamPast] = {}
         self._stamper = EventStamper()
         self._folder = tempfile.TemporaryDirectory(prefix="sightline-shard-")
-        self._sink, self._feed = _open_feed(Path(self._folder.name), spec.host)
+        self._sink, self._feed = open_feed(Path(self._folder.name), spec.host)
         self._changed = threading.Condition()
         self._order: Order | None = None
         self._version = 0
@@ -242,7 +221,7 @@ class Shard:
         config = shard_config(config, [name], threads=self._spec.threads)
         self._pasts_of = {} if assignment.past is None else {name: assignment.past}
         pipeline = build_pipeline(
-            config, detector=self._detector, sinks=[_Lent(self._sink)], pasts=self._pasts_of, stamper=self._stamper
+            config, detector=self._detector, sinks=[LentSink(self._sink)], pasts=self._pasts_of, stamper=self._stamper
         )
         self._reloader = build_reloader(pipeline, config, lambda: config, past_of=lambda of: self._pasts_of.get(of))
         self._runner = threading.Thread(target=self._run, args=(pipeline,), name="pipeline")
@@ -340,21 +319,4 @@ def _state(epoch: int, status: StreamStatus) -> StreamState:
         p95_ms=round(status.p95_ms, 1),
         objects=status.objects,
         picture_age_s=None if newest_s is None else round(max(0.0, time.monotonic() - newest_s), 3),
-    )
-
-
-def _open_feed(folder: Path, host: str) -> tuple[ZeroMqSink, Feed]:
-    """A feed at a free port of that address, with keys of its own and those of who may read it."""
-    _, own = write_keys("shard", folder)
-    _, reader = write_keys("reader", folder)
-    own_pair, reader_pair = read_key_pair(own), read_key_pair(reader)
-    shown = f"[{host}]" if ":" in host else host
-    sink = ZeroMqSink(f"tcp://{shown}:*", encoding="msgpack", keys=own, clients=[reader_pair.public.decode()])
-    sink.check()
-    sink.open("", SourceInfo(0, 0), ())
-    return sink, Feed(
-        endpoint=sink.endpoint,
-        server_key=own_pair.public.decode(),
-        public=reader_pair.public.decode(),
-        secret=reader_pair.secret.decode(),
     )

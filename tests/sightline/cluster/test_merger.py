@@ -26,7 +26,7 @@ from pipeline.events import (
 from pipeline.runtime.streams.stream_past import RunPasts, StreamPast
 from sightline.cluster.merger import Merger
 from sightline.cluster.messages import Feed
-from sightline.cluster.shard import _open_feed
+from sightline.cluster.shard_feed import open_feed
 from sinks.feed.state import FeedState
 from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.support.fakes import MemorySink
@@ -55,7 +55,7 @@ def feeds(tmp_path: Path) -> Iterator[dict[str, tuple[ZeroMqSink, Feed]]]:
         made = {}
         for run in RUNS:
             (tmp_path / run).mkdir()
-            made[run] = _open_feed(tmp_path / run, "127.0.0.1")
+            made[run] = open_feed(tmp_path / run, "127.0.0.1")
             stack.callback(made[run][0].close)
         yield made
 
