@@ -20,6 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -105,7 +106,9 @@ def online(status: ClusterStatus) -> bool:
 
 def goes_on(before: Mapping[str, StreamStatusLine], status: ClusterStatus) -> bool:
     """Whether each camera has given frames since then."""
-    return all((each.past.number or 0) > (before[each.name].past.number or 0) + 1 for each in status.streams)
+    return online(status) and all(
+        (each.past.number or 0) > (before[each.name].past.number or 0) + 1 for each in status.streams
+    )
 
 
 def kill_nodes(run: Run, cluster: RayCluster, driver: Driver, names: Sequence[str], kills: int, seed: int) -> None:
@@ -167,7 +170,7 @@ def drain_and_move(run: Run, driver: Driver) -> None:
         status = driver.wait(online, 60)
         took_s = time.monotonic() - begun_s
         run.check(status is not None and not reply.startswith("error"), f"{what}: {reply}")
-        told = driver.wait(lambda status: online(status) and goes_on(before, status), 30)
+        told = driver.wait(partial(goes_on, before), 30)
         run.check(told is not None, f"{what}: not all cameras go on")
         for each in [] if told is None else told.streams:
             old = before[each.name].past

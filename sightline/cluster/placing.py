@@ -122,7 +122,7 @@ class Placing:
             link = None if node is None else self._shard_on(node, record.group)
             if node is None or link is None:
                 continue
-            record.epoch, record.new = record.epoch + 1, False
+            record.epoch, record.new, record.given = record.epoch + 1, False, record.past
             record.place, record.shard, record.goes_to, record.reason = "placed", link.name, None, ""
             loads[node.id] = loads.get(node.id, 0.0) + record.need
             self._board.changed()
@@ -181,7 +181,7 @@ class Placing:
                 for record in self._board.records.values()
                 if record.shard == link.name and record.place == "placed"
             ]
-            streams = {record.name: Assignment(record.epoch, record.past) for record in mine}
+            streams = {record.name: Assignment(record.epoch, record.given) for record in mine}
             before = {} if link.order is None else link.order.streams
             same = {name: each.epoch for name, each in before.items()} == {
                 name: each.epoch for name, each in streams.items()

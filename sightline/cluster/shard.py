@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,19 +91,20 @@ class Shard:
             if order is not None and order.version > (0 if self._order is None else self._order.version):
                 self._order = order
                 self._changed.notify()
+            states = self._states()
             return ShardStatus(
                 name=self._spec.name,
                 version=self._version,
                 pid=os.getpid(),
                 versions=self._versions,
                 feed=self._feed,
-                pasts=self._pasts,
+                pasts=self._known_pasts(states),
                 pasts_age_s=time.monotonic() - self._pasts_s if self._pipeline is not None else 0.0,
                 capacity=self._capacity,
                 threads=self._spec.threads,
                 memory_mb=round(psutil.Process().memory_info().rss / 1e6, 1),
                 trouble=self._trouble,
-                streams=self._states(),
+                streams=states,
             )
 
     def close(self) -> None:
@@ -114,6 +115,15 @@ class Shard:
         self._thread.join()
         self._sink.close()
         self._folder.cleanup()
+
+    def _known_pasts(self, states: Mapping[str, StreamState]) -> RunPasts | None:
+        """What streams have come to, but those that are yet to begin: what they came to here before is an old story."""
+        pasts = self._pasts
+        if pasts is None:
+            return None
+        streams = {name: past for name, past in pasts.streams.items() if name in states}
+        streams = {name: past for name, past in streams.items() if states[name].state != "starting"}
+        return RunPasts(run=pasts.run, seq=pasts.seq, streams=streams)
 
     def _states(self) -> dict[str, StreamState]:
         states = dict(self._ended)
@@ -195,6 +205,8 @@ class Shard:
         """Have the pipeline run a stream, and as it is described now."""
         name = stream.name
         running = self._running.get(name)
+        if running is None:
+            self._forget_past(name)
         try:
             if self._pipeline is None:
                 self._start_pipeline(config, name, assignment)
@@ -212,6 +224,12 @@ class Shard:
         with self._changed:
             self._running[name] = assignment
             self._ended.pop(name, None)
+
+    def _forget_past(self, name: str) -> None:
+        with self._changed:
+            if self._pasts is not None:
+                others = {of: past for of, past in self._pasts.streams.items() if of != name}
+                self._pasts = RunPasts(run=self._pasts.run, seq=self._pasts.seq, streams=others)
 
     def _described(self) -> Sequence[ResolvedStream]:
         assert self._reloader is not None

@@ -30,6 +30,7 @@ class StreamRecord:
         shard: name of the shard that has it.
         epoch: of its newest assignment.
         past: what it had come to when it was placed, or since.
+        given: what it goes on from in its shard.
         run, seq: the events up to which that tells of everything.
         goes_to: id of the node that it is to run on next, if that is decided.
         group: of the process that it is to run in, where that is to be one of its own.
@@ -44,6 +45,7 @@ class StreamRecord:
     shard: str | None = None
     epoch: int = 0
     past: StreamPast = field(default_factory=StreamPast)
+    given: StreamPast = field(default_factory=StreamPast)
     run: str = ""
     seq: int = 0
     goes_to: str | None = None

@@ -239,6 +239,7 @@ class Supervisor:
             if record is None or record.removed or state.epoch < record.epoch or state.state == "released":
                 continue
             record.epoch, record.shard, record.place, record.state = state.epoch, link.name, "placed", state
+            record.given, record.new = record.past, False
             record.group = link.group if link.group >= self._board.config.cluster.processes_per_node else None
             info = SourceInfo(state.width, state.height, live=state.live, uri=state.source)
             self._board.merger.announce(name, link.node.name, info)

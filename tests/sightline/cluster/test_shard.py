@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.runtime.frame_ledger import in_flight
@@ -76,7 +77,11 @@ def test_streams_come_go_and_go_on(cameras: RtspServer) -> None:
         assert freed.pasts is not None and in_flight(freed.pasts.streams["door"].frames) == 0
         assert freed.pasts.streams["door"].frames.processed > 0
         before = freed.pasts.streams["door"]
-        made.sync(order(4, config, {"door": Assignment(2, before)}))
+        elsewhere = msgspec.structs.replace(before, highest_id=900)
+        told = made.sync(order(4, config, {"door": Assignment(2, elsewhere)}))
+        while told.streams["door"].epoch < 2 or told.pasts is None or "door" not in told.pasts.streams:
+            told = made.sync()
+        assert told.pasts.streams["door"].highest_id >= 900, "what it came to here before is not told again"
         again = wait_for(made, lambda status: online(status, "door") and status.streams["yard"].state == "released")
         assert again.streams["door"].epoch == 2
         assert again.pasts is not None
