@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.analytics.event_stamper import EventStamper
 from pipeline.appearance.embedder import Embedder
 from pipeline.appearance.links import LinkCounts, TrackLinks
 from pipeline.events import TrackEnded, TrackLinked, TrackStarted
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
 from pipeline.runtime.streams.stream import Stream
+from pipeline.runtime.streams.stream_account import StreamAccount
+from pipeline.runtime.streams.stream_events import StreamEvents
+from pipeline.runtime.streams.tracking import StreamTracking
+from pipeline.runtime.timing import Timings
 from pipeline.types import Image
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource
 from tests.support.onnx_embedding import write_embedding
+from tests.support.tracked_frames import Shown, tracked_frame
 from trackers.factory import create_tracker
 
 FRAMES = 84
@@ -86,3 +92,29 @@ def test_no_id_changes_and_nothing_is_reported_without_it(embedder: Embedder) ->
     assert told[0] == told[1]
     assert report.streams["memory"].appearance is None
     assert "appearance" not in report.stages
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_nobody_goes_on_over_an_outage_and_counts_do(away: bool, embedder: Embedder) -> None:
+    """Twice somebody is lost and another begins there; all look the same."""
+    account = StreamAccount()
+    stream = Stream(
+        source=MemorySource([]),
+        tracker=create_tracker("buffered"),
+        links=TrackLinks(embedder, ("blob",), classes=("blob",)),
+    )
+    tracking = StreamTracking(stream, account, StreamEvents("door", ("blob",), EventStamper()), Timings())
+    linked = []
+    for number in range(150):
+        track_id, place = divmod(number, 30)
+        if away and number == 60:
+            tracking.end()
+        shown = {track_id: Shown((100, 100, 130, 180), age_s=place / 10)} if track_id and place < 20 else {}
+        ended = [track_id] if track_id and place == 25 else []
+        for event in tracking.link(tracked_frame(number, number / 10, shown, ended=ended)):
+            assert isinstance(event, TrackLinked)
+            linked.append((event.track_id, event.linked_to))
+    assert linked == [(3, 2), (4, 3)] if away else [(2, 1), (3, 2), (4, 3)]
+    counts = account.report(media_s=15.0, live=False, shown_from=0.0).appearance
+    assert counts is not None
+    assert counts.linked == len(linked)
