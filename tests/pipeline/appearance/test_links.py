@@ -126,6 +126,38 @@ def test_nothing_is_asked_where_nobody_was_lost_near() -> None:
     assert embedder.calls == [], "one was there meanwhile, another is of another class"
 
 
+def test_nobody_is_linked_to_who_was_lost_too_far_away_to_have_come() -> None:
+    links = TrackLinks(Colours(), NAMES)
+    assert play(links, together(spell(1, 0, 15, 40), spell(2, 20, 60, 290)), {30: [1]}) == []
+    assert links.take_counts() == LinkCounts()
+    later = together(spell(1, 0, 15, 40), spell(2, 60, 100, 290))
+    assert len(play(TrackLinks(Colours(), NAMES), later, {30: [1]})) == 1, "in time they could"
+
+
+def test_a_person_is_no_car() -> None:
+    shown = together(spell(1, 0, 15, 100), spell(2, 30, 60, 100, class_id=1))
+    assert play(TrackLinks(Colours(), NAMES, classes=NAMES), shown, {25: [1]}) == []
+
+
+def test_of_two_that_begin_where_one_was_lost_one_is_linked() -> None:
+    shown = together(spell(1, 0, 15, 100), spell(2, 30, 60, 80), spell(3, 30, 60, 120))
+    (link,) = play(TrackLinks(Colours(), NAMES), shown, {25: [1]})
+    assert (link.track_id, link.linked_to) == (2, 1)
+
+
+def test_more_tracks_than_there_is_room_for_are_not_kept() -> None:
+    embedder = Colours()
+    links = TrackLinks(embedder, NAMES, most_tracks=3)
+    crowd = [spell(number, 0, 15, 30 * number) for number in range(1, 8)]
+    again = spell(20, 20, 60, 60, colour=RED)
+    shown = together(*crowd, again)
+    for number in range(61):
+        links.update(frame(number, shown[number], range(1, 8) if number == 30 else ()))
+        assert len(links._gallery.tracks) <= 3
+    assert links.take_counts() == LinkCounts(questions=1, answered=1, pictures=sum(embedder.calls)), "two look alike"
+    assert sum(embedder.calls) <= 12, "of three tracks"
+
+
 def test_it_waits_until_the_tracker_has_given_up() -> None:
     shown = together(spell(1, 0, 15, 100), spell(2, 20, 60, 100))
     links = TrackLinks(Colours(), NAMES)
