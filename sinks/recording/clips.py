@@ -89,9 +89,9 @@ class Clip:
             raise SinkError(f"cannot write {path}: nobody knows what to hide in its pictures")
 
     def _mux(self, target: str | io.BytesIO) -> None:
-        muxer = PacketMuxer(self._container, target, self._part.clock.ticks)
+        muxer = PacketMuxer(self._container, target, self._part.ticks)
         try:
-            ticks, first = self._part.clock.ticks, self._packets[0]
+            ticks, first = self._part.ticks, self._packets[0]
             origins = {sound: round(first.dts * ticks[False] / ticks[sound]) for sound in ticks}
             for placed in self._packets:
                 origin, packet = origins[placed.packet.sound], placed.packet

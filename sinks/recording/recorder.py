@@ -42,7 +42,7 @@ class Recorder:
         stream: its name.
         shelves: where segments go, and how long they stay.
         segment_s: length of a segment in seconds.
-        only_events: record only what ``want`` asks for.
+        only_events: record only what is around ``Wanted`` moments, which come in by the queue as well.
         before_s: how far back that may lie, in seconds.
         patient: wait out what keeps files from being written; else it is raised by ``raise_failure``.
         now_s: the time, in seconds since 1970.
@@ -75,6 +75,7 @@ class Recorder:
         self._clock: PacketClock | None = None
         self._forms: PictureForms | None = None
         self._early: list[CodedPacket] = []  # sound that came before the first picture
+        self._begun_before: list[PlacedPacket] = []
         self._cut = False
         # What waits for an event that is told of later.
         self._waiting = PacketGroups(before_s + _LATEST_EVENT_S, _MOST_WAITING)
@@ -208,12 +209,32 @@ class Recorder:
                 self._container = None
             if segment is not None and (changed or self._cut or segment.length_s(placed) >= self._segment_s):
                 self._end_segment()
-            if self._segment is None and placed.dts > self._last_dts:
-                self._begin_segment(placed)
+            if self._segment is None:
+                self._begun_before = []
+                if placed.dts > self._last_dts:
+                    self._begin_segment(placed)
+        if self._segment is None:
+            if not self._refused:
+                self._pass_over(placed)
+            return
+        self._segment.add(placed)
+        if not packet.sound:
+            self._last_dts = max(self._last_dts, placed.dts)
+
+    def _pass_over(self, placed: PlacedPacket) -> None:
+        """Leave out what was recorded before of a file that is read again, up to the group in which that ended."""
+        packet = placed.packet
+        if not self._begun_before and (packet.sound or not packet.is_keyframe):
+            return  # who joins between two keyframes can't begin yet
+        self._begun_before.append(placed)
+        if packet.sound or placed.dts <= self._last_dts:
+            return
+        group, self._begun_before = self._begun_before, []
+        self._begin_segment(group[0])
         if self._segment is not None:
-            self._segment.add(placed)
-            if not packet.sound:
-                self._last_dts = max(self._last_dts, placed.dts)
+            for each in group:
+                self._segment.add(each)
+            self._last_dts = placed.dts
 
     def _begin_segment(self, first: PlacedPacket) -> None:
         assert self._clock is not None

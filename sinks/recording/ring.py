@@ -7,9 +7,11 @@ a clip cuts a part out. Nothing is decoded.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import NamedTuple
 
 from pipeline.sources.decoding.tap import CodedPacket, CodedTracks
@@ -37,19 +39,18 @@ class _Connection:
     places: OrderedDict[int, float] = field(default_factory=OrderedDict)  # of packets, by their own timestamps
 
     def media_s(self, place_s: float) -> float:
-        """The media time of a place, by the seen frame that is nearest to it."""
-        nearest = min(_around(self.seen, bisect_left(self.seen, place_s, key=lambda seen: seen.place_s)))
-        return nearest.pts_s + place_s - nearest.place_s
+        """The media time of a place, by the last seen frame before it."""
+        known = self._known(bisect_right(self.seen, place_s, key=lambda seen: seen.place_s))
+        return known.pts_s + place_s - known.place_s
 
     def place_s(self, pts_s: float) -> float:
         """The place of a media time, likewise."""
-        nearest = min(_around(self.seen, bisect_left(self.seen, pts_s, key=lambda seen: seen.pts_s)))
-        return nearest.place_s + pts_s - nearest.pts_s
+        known = self._known(bisect_right(self.seen, pts_s, key=lambda seen: seen.pts_s))
+        return known.place_s + pts_s - known.pts_s
 
-
-def _around(seen: list[_Seen], index: int) -> list[_Seen]:
-    """The frame at or before an index, as one that follows may be behind a jump."""
-    return seen[max(0, index - 1) : index] or seen[:1]
+    def _known(self, index: int) -> _Seen:
+        """The last frame before an index, as those behind it may be behind a jump; or the first of all."""
+        return self.seen[max(0, index - 1)]
 
 
 @dataclass(slots=True, eq=False)
@@ -65,13 +66,13 @@ class ClipPackets:
 
     Attributes:
         tracks: what the packets are packets of.
-        clock: of their connection, for its ticks.
+        ticks: seconds per tick of their times, of pictures (False) and sound (True).
         packets: in their order; the first is a keyframe.
         from_pts_s, to_pts_s: media times at which the first picture begins and the last one ends.
     """
 
     tracks: CodedTracks
-    clock: PacketClock
+    ticks: Mapping[bool, Fraction]
     packets: list[PlacedPacket]
     from_pts_s: float
     to_pts_s: float
@@ -180,10 +181,12 @@ class PacketRing:
             if first >= len(groups) or starts[first] > at_pts_s:
                 return None
             end_s = connection.place_s(to_pts_s)
-            packets = _until([placed for group in groups[first:] for placed in group.packets], end_s, connection.clock)
+            packets = _until(
+                [placed for group in groups[first:] for placed in group.packets], end_s, connection.clock.ticks
+            )
             last_s = max(float(placed.pts * tick_s) for placed in packets if not placed.packet.sound)
             ends_s = connection.media_s(last_s) + (connection.tracks.frame_s or 0.0)
-            return ClipPackets(connection.tracks, connection.clock, packets, starts[first], ends_s)
+            return ClipPackets(connection.tracks, connection.clock.ticks, packets, starts[first], ends_s)
 
     def _at(self, pts_s: float) -> _Connection | None:
         """The connection that a media time is in: the last that had begun by then."""
@@ -199,9 +202,8 @@ class PacketRing:
             self._bytes -= groups.popleft().size
 
 
-def _until(packets: list[PlacedPacket], end_s: float, clock: PacketClock) -> list[PlacedPacket]:
+def _until(packets: list[PlacedPacket], end_s: float, ticks: Mapping[bool, Fraction]) -> list[PlacedPacket]:
     """Packets up to a place, or up to where the pictures jump."""
-    ticks = clock.ticks
     kept: list[PlacedPacket] = []
     newest = 0
     for number, placed in enumerate(packets):

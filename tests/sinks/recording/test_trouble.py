@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -108,6 +109,19 @@ def test_each_connection_makes_a_segment_that_begins_with_a_keyframe(tmp_path: P
         send(sink, tracks, packets[5:])
     assert [len(read_packets(path).pictures) for path in segments(tmp_path / "out")] == [30, 18]
     assert all(read_packets(path).keyframes[0] for path in segments(tmp_path / "out"))
+
+
+def test_a_file_whose_connection_broke_is_recorded_on(tmp_path: Path) -> None:
+    tracks, packets = as_camera(write_clip(tmp_path / "clip.mp4", count=48))  # keyframes come every 12 frames
+    with recorder(tmp_path / "out") as sink:
+        send(sink, replace(tracks, live=False), packets[:30])
+        sink.packets.end()
+        send(sink, replace(tracks, live=False, again=True), packets)
+    everything = [packet.data for packet in packets]
+    first, second = (read_packets(path).pictures for path in segments(tmp_path / "out"))
+    assert first == everything[:30]
+    # From the keyframe of the group that was broken off.
+    assert second == everything[24:]
 
 
 def test_on_a_full_disk_the_loss_is_told_and_it_goes_on_when_there_is_room(
