@@ -26,6 +26,8 @@ from sightline.cluster.placement import Node, choose_node
 from sightline.cluster.placing import Placing
 from sightline.cluster.shard_link import ShardLink
 from sightline.cluster.stream_record import StreamRecord
+from sightline.composition.reload import differing
+from sightline.composition.reloader import FIXED_KEYS
 from sightline.config.schema import Config
 
 logger = logging.getLogger(__name__)
@@ -194,10 +196,15 @@ class Supervisor:
         added, changed, removed = [], [], []
         for name, stream in described.items():
             record = self._board.records.get(name)
-            if record is None or record.removed:
+            if record is None:
                 record = self._board.records[name] = StreamRecord(stream)
                 if name in self._remembered.streams:
                     record.recall(self._remembered.streams[name])
+                added.append(name)
+            elif record.removed:  # what it came to before goes on
+                record.description, record.removed = stream, False
+                if record.place == "done":
+                    record.wait("it was added again")
                 added.append(name)
             elif record.description != stream:
                 changed.append(name)
@@ -209,6 +216,7 @@ class Supervisor:
                 removed.append(name)
                 record.removed = True
                 record.place = "leaving" if record.place == "placed" else "done"
+        fixed = differing(self._board.config, config, FIXED_KEYS)
         self._board.config = config
         self._board.config_version += 1
         parts = [
@@ -216,7 +224,8 @@ class Supervisor:
             for word, names in (("added", added), ("changed", changed), ("removed", removed))
             if names
         ]
-        return f"the configuration is taken over: {', '.join(parts) or 'nothing changed'}"
+        told = f"the configuration is taken over: {', '.join(parts) or 'no stream changed'}"
+        return f"{told}; only a new run takes over what changed in {', '.join(fixed)}" if fixed else told
 
     def _adopt(self) -> None:
         """Take over what an earlier driver has started."""

@@ -169,7 +169,11 @@ def test_pinned_streams_and_changes(cameras: RtspServer, tmp_path: Path) -> None
         cluster.until(lambda: cluster.node("door") == "b" and cluster.node("lane") is not None)
         cluster.supervisor.reload(configured(cameras, tmp_path, "lane"))
         cluster.until(lambda: cluster.record("door").place == "done")
-    assert len(cluster.of(StreamEnded, "door")) == 2
+        told = cluster.supervisor.reload(configured(cameras, tmp_path, "door", "lane", model={"batch": 2}))
+        assert told.endswith("1 added (door); only a new run takes over what changed in model")
+        cluster.until(lambda: cluster.node("door") is not None)
+    assert len(cluster.of(StreamEnded, "door")) == 3
+    check_whole(cluster.sink.events)
 
 
 def test_a_machine_with_other_versions_takes_no_streams(cameras: RtspServer, tmp_path: Path) -> None:
