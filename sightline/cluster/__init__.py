@@ -18,5 +18,6 @@ shard_link    The driver's end of a shard
 status        How a cluster is doing, in words
 stream_record What the driver knows of one stream
 supervisor    Which stream runs where
+watching      What shards tell, and what follows from it
 web           The page of a cluster, its health and its metrics
 """

@@ -46,11 +46,13 @@ _QUIET_S = 0.3
 class _Link:
     """A shard's feed while it is followed."""
 
-    def __init__(self, shard: str, node: str, feed: Feed, folder: Path) -> None:
+    def __init__(self, shard: str, node: str, feed: Feed) -> None:
         self.shard, self.node = shard, node
-        secret = write_key_pair(KeyPair(feed.public.encode(), feed.secret.encode()), folder / f"{shard}.key_secret")
-        options = Options(history=True, follow=True, keys=secret, server_key=feed.server_key, give_up_s=30.0)
-        self.connection = FeedConnection(feed.endpoint, options)
+        with tempfile.TemporaryDirectory(prefix="sightline-keys-") as folder:  # they are read at once
+            pair = KeyPair(feed.public.encode(), feed.secret.encode())
+            secret = write_key_pair(pair, Path(folder) / "reader.key_secret")
+            options = Options(history=True, follow=True, keys=secret, server_key=feed.server_key, give_up_s=30.0)
+            self.connection = FeedConnection(feed.endpoint, options)
         self.heard_s = time.monotonic()
         self.run = ""
         self.leaving: tuple[str | None, Future[None]] | None = None
@@ -78,7 +80,6 @@ class Merger:
         self.failure: BaseException | None = None
         self._group = SinkGroup(sinks, live=True, capacity=capacity, memory=PictureMemory(1.0), timings=Timings())
         self._class_names = tuple(class_names)
-        self._folder = tempfile.TemporaryDirectory(prefix="sightline-merger-")
         self._links: dict[str, _Link] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -154,7 +155,6 @@ class Merger:
         for link in self._links.values():
             link.connection.close()
         failure = self._group.close(self.failure)
-        self._folder.cleanup()
         if failure is not None and failure is not self.failure:
             raise failure
 
@@ -183,7 +183,7 @@ class Merger:
 
     def _follow(self, shard: str, node: str, feed: Feed) -> None:
         if shard not in self._links:
-            self._links[shard] = _Link(shard, node, feed, Path(self._folder.name))
+            self._links[shard] = _Link(shard, node, feed)
 
     def _leave(self, shard: str, lost: str | None, done: Future[None]) -> None:
         link = self._links.get(shard)

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -60,8 +58,7 @@ class Shard:
         self._confidence = spec.config.model.confidence
         self._pasts_of: dict[str, StreamPast] = {}
         self._stamper = EventStamper()
-        self._folder = tempfile.TemporaryDirectory(prefix="sightline-shard-")
-        self._sink, self._feed = open_feed(Path(self._folder.name), spec.host)
+        self._sink, self._feed = open_feed(spec.host)
         self._changed = threading.Condition()
         self._order: Order | None = None
         self._version = 0
@@ -114,7 +111,6 @@ class Shard:
             self._changed.notify()
         self._thread.join()
         self._sink.close()
-        self._folder.cleanup()
 
     def _known_pasts(self, states: Mapping[str, StreamState]) -> RunPasts | None:
         """What streams have come to, but those that are yet to begin: what they came to here before is an old story."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from pipeline.events import Event, OutputCounts
@@ -30,15 +31,19 @@ class LentSink(Sink):
         return self._sink.counts()
 
 
-def open_feed(folder: Path, host: str) -> tuple[ZeroMqSink, Feed]:
-    """A feed at a free port of that address, with keys of its own and those of who may read it."""
-    _, own = write_keys("shard", folder)
-    _, reader = write_keys("reader", folder)
-    own_pair, reader_pair = read_key_pair(own), read_key_pair(reader)
-    shown = f"[{host}]" if ":" in host else host
-    sink = ZeroMqSink(f"tcp://{shown}:*", encoding="msgpack", keys=own, clients=[reader_pair.public.decode()])
-    sink.check()
-    sink.open("", SourceInfo(0, 0), ())
+def open_feed(host: str) -> tuple[ZeroMqSink, Feed]:
+    """A feed at a free port of that address, with keys of its own and those of who may read it.
+
+    The files of the keys are gone when this returns: a process that is killed leaves none behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="sightline-keys-") as folder:
+        _, own = write_keys("shard", Path(folder))
+        _, reader = write_keys("reader", Path(folder))
+        own_pair, reader_pair = read_key_pair(own), read_key_pair(reader)
+        shown = f"[{host}]" if ":" in host else host
+        sink = ZeroMqSink(f"tcp://{shown}:*", encoding="msgpack", keys=own, clients=[reader_pair.public.decode()])
+        sink.check()
+        sink.open("", SourceInfo(0, 0), ())
     return sink, Feed(
         endpoint=sink.endpoint,
         server_key=own_pair.public.decode(),

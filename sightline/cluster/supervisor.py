@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from pipeline.types import SourceInfo
 from sightline.cluster.board import Board, Fleet
 from sightline.cluster.losses import Losses
@@ -26,6 +24,7 @@ from sightline.cluster.placement import Node, choose_node
 from sightline.cluster.placing import Placing
 from sightline.cluster.shard_link import ShardLink
 from sightline.cluster.stream_record import StreamRecord
+from sightline.cluster.watching import Watching
 from sightline.composition.reload import differing
 from sightline.composition.reloader import FIXED_KEYS
 from sightline.config.schema import Config
@@ -50,7 +49,7 @@ class Supervisor:
         self, config: Config, fleet: Fleet, merger: Merger, *, memory: Memory, versions: Mapping[str, str]
     ) -> None:
         self._board = Board(config, fleet, merger, dict(versions), set(memory.drained))
-        self._losses, self._placing = Losses(self._board), Placing(self._board)
+        self._losses, self._watching, self._placing = Losses(self._board), Watching(self._board), Placing(self._board)
         self._path: Path = config.cluster.state
         self._remembered = memory
         self._saved_s = 0.0
@@ -142,7 +141,7 @@ class Supervisor:
             self._losses.step()
             for link in list(self._board.links.values()):
                 if link.status is not None:
-                    self._see(link, link.status)
+                    self._watching.see(link, link.status)
             self._placing.step()
             if time.monotonic() - self._saved_s >= _SAVE_S:
                 self.save()
@@ -170,7 +169,7 @@ class Supervisor:
                 self._losses.step()
                 for link in list(self._board.links.values()):
                     if link.status is not None:
-                        self._see(link, link.status)
+                        self._watching.see(link, link.status)
             time.sleep(0.05)
         parting = [self._board.merger.leave(link.name) for link in links]
         enders = [threading.Thread(target=link.end, args=(2.0,)) for link in links]
@@ -253,66 +252,6 @@ class Supervisor:
             info = SourceInfo(state.width, state.height, live=state.live, uri=state.source)
             self._board.merger.announce(name, link.node.name, info)
             logger.info("%s goes on at %s", name, link.node.name)
-
-    # What is seen.
-
-    def _see(self, link: ShardLink, status: ShardStatus) -> None:
-        wrong = [
-            f"{name} {status.versions.get(name)} and not {version}"
-            for name, version in self._board.versions.items()
-            if status.versions.get(name) != version
-        ]
-        if wrong or status.trouble:
-            why = f"it has {', '.join(wrong)}" if wrong else f"it can run nothing: {status.trouble}"
-            self._refuse(link, why)
-            return
-        self._board.merger.follow(link.name, link.node.name, status.feed)
-        if status.pasts is not None:
-            self._board.merger.known(status.pasts)
-        for record in self._board.records.values():
-            if record.shard == link.name:
-                self._see_stream(record, status)
-
-    def _refuse(self, link: ShardLink, why: str) -> None:
-        if link.node.id not in self._board.refused:
-            logger.error("%s takes no streams: %s", link.node.name, why)
-        self._board.refused[link.node.id] = why
-        link.lose(why)
-
-    def _see_stream(self, record: StreamRecord, status: ShardStatus) -> None:
-        state = status.streams.get(record.name)
-        if state is None or state.epoch != record.epoch:
-            if record.place == "leaving" and self._has_taken_over(record, status):
-                self._freed(record)  # it was never begun there
-            return
-        record.state = state
-        pasts = status.pasts
-        if pasts is not None and record.name in pasts.streams:
-            record.know(pasts.streams[record.name], pasts.run, pasts.seq)
-        if state.state in ("released", "ended", "failed"):
-            if pasts is not None and self._board.merger.position(pasts.run) < pasts.seq:
-                return  # what it told last is still on its way
-            if state.state == "failed" and not record.removed:
-                record.set_aside(state.error or "it failed")
-                record.group = None
-            elif state.state == "ended" and not record.removed:
-                record.place, record.shard, record.reason = "done", None, "it came to its end"
-            elif record.place == "leaving":
-                self._freed(record)
-
-    def _has_taken_over(self, record: StreamRecord, status: ShardStatus) -> bool:
-        link = self._board.links.get(record.shard or "")
-        order = None if link is None else link.order
-        return order is not None and record.name not in order.streams and status.version == order.version
-
-    def _freed(self, record: StreamRecord) -> None:
-        record.wait("it moves", record.goes_to)
-        if record.removed:
-            record.place = "done"
-        else:
-            record.past = msgspec.structs.replace(record.past, outages=record.past.outages + 1)
-
-    # What is done.
 
     def _node_names(self) -> set[str]:
         return {node.name for node in self._board.fleet.nodes()}

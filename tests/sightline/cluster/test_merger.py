@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -49,13 +48,12 @@ def wait_for(true: Callable[[], bool], within_s: float = 20.0) -> None:
 
 
 @pytest.fixture
-def feeds(tmp_path: Path) -> Iterator[dict[str, tuple[ZeroMqSink, Feed]]]:
+def feeds() -> Iterator[dict[str, tuple[ZeroMqSink, Feed]]]:
     """The feeds of two shards."""
     with ExitStack() as stack:
         made = {}
         for run in RUNS:
-            (tmp_path / run).mkdir()
-            made[run] = open_feed(tmp_path / run, "127.0.0.1")
+            made[run] = open_feed("127.0.0.1")
             stack.callback(made[run][0].close)
         yield made
 
