@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,12 +19,18 @@ import av
 import numpy as np
 import pytest
 
+from pipeline.events import OutputCounts
+from pipeline.runtime.report import Report
 from pipeline.sources.decoding.tap import CodedPacket, CodedTracks
 from pipeline.types import Image, SourceInfo
+from sightline.composition.pipeline import build_pipeline
+from sightline.config.loading import load_config
 from sinks.recording.packet_queue import Wanted
 from sinks.recording.sink import RecordingSink
 from tests.support.clips import write_clip
 from tests.support.coded_packets import as_camera, read_packets, recorded_packets, segments
+from tests.support.fakes import BlobDetector
+from tests.support.rtsp_server import LivePicture, RtspServer, require_rtsp_server
 from tests.support.small_disk import small_disk
 
 INFO = SourceInfo(160, 120, live=True)
@@ -267,3 +274,41 @@ def test_old_segments_make_room_those_of_events_last(tmp_path: Path, monkeypatch
     with recorder(out, keep_free_mb=(free - 1.5 * size) / 1e6):
         pass
     assert [path.parent.name for path in segments(out)] == ["events"]
+
+
+def test_analysis_goes_on_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_rtsp_server()
+    monkeypatch.setattr("sinks.steady_file._MOST_WAITING", 60_000)
+    monkeypatch.setattr("sinks.steady_file._RETRY_S", 0.05)
+    with (
+        small_disk(tmp_path / "disk", 2000) as disk,
+        RtspServer(LivePicture(keyframe_every=10, fps=50)) as server,
+    ):
+        settings = {"folder": disk.path / "out", "segment_s": 1.0}
+        options = {"streams": {"door": {"source": server.url, "recording": settings, "detect_every": 10}}}
+        pipeline = build_pipeline(load_config(None, (), options), detector=BlobDetector())
+        reports: list[Report] = []
+        runner = threading.Thread(target=lambda: reports.append(pipeline.run()))
+        runner.start()
+
+        def recorded() -> OutputCounts:
+            return pipeline.status()[0].outputs["RecordingSink"]
+
+        try:
+            wait_for(lambda: recorded().written > 60, "a recording")
+            disk.fill()
+            wait_for(lambda: recorded().lost > 60, "a loss")
+            lost, processed = recorded().lost, pipeline.status()[0].ledger.processed
+            wait_for(lambda: pipeline.status()[0].ledger.processed > processed + 50, "frames that are analysed")
+            assert recorded().lost > lost
+            disk.free()
+            written = recorded().written
+            wait_for(lambda: recorded().written > written + 60, "a recording that goes on")
+        finally:
+            pipeline.stop()
+            runner.join()
+        stream = reports[0].streams["door"]
+        assert stream.error is None
+        counts = stream.outputs["RecordingSink"]
+        assert counts.given == counts.written + counts.lost
+        assert read_packets(segments(disk.path)[-1]).keyframes[0]
