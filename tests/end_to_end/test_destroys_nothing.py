@@ -28,14 +28,23 @@ from tests.support.clips import write_clip
 # Every setting that names a file. A new one belongs in one of these lists, and in RUN_OUTPUTS or RUN_INPUTS below.
 WRITTEN = {"output.video", "output.tracks", "output.jsonl", "output.report", "store.path", "webhook.spool"}
 WRITTEN |= {"notify.spool"}
-WRITTEN |= {"streams.*.output.video", "streams.*.output.tracks"}
+WRITTEN |= {"streams.*.output.video", "streams.*.output.tracks", "recording.folder", "streams.*.recording.folder"}
 READ = {"model.weights", "models.*.weights", "models.*.cfg", "models.*.names", "classify.weights", "classify.names"}
 READ |= {"web.changes"}  # nothing but a change over HTTP adds to it
 READ |= {"models.*.onnx", "events.keys", "callbacks"}  # besides, as text: source, events.clients, filters.predicate
 
 # Every option and argument of a command that is a path.
 OPTIONS_WRITTEN = {
-    *("run output", "run jsonl", "run tracks", "run report", "run manifest", "export output", "report-html output"),
+    *(
+        "run output",
+        "run record",
+        "run jsonl",
+        "run tracks",
+        "run report",
+        "run manifest",
+        "export output",
+        "report-html output",
+    ),
     *("detect output", "detect json", "detect csv", "detect coco", "classify json", "models convert output"),
     "keys new folder",  # makes new files only
 }
@@ -126,6 +135,8 @@ RUN_OUTPUTS = {
     "video being finished": Output({"output": {"video": "out/x.mp4"}}, "x.partial.finishing.mp4"),
     "segment": Output({"output": {"video": "out/x.mp4", "segment_s": 60}}, "x-20260102T030405Z.mp4"),
     "unfinished segment": Output({"output": {"video": "out", "segment_s": 60}}, "clip-20260102T030405Z.partial.mp4"),
+    "recording": Output({"recording": {"folder": "out"}}, "clip-20260102T030405Z.mp4"),
+    "unfinished recording": Output({"recording": {"folder": "out"}}, "clip-20260102T030405Z.partial.mkv"),
     "tracks": Output({"output": {"tracks": "out/x.txt"}}, "x.txt"),
     "unfinished tracks": Output({"output": {"tracks": "out/x.txt"}}, "x.partial.txt"),
     "events": Output({"output": {"jsonl": "out/x"}}, "x"),
@@ -207,10 +218,10 @@ def with_outputs(config: dict[str, Any], *outputs: dict[str, Any]) -> dict[str, 
     """Add outputs; those of a stream go to the first one."""
     for output in outputs:
         for section, values in output.items():
-            own = {
-                key: value for key, value in values.items() if section == "output" and key not in ("jsonl", "report")
-            }
-            config["streams"]["clip"].setdefault("output", {}).update(own)
+            shared = ("jsonl", "report") if section == "output" else () if section == "recording" else values
+            own = {key: value for key, value in values.items() if key not in shared}
+            if own:
+                config["streams"]["clip"].setdefault(section, {}).update(own)
             config.setdefault(section, {}).update({key: value for key, value in values.items() if key not in own})
     return config
 
