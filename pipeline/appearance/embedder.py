@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.models.network_output import not_finite
 from pipeline.models.networks.onnx_network import VALUE_RANGES, Channels, Preparation
 from pipeline.models.onnx.description import OnnxDescription, describe
@@ -69,6 +69,8 @@ class Embedder:
     """
 
     def __init__(self, path: str | Path, *, batch: int = 4, threads: int | None = None) -> None:
+        if batch < 1:
+            raise ConfigError(f"batch: got {batch}, expected at least 1.")
         self.path = Path(path)
         described = describe(self.path)
         _refuse_named_classes(described)
@@ -81,7 +83,7 @@ class Embedder:
         self.dimensions = _dimensions(graph, described, self.size)
         several = graph.outputs_at(*self.size, count=2)
         batches = several is not None and several[0].shape is not None and several[0].shape[0] == 2
-        self._batch = max(1, batch) if batches else 1
+        self._batch = batch if batches else 1
         graph.check_memory(self._batch)
         self._engine = OnnxEngine(
             graph, _preparation(described), size=self.size, batches=batches, whole=False, threads=threads

@@ -212,12 +212,15 @@ class TrackLinks:
         self._questions = kept
 
     def _can_ask(self, question: _Question) -> bool:
-        """Whether the tracker can't find a candidate any more, and there are pictures enough."""
-        seen = all(lost.ended for lost in question.candidates)
+        """Whether the tracker can't find a candidate any more, and there are pictures enough.
+
+        Those that ended without enough pictures are no candidates any more.
+        """
+        given_up = all(lost.ended for lost in question.candidates)
         question.candidates = [
             lost for lost in question.candidates if not lost.ended or len(lost.samples) >= _LEAST_SAMPLES
         ]
-        return seen and bool(question.candidates) and len(question.track.samples) >= _LEAST_SAMPLES
+        return given_up and bool(question.candidates) and len(question.track.samples) >= _LEAST_SAMPLES
 
     def _embed(self) -> None:
         """Have the network see what it has to, as much as a frame may cost."""

@@ -89,6 +89,8 @@ def test_a_detector_is_none(tmp_path: Path) -> None:
 def test_files_that_are_missing_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.onnx"):
         Embedder(tmp_path / "nothing.onnx")
+    with pytest.raises(ConfigError, match="batch"):
+        Embedder(write_embedding(tmp_path / "net.onnx"), batch=0)
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(b"no network")
     with pytest.raises(ModelError, match=r"damaged\.onnx"):
