@@ -105,10 +105,14 @@ def online(status: ClusterStatus) -> bool:
 
 
 def goes_on(before: Mapping[str, StreamStatusLine], status: ClusterStatus) -> bool:
-    """Whether each camera has given frames since then."""
-    return online(status) and all(
-        (each.past.number or 0) > (before[each.name].past.number or 0) + 1 for each in status.streams
-    )
+    """Whether each camera has given frames since then; of one that moved, how long it was away is known with these."""
+
+    def does(now: StreamStatusLine) -> bool:
+        old = before[now.name]
+        moved = now.epoch > old.epoch
+        return now.past.offline_s > old.past.offline_s if moved else (now.past.number or 0) > (old.past.number or 0) + 1
+
+    return online(status) and all(does(each) for each in status.streams)
 
 
 def kill_nodes(run: Run, cluster: RayCluster, driver: Driver, names: Sequence[str], kills: int, seed: int) -> None:
