@@ -29,6 +29,7 @@ from tests.support.ray_cluster import RayCluster
 from tests.support.rtsp_server import FileLoop, RtspServer
 
 _LEAST = 0.95
+_STATS_S = 10.0  # between two events that tell how many frames were processed
 
 
 def configuration(cameras: Mapping[str, str], threads: int, **more: object) -> str:
@@ -44,23 +45,27 @@ def configuration(cameras: Mapping[str, str], threads: int, **more: object) -> s
 
 
 def plain(cameras: Mapping[str, str], processes: int, threads: int, seconds: float, folder: Path) -> float:
-    """Frames a second that so many processes get through together."""
+    """Frames a second that so many processes get through together, from ten seconds after each camera's first frame."""
     names = list(cameras)
     running = []
     for number in range(processes):
         mine = {name: cameras[name] for name in names[number::processes]}
         config = folder / f"plain{number}.yaml"
-        report = folder / f"plain{number}.json"
-        report.unlink(missing_ok=True)
-        config.write_text(configuration(mine, threads, duration_s=seconds, output={"report": str(report)}))
+        events = folder / f"plain{number}.jsonl"
+        events.unlink(missing_ok=True)
+        config.write_text(
+            configuration(mine, threads, duration_s=seconds + 2 * _STATS_S, output={"jsonl": str(events)})
+        )
         command = [sys.executable, str(ROOT / "run_pipeline.py"), "--quiet", "--config", str(config)]
-        running.append((subprocess.Popen(command, cwd=folder), report))
-    rate = 0.0
-    for process, report in running:
+        running.append((subprocess.Popen(command, cwd=folder), events))
+    told: dict[str, list[tuple[float, int]]] = {name: [] for name in names}
+    for process, events in running:
         process.wait(20 * seconds + 120)
-        for stream in json.loads(report.read_text())["streams"].values():
-            rate += stream["processed"] / stream["media_s"]
-    return rate
+        for line in events.read_text().splitlines():
+            event = json.loads(line)
+            if event["type"] == "stats":
+                told[event["stream"]].append((event["pts_s"], event["ledger"]["processed"]))
+    return sum((each[-1][1] - each[0][1]) / (each[-1][0] - each[0][0]) for each in told.values())
 
 
 def clustered(cameras: Mapping[str, str], cluster: RayCluster, threads: int, seconds: float, folder: Path) -> float:
