@@ -15,7 +15,6 @@ from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.lines import Line
 from pipeline.analytics.stream_analytics import StreamAnalytics
 from pipeline.analytics.zones import Zone
-from pipeline.events import Event
 from pipeline.geometry.ground import Homography
 from pipeline.rules.alert import Moment
 from pipeline.rules.rule import Rule, check_rules
@@ -106,11 +105,11 @@ def measure(tracks: int, count: int, frames: int, churn: int) -> tuple[list[floa
     crowd, took_ms, told = Crowd(tracks, churn), [], 0
     for number in range(frames + 1):
         tracked = crowd.frame(number)
-        events: list[Event] = analytics.update(tracked)
+        analytics.update(tracked)
         analytics.facts(tracked.tracks)  # as a run does, in which speeds are known by then
         now = Moment(tracked.frame.pts_s, None, 1_772_323_200 + tracked.frame.pts_s)
         begun_s = time.thread_time()
-        told += len(watching.update(events, now))
+        told += len(watching.update(analytics.turns, now))
         if number:
             took_ms.append(1000 * (time.thread_time() - begun_s))
     return took_ms, told

@@ -99,6 +99,9 @@ class StreamAnalytics:
         measures_interval: let a frame stand for three of the usual intervals between frames where that is longer than
             ``hold_s``: for cameras, which may send fewer frames than they say.
 
+    Attributes:
+        turns: what the newest ``update`` told but for ``track.updated``, of which there may be thousands.
+
     Raises:
         ConfigError: two zones or lines of one name, an unknown class, or a number out of its range.
     """
@@ -152,6 +155,7 @@ class StreamAnalytics:
         self._shown_s = self._table.column(np.float64)
         self._told_s = self._table.column(np.float64)
         self._seen_s = self._table.column(np.float64, fill=-1.0)
+        self.turns: Sequence[Event] = ()
         self._speeds_by_row: Float64Array | None = None  # of the newest frame, once somebody asked
         self._newest: Look | None = None
         self._stays_s: float | None = None  # how long the newest frame is shown, if it is known to be the last
@@ -190,12 +194,16 @@ class StreamAnalytics:
             self._seen_s.values[rows[seen]] = frame.pts_s
             events += waited + self._look(track_ids[seen], rows[seen])
             self._counters.observe(rows, self._class.values[rows], self._places.inside(rows))
+            turns = list(events)
             events += self._updated(track_ids, rows, unseen_s, frame.pts_s)
         else:
             events += waited
+            turns = list(events)
             nothing = np.zeros(0, np.intp)
             self._counters.observe(nothing, nothing, self._places.inside(nothing))
-        events += self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
+        ended = self._end_tracks(self._table.known(tracked.ended.tolist()), "lost")
+        events += ended
+        self.turns = [*turns, *ended]
         self._counters.totals.remember(frame.index)
         return events
 

@@ -68,10 +68,16 @@ class TrackTable:
         self._row_of: dict[int, int] = {}
         self._free: list[int] = []
         self._capacity = 0
+        self._used = 0
         self._columns: list[Column] = []
 
     def __len__(self) -> int:
         return len(self._row_of)
+
+    @property
+    def used(self) -> int:
+        """Rows from this one on have never held a track, and need not be looked at."""
+        return self._used
 
     def column(self, dtype: type[np.generic], shape: tuple[int, ...] = (), fill: float = 0) -> Column:
         """A new column; ``fill`` is what a new track's row starts with."""
@@ -90,6 +96,10 @@ class TrackTable:
         if new.any():
             self._add([wanted[position] for position in np.flatnonzero(new)])
         return np.array([self._row_of[track_id] for track_id in wanted], np.intp), new
+
+    def row(self, track_id: int) -> int | None:
+        """The row of a track; None where it has none."""
+        return self._row_of.get(track_id)
 
     def known(self, track_ids: Iterable[int]) -> list[tuple[int, int]]:
         """``(track_id, row)`` of those that have a row, by id."""
@@ -113,6 +123,7 @@ class TrackTable:
             self._free.extend(range(grown - 1, self._capacity - 1, -1))
             self._capacity = grown
         rows = [self._free.pop() for _ in track_ids]
+        self._used = max(self._used, *(row + 1 for row in rows))
         self._row_of.update(zip(track_ids, rows, strict=True))
         for column in self._columns:
             column.clear(np.array(rows, np.intp))

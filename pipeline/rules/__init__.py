@@ -7,7 +7,9 @@
 - ``rule``: what a rule asks for, and whether that can be.
 - ``schedule``: days and hours in a time zone.
 - ``episodes``: since when each object meets a condition, however its detections flicker.
+- ``members``: the objects that rules are about, kept once for all that are about the same.
 - ``watches``: the conditions, one class each.
+- ``speed_bands``: whose speed makes a difference.
 - ``stillness``: which objects have not moved, and since when.
 - ``successors``: the new id of an object that was lost where it stands.
 - ``alert``: an alert of a rule, from its start to its end.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import AlertEnded, AlertStarted, AlertUpdated, Event
@@ -13,7 +13,7 @@ from pipeline.rules.rule import Rule
 EndOfAlert = Literal["cleared", "gap", "schedule", "reload", "end"]
 
 # Most ids that an event lists.
-_LISTED = 64
+LISTED = 64
 _UPDATE_S = 1.0
 
 
@@ -37,14 +37,31 @@ class Situation:
     """What meets a rule's condition.
 
     Attributes:
-        tracks: ids of the objects, by number.
+        tracks: ids of the objects, by number; of many the first.
+        count: how many there are.
         classes: names of their classes, each once.
-        since_s: media time since when.
     """
 
     tracks: Sequence[int]
+    count: int
     classes: Sequence[str]
-    since_s: float
+
+
+class Watched(Protocol):
+    """A condition, as an alert looks at it."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether something meets it for long enough."""
+        ...
+
+    def situation(self, count: int) -> Situation:
+        """What does, with so many ids at most; asked only where it is to be told."""
+        ...
+
+    def since_s(self) -> float:
+        """Media time since when something does."""
+        ...
 
 
 class RuleAlert:
@@ -63,32 +80,40 @@ class RuleAlert:
         self._told: dict[str, Any] | None = None  # what was told of the alert that is on
         self._since_s = self._started_s = self._told_s = 0.0
         self._ended_s: float | None = None
+        self._counted = (float("nan"), False)  # the minute since 1970, and whether the rule counts in it
 
     @property
     def active(self) -> bool:
         """Whether there is one now."""
         return self._told is not None
 
-    def look(self, sure: bool, situation: Callable[[], Situation], now: Moment, *, away: bool = False) -> list[Event]:
+    def look(self, watched: Watched, now: Moment, *, away: bool = False) -> list[Event]:
         """Let time go on.
 
         Args:
-            sure: whether something meets the condition for long enough.
-            situation: tells what; asked only where it is to be told.
+            watched: the condition.
             now: the time.
             away: nothing is observed just now.
         """
+        sure = watched.sure
         if self._told is None and not sure:
             return []
-        counts = self._rule.schedule.counts_at(now.utc_s)
+        counts = self._counts(now.utc_s)
         if self._told is None:
             rested = self._ended_s is None or now.pts_s - self._ended_s >= self._rule.cooldown_s
-            return self._start(situation(), now) if counts and rested else []
+            return self._start(watched, now) if counts and rested else []
         if not sure:
             return self.end("gap" if away else "cleared", now)
         if not counts:
             return self.end("schedule", now)
-        return self._update(situation(), now) if now.pts_s - self._told_s >= _UPDATE_S else []
+        return self._update(watched.situation(LISTED), now) if now.pts_s - self._told_s >= _UPDATE_S else []
+
+    def _counts(self, utc_s: float) -> bool:
+        """Whether the rule counts now. No clock is ahead of another by anything but whole minutes."""
+        minute = utc_s // 60
+        if minute != self._counted[0]:
+            self._counted = minute, self._rule.schedule.counts_at(utc_s)
+        return self._counted[1]
 
     def end(self, reason: EndOfAlert, now: Moment) -> list[Event]:
         """End the alert that is on, if there is one."""
@@ -98,14 +123,15 @@ class RuleAlert:
         duration_s = round(now.pts_s - self._started_s, 6)
         return [self._stamp(AlertEnded, now, reason=reason, duration_s=duration_s, **told)]
 
-    def _start(self, situation: Situation, now: Moment) -> list[Event]:
-        self._since_s, self._started_s = situation.since_s, now.pts_s
+    def _start(self, watched: Watched, now: Moment) -> list[Event]:
+        self._since_s, self._started_s = watched.since_s(), now.pts_s
+        situation = watched.situation(LISTED)
         self._told, self._told_s = self._fields(situation, now, self._stamper.last_seq + 1), now.pts_s
         return [self._stamp(AlertStarted, now, **self._told)]
 
     def _update(self, situation: Situation, now: Moment) -> list[Event]:
         assert self._told is not None
-        if self._told["tracks"] == tuple(situation.tracks[:_LISTED]) and self._told["count"] == len(situation.tracks):
+        if self._told["tracks"] == tuple(situation.tracks) and self._told["count"] == situation.count:
             return []
         self._told, self._told_s = self._fields(situation, now, self._told["alert_id"]), now.pts_s
         return [self._stamp(AlertUpdated, now, **self._told)]
@@ -118,8 +144,8 @@ class RuleAlert:
             "severity": rule.severity,
             "text": rule.words.format_map(self._words(situation, now)),
             "since_s": round(self._since_s, 6),
-            "count": len(situation.tracks),
-            "tracks": tuple(situation.tracks[:_LISTED]),
+            "count": situation.count,
+            "tracks": tuple(situation.tracks),
             "classes": tuple(situation.classes),
             "zone": rule.zone,
             "line": rule.line,
@@ -133,7 +159,7 @@ class RuleAlert:
             "zone": rule.zone or "",
             "in_zone": f" in {rule.zone}" if rule.zone else "",
             "line": rule.line or "",
-            "count": len(situation.tracks),
+            "count": situation.count,
             "classes": ", ".join(situation.classes or rule.classes or ["anything"]),
             "seconds": now.pts_s - self._since_s,
             "severity": rule.severity,

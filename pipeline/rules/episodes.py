@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
-from collections.abc import Hashable, Iterable
+from collections import Counter
 
 # Media times are sums of floats: what is due may look early by less than this.
 _ROUNDING_S = 1e-6
@@ -20,12 +21,13 @@ class Episodes:
 
     Attributes:
         sure: the sure subjects.
+        classes: how many of them there are of each class.
 
     >>> parked = Episodes(for_s=5, clear_s=2)
-    >>> parked.begin("car", 10)
+    >>> parked.begin(7, 10, "car")
     >>> parked.settle(15), parked.sure
-    (True, {'car'})
-    >>> parked.lapse("car", 20)
+    (True, {7})
+    >>> parked.lapse(7, 20)
     >>> parked.settle(21), parked.settle(23), parked.sure
     (False, True, set())
     """
@@ -33,17 +35,19 @@ class Episodes:
     def __init__(self, for_s: float, clear_s: float) -> None:
         self._for_s = for_s
         self._clear_s = clear_s
-        self._open: dict[Hashable, float] = {}  # since when
-        self._lapsed: dict[Hashable, tuple[float, float]] = {}  # since when, and when it was met last
-        self._due: list[tuple[float, int, Hashable]] = []  # when an open one will have lasted long enough
-        self._over: list[tuple[float, int, Hashable]] = []  # by when a lapsed one met it last
-        self._number = 0
+        self._open: dict[int, float] = {}  # since when
+        self._lapsed: dict[int, tuple[float, float]] = {}  # since when, and when it was met last
+        self._due: list[tuple[float, int]] = []  # when an open one will have lasted long enough
+        self._over: list[tuple[float, int]] = []  # by when a lapsed one met it last
         self._settled_s = float("-inf")
-        self._resumed: dict[Hashable, tuple[float, float]] = {}  # after a lapse: when, and when it was met last before
-        self.sure: set[Hashable] = set()
+        self._resumed: dict[int, tuple[float, float]] = {}  # after a lapse: when, and when it was met last before
+        self._class_of: dict[int, str] = {}
+        self._in_order: list[int] = []  # the sure ones
+        self.sure: set[int] = set()
+        self.classes: Counter[str] = Counter()
         self._changed = False
 
-    def begin(self, subject: Hashable, now_s: float) -> None:
+    def begin(self, subject: int, now_s: float, class_name: str = "") -> None:
         """A subject meets the condition from now on."""
         if subject in self._open:
             return
@@ -55,10 +59,11 @@ class Episodes:
         elif last_s < now_s:
             self._resumed[subject] = (now_s, last_s)
         self._open[subject] = since_s
+        self._class_of.setdefault(subject, class_name)
         if subject not in self.sure:
-            self._push(self._due, since_s + self._for_s - _ROUNDING_S, subject)
+            heapq.heappush(self._due, (since_s + self._for_s - _ROUNDING_S, subject))
 
-    def lapse(self, subject: Hashable, last_s: float) -> None:
+    def lapse(self, subject: int, last_s: float) -> None:
         """A subject no longer meets the condition; it did at ``last_s``, the time of the frame before."""
         since_s = self._open.pop(subject, None)
         if since_s is None:
@@ -68,69 +73,78 @@ class Episodes:
             last_s = before_s
         if since_s <= last_s:
             self._lapsed[subject] = (since_s, last_s)
-            self._push(self._over, last_s, subject)
+            heapq.heappush(self._over, (last_s, subject))
         else:  # It came and went between two frames.
-            self._remove(subject)
+            self._forget(subject)
 
-    def pulse(self, subject: Hashable, now_s: float) -> None:
+    def pulse(self, subject: int, now_s: float, class_name: str = "") -> None:
         """A subject meets the condition for a moment, which is enough to be sure."""
         since_s, last_s = self._lapsed.get(subject, (now_s, now_s))
         self._lapsed[subject] = (now_s if self._is_over(last_s, now_s) else since_s, now_s)
-        self._push(self._over, now_s, subject)
+        self._class_of.setdefault(subject, class_name)
+        heapq.heappush(self._over, (now_s, subject))
         self._add(subject)
 
-    def succeed(self, before: Hashable, after: Hashable) -> None:
+    def succeed(self, before: int, after: int) -> None:
         """What is known of a subject that lapsed is known of another, new one, which it turns out to be."""
         if before in self._lapsed and after not in self._lapsed and after not in self._open:
             self._lapsed[after] = self._lapsed.pop(before)
-            self._push(self._over, self._lapsed[after][1], after)
+            self._class_of[after] = self._class_of[before]
+            heapq.heappush(self._over, (self._lapsed[after][1], after))
             if before in self.sure:
-                self._remove(before)
                 self._add(after)
+            self._forget(before)
 
     def settle(self, now_s: float) -> bool:
         """Let time go on to a frame; returns whether other subjects are sure than the last time."""
         self._settled_s = now_s
         while self._due and self._due[0][0] <= now_s:
-            subject = heapq.heappop(self._due)[2]
+            subject = heapq.heappop(self._due)[1]
             since_s = self._open.get(subject)
             # One that lapsed meanwhile, and came again, has another entry for its new time.
             if since_s is not None and since_s + self._for_s - _ROUNDING_S <= now_s:
                 self._add(subject)
         while self._over and self._is_over(self._over[0][0], now_s):
-            last_s, _, subject = heapq.heappop(self._over)
+            last_s, subject = heapq.heappop(self._over)
             if self._lapsed.get(subject, (0.0, now_s))[1] == last_s:
                 del self._lapsed[subject]
-                self._remove(subject)
+                self._forget(subject)
         changed, self._changed = self._changed, False
         return changed
 
-    def since_s(self, subjects: Iterable[Hashable]) -> float | None:
-        """When the first of these episodes began; None where there are none."""
-        known = [self._open[one] if one in self._open else self._lapsed[one][0] for one in subjects if self.knows(one)]
-        return min(known, default=None)
+    def since_s(self) -> float:
+        """When the first of the sure ones' episodes began; to be asked where there are some."""
+        return min(self._open[one] if one in self._open else self._lapsed[one][0] for one in self.sure)
 
-    def is_open(self, subject: Hashable) -> bool:
+    def first(self, count: int) -> list[int]:
+        """The first of the sure ones by number, so many at most."""
+        return self._in_order[:count]
+
+    def is_open(self, subject: int) -> bool:
         """Whether it meets the condition now."""
         return subject in self._open
-
-    def knows(self, subject: Hashable) -> bool:
-        """Whether it has an episode."""
-        return subject in self._open or subject in self._lapsed
-
-    def _push(self, queue: list[tuple[float, int, Hashable]], at_s: float, subject: Hashable) -> None:
-        self._number += 1  # subjects of one time are not compared
-        heapq.heappush(queue, (at_s, self._number, subject))
 
     def _is_over(self, last_s: float, now_s: float) -> bool:
         return now_s - last_s > self._clear_s + _ROUNDING_S
 
-    def _add(self, subject: Hashable) -> None:
+    def _add(self, subject: int) -> None:
         if subject not in self.sure:
             self.sure.add(subject)
+            bisect.insort(self._in_order, subject)
+            self.classes[self._class_of[subject]] += 1
             self._changed = True
 
-    def _remove(self, subject: Hashable) -> None:
+    def _remove(self, subject: int) -> None:
         if subject in self.sure:
             self.sure.discard(subject)
+            del self._in_order[bisect.bisect_left(self._in_order, subject)]
+            name = self._class_of[subject]
+            self.classes[name] -= 1
+            if not self.classes[name]:
+                del self.classes[name]
             self._changed = True
+
+    def _forget(self, subject: int) -> None:
+        """Its episode is over."""
+        self._remove(subject)
+        del self._class_of[subject]

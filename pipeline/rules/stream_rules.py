@@ -6,27 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.analytics.live_tracks import LiveTracks
-from pipeline.analytics.track_table import Column
 from pipeline.events import (
     Event,
     LineCrossed,
     TrackEnded,
     TrackStarted,
-    TrackUpdated,
     WindowSecond,
     ZoneEntered,
     ZoneLeft,
 )
 from pipeline.rules.alert import EndOfAlert, Moment, RuleAlert
+from pipeline.rules.members import Members, Quality, Subject
 from pipeline.rules.rule import Rule
+from pipeline.rules.speed_bands import SpeedBands
 from pipeline.rules.stillness import Stillness
 from pipeline.rules.successors import Lost, Successors
-from pipeline.rules.watches import Crossed, Subject, Watch, make_watch
-from pipeline.types import BoolArray
+from pipeline.rules.watches import Crossed, Fast, Stationary, Watch, make_watch
+
+_Asked = tuple[float, tuple[float, float]]
+_About = tuple[str | None, frozenset[str] | None, _Asked]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,43 +35,13 @@ class _Watched:
 
     watch: Watch
     alert: RuleAlert
-    quality: _Quality | None
-
-    def is_good(self, subject: Subject) -> bool:
-        """Whether an object was seen as well as the rule asks for."""
-        return self.quality is None or bool(self.quality.passed.values[subject.row])
-
-    def settle(self, now: Moment) -> None:
-        """Let time go on."""
-        if self.watch.episodes.settle(now.pts_s):
-            self.watch.changed = True
-            if not self.watch.sure:
-                self.watch.forget()
-
-
-class _Quality:
-    """Which tracks were seen once as well as some rules ask for."""
-
-    def __init__(self, rule: Rule, tracks: LiveTracks) -> None:
-        self.score, self.size = rule.min_score, rule.min_size
-        self._tracks = tracks
-        self.passed: Column = tracks.table.column(np.bool_)
-
-    def look(self, seen: BoolArray) -> list[int]:
-        """The rows of those that pass for the first time, of those ``seen`` in this frame."""
-        good = seen & ~self.passed.values & (self._tracks.score.values >= self.score)
-        if any(self.size) and good.any():
-            boxes = self._tracks.xyxy.values
-            good &= (boxes[:, 2] - boxes[:, 0] >= self.size[0]) & (boxes[:, 3] - boxes[:, 1] >= self.size[1])
-        self.passed.values[good] = True
-        return np.flatnonzero(good).tolist()
 
 
 class StreamRules:
     """Watches for the conditions of rules in one stream, and makes the events of their alerts.
 
     It is given every event of the stream, in order. What it costs goes with what changes, but for speeds, stillness,
-    scores and sizes, which are compared for all tracks at once.
+    scores and sizes, which are compared for all tracks at once, and for all rules at once.
 
     Args:
         stream: name of the stream.
@@ -91,9 +61,14 @@ class StreamRules:
         self._subjects: dict[int, Subject] = {}
         self._subject_of_row: dict[int, Subject] = {}
         self._stillness: Stillness | None = None
-        self._qualities: list[_Quality] = []
+        self._bands: SpeedBands | None = None
+        self._stationary: list[Stationary] = []
+        self._looking: list[Watch] = []
+        self._qualities: dict[_Asked, Quality] = {}
+        self._members: dict[_About, Members] = {}
         self._lost = Successors(0.0)
-        self._of_objects: dict[tuple[str | None, str], tuple[_Watched, ...]] = {}
+        self._about: dict[tuple[str | None, str], tuple[Members, ...]] = {}
+        self._across: dict[tuple[str, str], tuple[Watch, ...]] = {}
         self._last_s = 0.0
         self.away = False
         self._takers: dict[type[Event], Callable[[Any, float], None]] = {
@@ -115,29 +90,44 @@ class StreamRules:
         """Take in a frame, after analytics did.
 
         Args:
-            events: what analytics made of it.
+            events: what analytics made of it. ``track.updated`` makes no difference; where there are thousands of them
+                they are to be left out, since only to look at each takes longer than all else here.
             now: the frame's.
         """
         if self.away:
             self.away = False
             for one in self._watched:
-                one.settle(now)
+                one.watch.settle(now.pts_s)
                 one.watch.come_back(now.pts_s)
         if not self._watched:
             self._last_s = now.pts_s
             return []
-        seen = self._tracks.seen_s.values == now.pts_s
-        good = [(quality, quality.look(seen)) for quality in self._qualities]
+        used = self._tracks.table.used
+        seen = self._tracks.seen_s.values[:used] == now.pts_s
+        good = [(quality, quality.look(seen)) for quality in self._qualities.values()]
         self._tell(events, now.pts_s)
         if self._stillness is not None:
-            self._stillness.update(self._tracks.xyxy.values, seen, now.pts_s)
+            self._stillness.update(self._tracks.xyxy.values[:used], seen, now.pts_s)
         for quality, rows in good:
             for row in rows:
                 self._join_all(self._subject_of_row[row], now.pts_s, quality)
-        for one in self._watched:
-            one.watch.look(now.pts_s, self._last_s)
+        self._look(now.pts_s)
         self._last_s = now.pts_s
         return self._alerts(now, self._watched)
+
+    def _look(self, now_s: float) -> None:
+        """Have the conditions look at the frame."""
+        if self._bands is not None:
+            self._bands.update(self._subject_of_row, now_s, self._last_s)
+        if self._stillness is not None:
+            for row in self._stillness.turned(now_s):
+                subject = self._subject_of_row.get(row)
+                if subject is not None:
+                    for watch in self._stationary:
+                        if subject.track_id in watch.members.of:
+                            watch.turn(subject, now_s, self._last_s)
+        for looking in self._looking:
+            looking.look(now_s, self._last_s)
 
     def go(self, events: Sequence[Event], now: Moment) -> list[Event]:
         """The stream went away; ``events`` is what analytics made of that, ``now`` the end of its last frame."""
@@ -165,7 +155,7 @@ class StreamRules:
         for one in self._watched:
             if one not in kept:
                 ended += one.alert.end("reload", now)
-                one.watch.close()
+                one.watch.members.tell_no_more(one.watch)
         self._take(rules, kept, now.pts_s)
         return ended
 
@@ -183,12 +173,13 @@ class StreamRules:
         told = self._alerts(now, [one for one in self._watched if isinstance(one.watch, Crossed)])
         for one in self._watched:
             told += one.alert.end(reason, now)
-            one.watch.close()
-        for quality in self._qualities:
+        for quality in self._qualities.values():
             self._tracks.table.drop(quality.passed)
-        if self._stillness is not None:
-            self._stillness.close()
-        self._watched, self._qualities, self._stillness = [], [], None
+        for columns in (self._stillness, self._bands):
+            if columns is not None:
+                columns.close()
+        self._watched, self._qualities, self._members = [], {}, {}
+        self._stillness = self._bands = None
         return told
 
     def _take(self, rules: Sequence[Rule], kept: Sequence[_Watched], now_s: float = 0.0) -> None:
@@ -197,28 +188,54 @@ class StreamRules:
             self._subjects, self._subject_of_row = {}, {}  # Nobody told of what came and went meanwhile.
         if any(rule.when == "stationary" for rule in rules) and self._stillness is None:
             self._stillness = Stillness(self._tracks.table)
+        if any(rule.when in ("speed_above", "speed_below") for rule in rules) and self._bands is None:
+            self._bands = SpeedBands(self._tracks.table, self._tracks.speeds)
         before = {one.watch.rule.name: one for one in kept}
-        qualities = {(one.quality.score, one.quality.size): one.quality for one in kept if one.quality is not None}
-        for quality in self._qualities:
-            if quality not in qualities.values():
-                self._tracks.table.drop(quality.passed)
+        self._keep_of_members(kept)
         self._watched = []
         for rule in rules:
             if rule.name in before:
                 self._watched.append(before[rule.name])
                 continue
-            asked = (rule.min_score, rule.min_size)
-            own: _Quality | None = None
-            if asked != (0.0, (0.0, 0.0)):
-                own = qualities.setdefault(asked, _Quality(rule, self._tracks))
-            watch = make_watch(rule, self._tracks, self._stillness)
+            watch = make_watch(rule, self._members_of(rule), self._stillness, now_s)
             if self.away:
                 watch.go(now_s)
-            self._watched.append(_Watched(watch, RuleAlert(rule, self._stream, self._stamper), own))
-        self._qualities = list(qualities.values())
+            self._watched.append(_Watched(watch, RuleAlert(rule, self._stream, self._stamper)))
+        watches = [one.watch for one in self._watched]
+        self._looking = [watch for watch in watches if watch.looks]
+        self._stationary = [watch for watch in watches if isinstance(watch, Stationary)]
+        if self._stillness is not None:
+            self._stillness.ask({watch.rule.for_s for watch in self._stationary})
+        if self._bands is not None:
+            self._bands.ask([watch for watch in watches if isinstance(watch, Fast)], now_s)
         self._lost.within_s = max((rule.clear_s for rule in rules), default=0.0)
-        self._of_objects.clear()
+        self._about.clear()
+        self._across.clear()
         self._know_all(now_s)
+
+    def _keep_of_members(self, kept: Sequence[_Watched]) -> None:
+        """Let go of what no rule is about any more."""
+        used = {id(one.watch.members) for one in kept}
+        self._members = {about: members for about, members in self._members.items() if id(members) in used}
+        asked = {(one.watch.rule.min_score, one.watch.rule.min_size) for one in kept}
+        for key in [key for key in self._qualities if key not in asked]:
+            self._tracks.table.drop(self._qualities.pop(key).passed)
+
+    def _members_of(self, rule: Rule) -> Members:
+        """What a rule is about; those that are about the same have the same."""
+        classes = None if rule.classes is None else frozenset(rule.classes)
+        asked = (rule.min_score, rule.min_size)
+        quality: Quality | None = None
+        if asked != (0.0, (0.0, 0.0)):
+            if asked not in self._qualities:
+                self._qualities[asked] = Quality(rule, self._tracks)
+            quality = self._qualities[asked]
+        if rule.when in ("crossed", "offline", "coverage_below"):
+            return Members(None, classes, quality)  # To be there alone is nothing to these, so nobody joins.
+        about = (rule.zone, classes, asked)
+        if about not in self._members:
+            self._members[about] = Members(rule.zone, classes, quality)
+        return self._members[about]
 
     def _know_all(self, now_s: float) -> None:
         """Look at the tracks that there are already."""
@@ -235,51 +252,55 @@ class StreamRules:
     def _tell(self, events: Sequence[Event], now_s: float) -> None:
         """Tell the watches what happened."""
         for event in events:
-            kind = type(event)
-            if kind is not TrackUpdated and kind in self._takers:  # of these there are many
-                self._takers[kind](event, now_s)
+            taker = self._takers.get(type(event))
+            if taker is not None:
+                taker(event, now_s)
 
     def _enter(self, event: ZoneEntered, now_s: float) -> None:
         subject = self._subjects.get(event.track_id)
         if subject is None:
             return
         subject.zones.add(event.zone)
-        for one in self._about(event.zone, event.class_name):
-            self._join(one, subject, now_s)
+        for members in self._of(event.zone, event.class_name):
+            members.join(subject, now_s)
 
     def _leave(self, event: ZoneLeft, now_s: float) -> None:
         subject = self._subjects.get(event.track_id)
         if subject is None:
             return
         subject.zones.discard(event.zone)
-        for one in self._about(event.zone, event.class_name):
-            one.watch.leave(subject, self._last_s)
+        for members in self._of(event.zone, event.class_name):
+            members.leave(subject, self._last_s)
 
     def _cross(self, event: LineCrossed, now_s: float) -> None:
         subject = self._subjects.get(event.track_id)
         if subject is None:
             return
-        for one in self._watched:
-            if one.watch.rule.line == event.line and one.watch.takes(event.class_name) and one.is_good(subject):
-                one.watch.cross(subject, event, now_s)
+        key = (event.line, event.class_name)
+        if key not in self._across:
+            across = [one.watch for one in self._watched if one.watch.rule.line == event.line]
+            self._across[key] = tuple(watch for watch in across if watch.members.takes(event.class_name))
+        for watch in self._across[key]:
+            if watch.members.is_good(subject):
+                watch.cross(subject, event, now_s)
 
     def _window(self, event: WindowSecond, now_s: float) -> None:
         for one in self._watched:
             one.watch.window(event)
 
     def _start(self, event: TrackStarted, now_s: float) -> None:
-        rows = self._tracks.table.known([event.track_id])
-        if not rows:
+        row = self._tracks.table.row(event.track_id)
+        if row is None:
             return  # it ended in the very frame
-        subject = self._meet(*rows[0])
+        subject = self._meet(event.track_id, row)
         before = self._lost.take(event.class_name, event.xyxy, now_s)
         if before is not None:
             if before.stand is not None and self._stillness is not None:
                 self._stillness.take_stand(subject.row, before.stand)
             for one in self._watched:
-                one.watch.succeed(before.track_id, subject)
-        for one in self._about(None, event.class_name):
-            self._join(one, subject, now_s)
+                one.watch.succeed(before.track_id, subject.track_id)
+        for members in self._of(None, event.class_name):
+            members.join(subject, now_s)
 
     def _end(self, event: TrackEnded, now_s: float) -> None:
         subject = self._subjects.pop(event.track_id, None)
@@ -288,38 +309,31 @@ class StreamRules:
         if self._subject_of_row.get(subject.row) is subject:
             del self._subject_of_row[subject.row]
         # It has left the zones that it was in before it ended.
-        for one in self._about(None, event.class_name):
-            one.watch.leave(subject, self._last_s)
+        for members in self._of(None, event.class_name):
+            members.leave(subject, self._last_s)
         stand = None if self._stillness is None else self._stillness.stand_of(subject.row)
         self._lost.add(Lost(event.track_id, event.class_name, event.xyxy, now_s, stand))
 
-    def _join_all(self, subject: Subject, now_s: float, quality: _Quality | None = None) -> None:
-        """Have an object be a member of the rules that it fits, of those that ask for a quality or, without, of all."""
+    def _join_all(self, subject: Subject, now_s: float, quality: Quality | None = None) -> None:
+        """Have an object be among those that it fits, of those that ask for a quality or, without, of all."""
         for zone in (None, *subject.zones):
-            for one in self._about(zone, subject.class_name):
-                if quality is None or one.quality is quality:
-                    self._join(one, subject, now_s)
+            for members in self._of(zone, subject.class_name):
+                if quality is None or members.quality is quality:
+                    members.join(subject, now_s)
 
-    def _join(self, one: _Watched, subject: Subject, now_s: float) -> None:
-        if one.is_good(subject):
-            one.watch.join(subject, now_s)
-
-    def _about(self, zone: str | None, class_name: str) -> tuple[_Watched, ...]:
-        """The rules that are about objects of a class in a zone; None for those about the whole picture."""
-        found = self._of_objects.get((zone, class_name))
+    def _of(self, zone: str | None, class_name: str) -> tuple[Members, ...]:
+        """What an object of a class in a zone may be among; None for the whole picture."""
+        found = self._about.get((zone, class_name))
         if found is None:
-            found = tuple(
-                one for one in self._watched if one.watch.rule.zone == zone and one.watch.joined_by(class_name)
-            )
-            self._of_objects[zone, class_name] = found
+            found = tuple(one for one in self._members.values() if one.zone == zone and one.takes(class_name))
+            self._about[zone, class_name] = found
         return found
 
     def _alerts(self, now: Moment, watched: Sequence[_Watched]) -> list[Event]:
         """What there is to tell now."""
         events: list[Event] = []
         for one in watched:
-            one.settle(now)
-            may_start = one.watch.sure and (not self.away or one.watch.starts_away)
-            if may_start or one.alert.active:
-                events += one.alert.look(one.watch.sure, one.watch.situation, now, away=self.away)
+            one.watch.settle(now.pts_s)
+            if one.alert.active or (one.watch.episodes.sure and (not self.away or one.watch.starts_away)):
+                events += one.alert.look(one.watch, now, away=self.away)
         return events

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass
+
+import numpy as np
 
 from pipeline.events import Box
 from pipeline.rules.stillness import Stand
@@ -43,36 +45,59 @@ class Successors:
 
     def __init__(self, within_s: float) -> None:
         self.within_s = within_s
-        self._lost: defaultdict[str, deque[Lost]] = defaultdict(deque)  # by class
+        self._of_class: defaultdict[str, _OfClass] = defaultdict(_OfClass)
 
     def add(self, lost: Lost) -> None:
         """Remember a track."""
-        self._lost[lost.class_name].append(lost)
+        self._of_class[lost.class_name].add(lost)
 
     def take(self, class_name: str, xyxy: Box, now_s: float) -> Lost | None:
         """The track that a new one goes on with, which is then no longer remembered.
 
-        It is the one of its class that it overlaps most, if enough.
+        It is the one of its class that it overlaps most, if enough; of several the one that was let go last.
         """
-        candidates = self._lost[class_name]
-        while candidates and now_s - candidates[0].at_s > self.within_s:
-            candidates.popleft()
-        best, most = None, _OVERLAP
-        for lost in candidates:
-            if (overlap := _overlap(lost.xyxy, xyxy)) >= most:
-                best, most = lost, overlap
-        if best is not None:
-            candidates.remove(best)
-        return best
+        return self._of_class[class_name].take(xyxy, now_s, self.within_s)
+
+
+class _OfClass:
+    """Those of one class, in the order in which they were let go, with the sides of their boxes in an array."""
+
+    def __init__(self) -> None:
+        self._lost: list[Lost] = []
+        self._sides = np.zeros((2, 64))
+        self._first = 0  # those before it are too old
+
+    def add(self, lost: Lost) -> None:
+        count = len(self._lost)
+        if count == self._sides.shape[1]:
+            self._lost = self._lost[self._first :]
+            kept = self._sides[:, self._first : count]
+            self._sides = np.zeros((2, max(64, 2 * len(self._lost))))
+            count, self._first = len(self._lost), 0
+            self._sides[:, :count] = kept
+        self._sides[:, count] = lost.xyxy[0], lost.xyxy[2]
+        self._lost.append(lost)
+
+    def take(self, xyxy: Box, now_s: float, within_s: float) -> Lost | None:
+        while self._first < len(self._lost) and now_s - self._lost[self._first].at_s > within_s:
+            self._first += 1
+        left, right = self._sides[:, self._first : len(self._lost)]
+        beside = (left < xyxy[2]) & (right > xyxy[0])
+        best, most = -1, _OVERLAP
+        for one in np.flatnonzero(beside).tolist():
+            if (overlap := _overlap(self._lost[self._first + one].xyxy, xyxy)) >= most:
+                best, most = self._first + one, overlap
+        if best < 0:
+            return None
+        self._sides[:, best] = np.nan  # it is beside nothing any more
+        return self._lost[best]
 
 
 def _overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes; plain numbers are quicker than arrays where there are few."""
     width = min(one[2], other[2]) - max(one[0], other[0])
-    if width <= 0:
-        return 0.0
     height = min(one[3], other[3]) - max(one[1], other[1])
-    if height <= 0:
+    if width <= 0 or height <= 0:
         return 0.0
     both = width * height
     return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)

@@ -206,7 +206,8 @@ class StreamRun:
         found += self._tracking.link(tracked)
         if self.stream.rules:
             with self._timings.stage("rules"):
-                found += self._manner.rules.update(found, self._moment(frame.pts_s, frame.captured_s))
+                now = self._moment(frame.pts_s, frame.captured_s)
+                found += self._manner.rules.update(self._manner.analytics.turns, now)
         if self._privacy is not None:
             tracked = self._privacy.hidden(tracked)
         if self._evidence is not None:
