@@ -14,6 +14,9 @@ from pipeline.types import BoolArray, Float64Array, IndexArray, Int64Array, Sigh
 
 # Narrower kernels hold no second frame.
 _SHARPEST_S = 0.005
+# A track is steady that was seen in this part of the looks; fewer of them say nothing.
+STEADY = 0.75
+_FEWEST = 3
 
 
 class Looks:
@@ -69,6 +72,15 @@ class Looks:
             return rows, rows, rows, rows
         before, sure = (until - 1 - np.argmax(seen[rows, :until][:, ::-1], axis=1) for seen in (self.seen, self.sure))
         return rows, before, since + np.argmax(self.seen[rows, since:], axis=1), sure
+
+    def is_steady_around(self, row: int, before: int, after: int) -> bool:
+        """Whether a track was steady up to the look ``before`` a gap and from the one ``after`` it.
+
+        That counts in as many looks as missed it, three at least, as far as there are later ones.
+        """
+        wide = max(_FEWEST, after - before - 1)
+        earlier, later = self.seen[row, max(0, before + 1 - wide) : before + 1], self.seen[row, after : after + wide]
+        return bool(earlier.sum() >= STEADY * wide and later.mean() >= STEADY)
 
     def smoothed(self, rows: IndexArray, looks: IndexArray, width_s: float) -> Float64Array:
         """float64 ``(n, 4)`` xyxy of tracks at looks that saw them, by what the looks around saw."""

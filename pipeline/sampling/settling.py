@@ -21,21 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry.similarity import Motion, after, inverse, moved_boxes, scale_of
-from pipeline.sampling.looks import Looks
+from pipeline.sampling.looks import STEADY, Looks
 from pipeline.types import Float64Array, Sightings, TrackedFrame, Tracks
 
 # Times that differ by less are the same, but for rounding.
 _SAME_TIME_S = 1e-6
-# A track is steady that was seen in this part of the looks from its first detection up to its last.
-_STEADY = 0.75
 # The scale of the plane in which places are kept, against the picture's, before they are measured anew.
 _NEAR_ENOUGH = 8.0
 
 
 @dataclass(slots=True)
 class _Track:
-    """A hypothesis of the tracker's: when it was seen first and last, in which look and how often, and the number it is
-    shown by, 0 until it is."""
+    """A hypothesis of the tracker's: when it was seen first and last, in which look and how often; the number it is
+    shown by, 0 until it is; since when it was missed in its latest gap, and whether that is filled."""
 
     first_s: float
     last_s: float
@@ -45,10 +43,12 @@ class _Track:
     hits: int = 0
     confirmed: bool = False
     shown_as: int = 0
+    gap_s: float = -1.0
+    gap_is_filled: bool = False
 
-    def is_steady(self, apart_from: int = 0) -> bool:
-        """Whether it was missed seldom, so that it is somewhere also where it was missed, so many looks apart."""
-        return self.hits >= _STEADY * (self.last_look - self.first_look + 1 - apart_from)
+    def is_steady(self) -> bool:
+        """Whether it was missed seldom from its first detection up to its last."""
+        return self.hits >= STEADY * (self.last_look - self.first_look + 1)
 
 
 class _Held(NamedTuple):
@@ -67,8 +67,8 @@ class TrackSettler:
     Args:
         lag_s: how long a frame waits, in seconds of media time. 0: for nothing but the look that follows it.
         smooth_s: standard deviation of the kernel in seconds, at most half of ``lag_s``; 0 leaves boxes as detected.
-        bridge_s: longest time in seconds between two detections of a steady track to fill where looks between missed
-            it. Steady is one that was seen in three of four looks, that gap apart.
+        bridge_s: longest time in seconds between two detections of a track to fill where looks between missed it. It is
+            filled where the track was seen in three of four looks on either side, of as many as missed it, or three.
         least_s: a track is not shown that was seen for less and then missed within as much, nor the end of one that is
             not steady, once it is missing for longer; no more than ``lag_s`` counts, and 0 shows all.
         most_held: frames that may wait; when there are more, the oldest leaves with what is known.
@@ -187,9 +187,9 @@ class TrackSettler:
         rows, before, after, sure = looks.around(pts_s)
         apart_s = looks.time_s[after] - looks.time_s[before]
         found = [self._tracks.get(key) for key in looks.keys[rows].tolist()]
-        missed = (after - before - 1).tolist()
-        steady = [track is not None and track.is_steady(gap) for track, gap in zip(found, missed, strict=True)]
-        near = (after - before <= 1) | (np.array(steady, np.bool_) & (apart_s <= self._bridge_s))
+        near = after - before <= 1
+        for place in np.flatnonzero(~near & (apart_s <= self._bridge_s)):
+            near[place] = self._is_filled(found[place], int(rows[place]), int(before[place]), int(after[place]))
         chosen = near & np.array([self._is_real(track) for track in found], np.bool_)
         rows, before, after, sure = (each[chosen] for each in (rows, before, after, sure))
         apart_s = apart_s[chosen]
@@ -212,6 +212,15 @@ class TrackSettler:
                 unseen_s=(pts_s - looks.time_s[sure]).astype(np.float32),
             )
         )
+
+    def _is_filled(self, track: _Track | None, row: int, before: int, after: int) -> bool:
+        """Whether a track is shown between two looks that saw it; decided once for each gap, so as not to flicker."""
+        if track is None:
+            return False
+        since_s = float(self._looks.time_s[before])
+        if track.gap_s != since_s:
+            track.gap_s, track.gap_is_filled = since_s, self._looks.is_steady_around(row, before, after)
+        return track.gap_is_filled
 
     def _foretold(self, tracked: TrackedFrame) -> Tracks:
         """The tracker's own tracks of a frame that no look follows, by the numbers that they are shown by."""
@@ -254,7 +263,8 @@ class TrackSettler:
 
     def _forget(self, pts_s: float) -> None:
         """Forget what no frame later than that one needs."""
-        self._looks.forget(pts_s - max(self._bridge_s, 4.0 * self._smooth_s))
+        # As many looks before a gap as in it say whether it is filled.
+        self._looks.forget(pts_s - max(2.0 * self._bridge_s, 4.0 * self._smooth_s))
         if len(self._tracks) > 2 * (len(self._looks.keys) + len(self._keys)) + 64:
             known = set(self._looks.keys.tolist())
             self._tracks = {key: track for key, track in self._tracks.items() if track.confirmed or key in known}

@@ -60,10 +60,39 @@ def test_between_two_looks_boxes_are_interpolated() -> None:
     assert [one.detections is None for one in out] == [False, True, True, True, False]
 
 
-def test_a_track_that_was_lost_for_a_while_is_filled_in_beside_the_others() -> None:
-    frames = [tracked(0, {1: 0, 2: 50}), tracked(1, {2: 51}), tracked(2, {1: 4, 2: 52}), tracked(3, {1: 6, 2: 53})]
-    filled = [{1: 0, 2: 50}, {1: 2, 2: 51}, {1: 4, 2: 52}, {1: 6, 2: 53}]
-    assert [places(one) for one in run(plain(), frames)] == filled
+@pytest.mark.parametrize(
+    ("missed", "also", "filled"),
+    [
+        ([3], [], True),
+        ([2], [], False),  # seen twice before it only
+        ([4, 5, 6], [], True),
+        ([3, 4, 5, 6, 7], [], False),  # likewise three times
+        ([8, 9, 10, 11], [], True),
+        ([8, 9, 10, 11], [5], True),  # seen in three of the four looks before it
+        ([8, 9, 10, 11], [5, 6], False),
+        ([8, 9, 10, 11], [13], True),
+        ([8, 9, 10, 11], [13, 14], False),
+        ([12, 13, 14, 15, 16, 17, 18, 19, 20], [], True),
+        ([12, 13, 14, 15, 16, 17, 18, 19, 20, 21], [], False),  # longer than a second
+    ],
+)
+def test_a_gap_is_filled_where_the_track_was_steady_on_either_side_of_it(
+    missed: list[int], also: list[int], filled: bool
+) -> None:
+    shown = [index for index in range(40) if index not in [*missed, *also]]
+    frames = [tracked(index, {1: 2.0 * index, 2: 50} if index in shown else {2: 50}) for index in range(40)]
+    out = run(plain(lag_s=2.0), frames)
+    assert [index for index in missed if 1 in places(out[index])] == (missed if filled else [])
+    for index in missed if filled else []:
+        assert places(out[index])[1] == pytest.approx(2.0 * index)
+
+
+def test_a_gap_is_filled_wholly_or_not_at_all() -> None:
+    # Seen again just before its first frame leaves, and missed right after that.
+    missed = [*range(10, 18), 19, 20]
+    frames = [tracked(index, {1: float(index), 2: 0} if index not in missed else {2: 0}) for index in range(40)]
+    shown = [1 in places(one) for one in run(plain(lag_s=0.8), frames)[10:18]]
+    assert shown == [True] * 8
 
 
 def test_one_that_was_seen_seldom_is_shown_where_it_was_seen() -> None:
