@@ -24,13 +24,16 @@ from sightline.config.schema import Config
 from sinks.store.sqlite_store import SqliteStore
 from tests.sinks.test_contract import feed
 from tests.support.clips import write_clip
+from tests.support.onnx_embedding import write_embedding
 
 # Every setting that names a file. A new one belongs in one of these lists, and in RUN_OUTPUTS or RUN_INPUTS below.
 WRITTEN = {"output.video", "output.tracks", "output.jsonl", "output.report", "store.path", "webhook.spool"}
-WRITTEN |= {"notify.spool"}
+WRITTEN |= {"notify.spool", "evidence.folder"}
+WRITTEN |= {"cluster.state"}  # by `cluster run` alone, which takes a file that it has not written for a mistake
 WRITTEN |= {"streams.*.output.video", "streams.*.output.tracks", "recording.folder", "streams.*.recording.folder"}
 READ = {"model.weights", "models.*.weights", "models.*.cfg", "models.*.names", "classify.weights", "classify.names"}
 READ |= {"web.changes"}  # nothing but a change over HTTP adds to it
+READ |= {"tracker.appearance", "streams.*.tracker.appearance"}
 READ |= {"models.*.onnx", "events.keys", "callbacks"}  # besides, as text: source, events.clients, filters.predicate
 
 # Every option and argument of a command that is a path.
@@ -52,8 +55,7 @@ OPTIONS_READ = {
     *("run config", "run weights", "run callbacks", "doctor config", "calibrate config", "calibrate weights"),
     *("query store", "export store", "report-html store", "report-html picture", "detect config", "detect weights"),
     *("classify weights", "classify names", "models list config", "models convert source", "models convert config"),
-    "listen key",
-    "notify test config",
+    *("report-html evidence", "cluster run config", "notify test config", "listen key"),
 }
 
 
@@ -137,6 +139,7 @@ RUN_OUTPUTS = {
     "unfinished segment": Output({"output": {"video": "out", "segment_s": 60}}, "clip-20260102T030405Z.partial.mp4"),
     "recording": Output({"recording": {"folder": "out"}}, "clip-20260102T030405Z.mp4"),
     "unfinished recording": Output({"recording": {"folder": "out"}}, "clip-20260102T030405Z.partial.mkv"),
+    "unfinished evidence": Output({"evidence": {"folder": "evidence"}}, ".picture.partial.jpg"),
     "tracks": Output({"output": {"tracks": "out/x.txt"}}, "x.txt"),
     "unfinished tracks": Output({"output": {"tracks": "out/x.txt"}}, "x.partial.txt"),
     "events": Output({"output": {"jsonl": "out/x"}}, "x"),
@@ -167,6 +170,7 @@ RUN_INPUTS = {
     "names of a model": "own.names",
     "weights of the classifier": "classifier.h5",
     "names of the classifier": "classifier.txt",
+    "network for appearance": "people.onnx",
     "key": "x.key_secret",
     "key of a client": "y.key",
     "keys of clients": "clients/z.key",
@@ -186,6 +190,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "callbacks.py").write_text("def on_end(report):\n    pass\n")
     (folder / "filter.py").write_text("def keep(detections, frame):\n    return detections.score > 0\n")
     (folder / "clients").mkdir()
+    write_embedding(folder / "people.onnx")  # the one network that is opened before outputs are looked at
     for name in RUN_INPUTS.values():
         if not (folder / name).exists():
             (folder / name).write_text(f"{name}\n")
@@ -196,6 +201,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     (tmp_path / "out").mkdir()
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "clip").symlink_to(tmp_path / "out")  # the folder of the first stream there
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -210,6 +217,7 @@ def settings() -> dict[str, Any]:
         "model": {"weights": "x.weights"},
         "models": {"mine": own, "other": {"onnx": "own.onnx"}},
         "classify": {"weights": "classifier.h5", "names": "classifier.txt"},
+        "tracker": {"appearance": "people.onnx"},
         "events": {"keys": "x.key_secret", "clients": ["y.key", "clients"]},
     }
 
