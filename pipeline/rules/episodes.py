@@ -145,6 +145,6 @@ class Episodes:
             self._changed = True
 
     def _forget(self, subject: int) -> None:
-        """Its episode is over."""
+        """The episode of a subject is over."""
         self._remove(subject)
         del self._class_of[subject]
