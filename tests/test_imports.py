@@ -24,6 +24,7 @@ import pytest
             [
                 *("tensorflow", "openvino", "scipy", "zmq", "paho", "sqlite3", "fastapi", "uvicorn"),
                 *("pipeline.detection.onnx", "pipeline.detection.retinanet", "sightline.batch", "sightline.doctor"),
+                *("apprise", "ray", "sightline.cluster", "sinks.recording", "sinks.evidence", "sinks.integrations"),
             ],
         ),
     ],

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.appearance.embedder import Embedder
-from pipeline.appearance.links import TrackLinks
 from sightline.config.schema import Config, ResolvedStream
+
+if TYPE_CHECKING:
+    from pipeline.appearance.embedder import Embedder
+    from pipeline.appearance.links import TrackLinks
 
 
 def build_links(config: Config, stream: ResolvedStream, class_names: Sequence[str]) -> TrackLinks | None:
@@ -20,6 +23,8 @@ def build_links(config: Config, stream: ResolvedStream, class_names: Sequence[st
     wanted = stream.tracker
     if wanted.appearance is None:
         return None
+    from pipeline.appearance.links import TrackLinks
+
     embedder = _load_embedder(wanted.appearance, config.threads.network or None)
     return TrackLinks(embedder, class_names, classes=wanted.appearance_classes)
 
@@ -27,4 +32,6 @@ def build_links(config: Config, stream: ResolvedStream, class_names: Sequence[st
 @lru_cache(maxsize=2)
 def _load_embedder(path: Path, threads: int | None) -> Embedder:
     """A re-identification network; the same again where the same is asked for."""
+    from pipeline.appearance.embedder import Embedder
+
     return Embedder(path, threads=threads)

@@ -23,13 +23,13 @@ from sinks.drawing.annotator import AnnotatorFactory
 from sinks.files.jsonl import JsonlSink
 from sinks.files.mot import MotSink
 from sinks.output_files import is_stream
-from sinks.recording.sink import RecordingSink
 from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 
 if TYPE_CHECKING:
     from sinks.integrations.apprise_target import AppriseTarget
     from sinks.integrations.webhook import WebhookSink
+    from sinks.recording.sink import RecordingSink
 
 AnySink = TypeVar("AnySink", bound=Sink)
 
@@ -88,6 +88,8 @@ def build_recording(stream: ResolvedStream) -> RecordingSink | None:
     wanted = stream.recording
     if wanted.folder is None:
         return None
+    from sinks.recording.sink import RecordingSink
+
     return RecordingSink(
         wanted.folder,
         stream.name,

@@ -7,12 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pipeline.analytics.options import AnalyticsOptions
 from pipeline.analytics.places import check_places
-from pipeline.classification.classifier import Classifier
-from pipeline.classification.tracks import TrackClassifier
 from pipeline.detection.factory import default_confidence, reduced_side
 from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError
@@ -41,9 +39,13 @@ from sightline.composition.reload import Before, differing
 from sightline.config.files import stream_files
 from sightline.config.schema import Config, ResolvedStream
 from sightline.config.sections import AnnotateSection, ModelSection
-from sinks.recording.sink import RecordingSink
 from trackers.base import ArrayTracker
 from trackers.factory import DEFAULT_TRACKER, create_tracker
+
+if TYPE_CHECKING:
+    from pipeline.classification.classifier import Classifier
+    from pipeline.classification.tracks import TrackClassifier
+    from sinks.recording.sink import RecordingSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,11 @@ def build_tap(stream: ResolvedStream, recording: RecordingSink | None, evidence:
 
 def running_recording(before: Before[ResolvedStream] | None) -> RecordingSink | None:
     """What records the stream before, whose source goes on."""
-    sinks = () if before is None else before.stream.sinks
-    return next((sink for sink in sinks if isinstance(sink, RecordingSink)), None)
+    if before is None or before.description.recording.folder is None:
+        return None
+    from sinks.recording.sink import RecordingSink
+
+    return next((sink for sink in before.stream.sinks if isinstance(sink, RecordingSink)), None)
 
 
 def running_analytics(stream: ResolvedStream, before: Before[ResolvedStream] | None) -> AnalyticsOptions | None:
@@ -289,6 +294,8 @@ def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackC
     chosen = config.classify
     if chosen.model is None:
         return None
+    from pipeline.classification.tracks import TrackClassifier
+
     return TrackClassifier(
         load_classifier(chosen.model, chosen.weights, chosen.names),
         class_names,
@@ -302,6 +309,8 @@ def build_track_classifier(config: Config, class_names: Sequence[str]) -> TrackC
 @lru_cache(maxsize=1)  # it takes seconds and a hundred megabytes
 def load_classifier(model: str, weights: Path | None, names: Path | None) -> Classifier:
     """A classifier; the same again where the same is asked for."""
+    from pipeline.classification.classifier import Classifier
+
     return Classifier(model, weights=weights, names=read_names(names) if names is not None else None)
 
 
