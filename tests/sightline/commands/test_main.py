@@ -307,6 +307,7 @@ def test_a_run_takes_commands_and_a_changed_configuration(
     assert {event["stream"] for event in events if event["type"] == "stream.ended"} == {"one", "two"}
 
 
+@pytest.mark.slow
 def test_doctor_says_what_a_clip_needs(demo_clip: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["doctor", str(demo_clip)])
     printed = capsys.readouterr().out
@@ -345,7 +346,7 @@ def test_a_command_without_its_argument_shows_its_help(command: str, capsys: pyt
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["lsiten"], "error: lsiten: there is no such file and no such command; did you mean listen?"),
+        (["lsiten"], "error: lsiten: there is no such file and no such command; did you mean listen"),
         (["frobnicate", "--quiet"], "error: frobnicate: there is no such file and no such command; check the path"),
         (["nothing.mp4"], "error: nothing.mp4: no such file"),
         (["run", "--fps"], "error: Option '--fps' requires an argument"),

@@ -108,6 +108,7 @@ def test_a_camera_is_measured_at_its_own_rate() -> None:
     assert "rtsp://camera/live: 160x120, 20 frames per second" in str(diagnosis)
 
 
+@pytest.mark.slow
 def test_a_camera_that_does_not_keep_its_promise_is_told(caplog: pytest.LogCaptureFixture) -> None:
     diagnosis = diagnose("x", seconds=1.5, connect=lambda _: Camera(20, 100, pause_s=1.2))
     warnings = " ".join(check.text for check in diagnosis.checks if check.state == "warning")
@@ -116,6 +117,7 @@ def test_a_camera_that_does_not_keep_its_promise_is_told(caplog: pytest.LogCaptu
     assert diagnosis.ok
 
 
+@pytest.mark.slow
 def test_missing_weights_are_told_and_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setattr("pipeline.models.registry.find_packaged", lambda _: None)
@@ -159,6 +161,7 @@ def words(detect: float, **more: object) -> str:
     return str(replace(diagnose(), load=load, fps=25.0, remedies=compared))
 
 
+@pytest.mark.slow
 def test_the_words_count_cameras() -> None:
     assert "carries 3 such cameras of 25 frames" in words(0.008)
     assert "carries 1 such camera of 25 frames" in words(0.02)

@@ -96,7 +96,7 @@ def test_other_weights_have_none() -> None:
     keep(random_parameters(miniature(), seed=1), 0.99)
     parameters = random_parameters(miniature())
     assert not has_int8(miniature(), weights_digest(miniature(), parameters))
-    with pytest.raises(ConfigError, match=r"run_pipeline.py calibrate"):
+    with pytest.raises(ConfigError, match=r"the command calibrate"):
         int8_model(miniature(), parameters, weights_digest(miniature(), parameters))
 
 
