@@ -127,6 +127,7 @@ def endpoint(config: Path) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 def test_cameras_on_two_nodes(cluster: RayCluster, config: Path) -> None:
     driver = Driver(cluster, config)
     reader = Reader(endpoint(config))
