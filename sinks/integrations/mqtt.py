@@ -5,7 +5,6 @@ Needs paho-mqtt, which comes with the extra ``mqtt``.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import threading
@@ -17,19 +16,16 @@ from typing import Literal
 from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json, event_kinds, event_type
 from pipeline.events import Event, EvidenceReady, OutputCounts
-from pipeline.files import BYTES_PER_MB
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
+from sinks.integrations.evidence_pictures import read_picture
 from sinks.integrations.mqtt_address import BrokerAddress
 from sinks.integrations.mqtt_discovery import COMPONENTS
 from sinks.integrations.mqtt_link import BrokerLink, load_paho
 from sinks.integrations.mqtt_names import can_begin_topics
 from sinks.integrations.mqtt_topics import Message, Places, Topics
 
-logger = logging.getLogger(__name__)
-
-_LARGEST_PICTURE = 10 * BYTES_PER_MB
 # Evidence of which a whole picture was published, and a part of it is no longer of use.
 _REMEMBERED = 100
 
@@ -178,13 +174,7 @@ class MqttSink(Sink):
             return None
         if event.kind == "picture":
             self._whole.append(event.evidence)
-        path = self._evidence / event.path
-        try:
-            picture = path.read_bytes()
-        except OSError as error:
-            logger.warning("mqtt: cannot read %s: %s", path, error.strerror)
-            return None
-        return picture if len(picture) <= _LARGEST_PICTURE else None
+        return read_picture(self._evidence, event, "mqtt")
 
     def _settle(self, messages: Mapping[str, bytes]) -> None:
         """Set anew, or take away, what an earlier run left."""

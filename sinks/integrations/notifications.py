@@ -17,9 +17,10 @@ import msgspec
 from pipeline.errors import SinkError
 from pipeline.event_codec import event_kinds
 from pipeline.events import AlertEnded, AlertStarted, AlertUpdated, Event, EvidenceReady, OutputCounts
-from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
+from pipeline.files import BYTES_PER_MB, OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
+from sinks.integrations.evidence_pictures import read_picture
 from sinks.integrations.gathering import Gathered, Gathering
 from sinks.integrations.notification import (
     Alert,
@@ -31,16 +32,13 @@ from sinks.integrations.notification import (
     message_of,
     notification_of,
 )
-from sinks.integrations.spool import SPOOL_NAMES, Batch
+from sinks.integrations.spool import Batch, check_spool, spool_files
 from sinks.integrations.spool_sender import Answer, SpoolSender
-from sinks.locks import is_locked_elsewhere
-from sinks.output_files import make_folder
 
 logger = logging.getLogger(__name__)
 
 # Events that may wait for this sink's thread.
 _CAPACITY = 10_000
-_LARGEST_PICTURE = 10 * BYTES_PER_MB
 # After so many attempts that failed each is followed by one without the picture: some services take none, or none so
 # large, and do not say so.
 _ATTEMPTS_WITH_PICTURE = 3
@@ -147,16 +145,11 @@ class NotificationSink(Sink):
     def check(self) -> None:
         """Make the spool's folder; raise ``PipelineError`` if that, or the target, can't be used."""
         self._target.check()
-        make_folder(self._folder, str(self._folder))
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise SinkError(f"cannot use {self._folder}: no permission to write; choose another place")
-        if is_locked_elsewhere(self._folder / "lock"):
-            raise SinkError(f"cannot use {self._folder}: another run uses it; give each run a folder of its own")
+        check_spool(self._folder)
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
         """What waits in the spool's folder."""
-        part = FolderFiles(self._folder, SPOOL_NAMES, ".sightline-spool.lock")
-        return [OutputFiles("the spool of notifications", self._folder, (self._folder,), (part,))]
+        return [spool_files("the spool of notifications", self._folder)]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Begin with what an earlier run left."""
@@ -261,15 +254,8 @@ class NotificationSink(Sink):
     def _notification(self, event: Alert, evidence: EvidenceReady | None) -> Notification:
         if evidence is None or self._evidence is None:
             return notification_of(event)
-        path = self._evidence / evidence.path
-        try:
-            if path.stat().st_size > _LARGEST_PICTURE:
-                logger.warning("notify %s: %s is too large to be sent", self._target, path)
-                return notification_of(event)
-            return notification_of(event, path.read_bytes(), evidence.media_type)
-        except OSError as error:
-            logger.warning("notify %s: cannot read %s: %s", self._target, path, error.strerror)
-            return notification_of(event)
+        picture = read_picture(self._evidence, evidence, f"notify {self._target}")
+        return notification_of(event) if picture is None else notification_of(event, picture, evidence.media_type)
 
     def _send(self, batches: Sequence[Batch], bodies: Sequence[bytes]) -> Answer:
         try:

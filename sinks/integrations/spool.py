@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -11,10 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.errors import SinkError
-from sinks.output_files import write_error
+from pipeline.files import FolderFiles, OutputFiles
+from sinks.locks import FileInUseError, FileLock, is_locked_elsewhere
+from sinks.output_files import make_folder, write_error
 from sinks.steady_file import mount_point, require_mounted
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Spool:
         try:
             self._batches = sorted(_read(folder, is_batch), key=lambda batch: batch.number)
         except OSError as error:
-            self._owner.close()
+            self._owner.release()
             raise write_error(folder, error) from error
         self._number = self._batches[-1].number if self._batches else 0
 
@@ -135,15 +135,12 @@ class Spool:
         except OSError as error:
             raise write_error(self.folder, error) from error
         owner, self._owner = self._owner, _own(self.folder)
-        owner.close()
+        owner.release()
 
     @property
     def present(self) -> bool:
         """Whether the folder that is there is still the one that was taken."""
-        try:
-            return os.path.samestat((self.folder / _LOCK).stat(), os.fstat(self._owner.fileno()))
-        except OSError:
-            return False
+        return self._owner.in_place
 
     def oldest(self, count: int = 1) -> list[Batch]:
         """The batches that are to be delivered next, so many at most."""
@@ -166,7 +163,7 @@ class Spool:
 
     def close(self) -> None:
         """Leave the folder to another process. What waits stays there."""
-        self._owner.close()
+        self._owner.release()
 
     def _delete(self, batch: Batch) -> None:
         self._batches.remove(batch)
@@ -177,20 +174,32 @@ class Spool:
             logger.warning("cannot delete %s: %s", batch.path, error.strerror)
 
 
-def _own(folder: Path) -> BinaryIO:
-    """Take the folder for this process, until what is returned is closed."""
+def check_spool(folder: Path) -> None:
+    """Make a spool's folder; raise ``SinkError`` if it can't be used, or another process uses it."""
+    make_folder(folder, str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SinkError(f"cannot use {folder}: no permission to write; choose another place")
+    if is_locked_elsewhere(folder / _LOCK):
+        raise _in_use(folder)
+
+
+def spool_files(what: str, folder: Path) -> OutputFiles:
+    """What waits in a spool's folder, for ``Sink.files``; ``what`` names the spool in messages."""
+    return OutputFiles(what, folder, (folder,), (FolderFiles(folder, SPOOL_NAMES, _LOCK),))
+
+
+def _own(folder: Path) -> FileLock:
+    """Take the folder for this process, until what is returned is released."""
     try:
-        owner = (folder / _LOCK).open("ab")
+        return FileLock(folder / _LOCK)
+    except FileInUseError:
+        raise _in_use(folder) from None
     except OSError as error:
         raise write_error(folder, error) from error
-    try:
-        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner.close()
-        if isinstance(error, BlockingIOError):
-            raise SinkError(f"cannot use {folder}: another run uses it; give each run a folder of its own") from None
-        raise write_error(folder, error) from error
-    return owner
+
+
+def _in_use(folder: Path) -> SinkError:
+    return SinkError(f"cannot use {folder}: another run uses it; give each run a folder of its own")
 
 
 def _read(folder: Path, is_batch: Callable[[bytes, bytes], bool]) -> list[Batch]:

@@ -9,19 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from pipeline.errors import SinkError
 from pipeline.event_codec import encode_json, event_kinds
 from pipeline.events import Event, OutputCounts
-from pipeline.files import BYTES_PER_MB, FolderFiles, OutputFiles
+from pipeline.files import BYTES_PER_MB, OutputFiles
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sinks.batching import Batcher
 from sinks.integrations.http_target import WebhookTarget
-from sinks.integrations.spool import SPOOL_NAMES, Batch
+from sinks.integrations.spool import Batch, check_spool, spool_files
 from sinks.integrations.spool_sender import Answer, SpoolSender
 from sinks.integrations.webhook_pictures import as_multipart, encode_with_picture
-from sinks.locks import is_locked_elsewhere
-from sinks.output_files import make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -101,16 +98,11 @@ class WebhookSink(Sink):
 
     def check(self) -> None:
         """Make the spool's folder; raise ``SinkError`` if it can't be used. The server may come later."""
-        make_folder(self._folder, str(self._folder))
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise SinkError(f"cannot use {self._folder}: no permission to write; choose another place")
-        if is_locked_elsewhere(self._folder / "lock"):
-            raise SinkError(f"cannot use {self._folder}: another run uses it; give each run a folder of its own")
+        check_spool(self._folder)
 
     def files(self, stream: str) -> Sequence[OutputFiles]:
         """The batches that wait in the spool's folder."""
-        part = FolderFiles(self._folder, SPOOL_NAMES, ".sightline-spool.lock")
-        return [OutputFiles("the webhook's spool", self._folder, (self._folder,), (part,))]
+        return [spool_files("the webhook's spool", self._folder)]
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
         """Begin with what an earlier run left."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 import re
 from pathlib import Path
 
@@ -12,11 +11,8 @@ import msgspec
 
 from pipeline.event_codec import encode_json
 from pipeline.events import Event, EvidenceReady
-from pipeline.files import BYTES_PER_MB
+from sinks.integrations.evidence_pictures import read_picture
 
-logger = logging.getLogger(__name__)
-
-_LARGEST = 10 * BYTES_PER_MB
 # Nothing within the text of an event looks like this, since quotation marks are escaped there.
 _DATA = re.compile(rb',"data":"([A-Za-z0-9+/=]*)"\}\Z')
 
@@ -31,14 +27,8 @@ def encode_with_picture(event: Event, folder: Path) -> bytes:
     encoded = encode_json(event)
     if not isinstance(event, EvidenceReady) or not event.media_type.startswith("image/"):
         return encoded
-    path = folder / event.path
-    try:
-        if path.stat().st_size > _LARGEST:
-            logger.warning("webhook: %s is too large to be sent", path)
-            return encoded
-        picture = path.read_bytes()
-    except OSError as error:
-        logger.warning("webhook: cannot read %s: %s", path, error.strerror)
+    picture = read_picture(folder, event, "webhook")
+    if picture is None:
         return encoded
     return encoded[:-1] + b',"data":"' + base64.b64encode(picture) + b'"}'
 
