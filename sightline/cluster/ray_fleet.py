@@ -7,6 +7,7 @@ asking it (`sightline.cluster.shard_link`): Ray needs longer for that, and asks 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -24,6 +25,8 @@ from sightline.cluster.messages import Order, ShardSpec, ShardStatus, own_versio
 from sightline.cluster.placement import Node
 from sightline.cluster.shard import Shard
 from sightline.cluster.shard_link import ShardGoneError, ShardHandle, ShardSilentError
+
+logger = logging.getLogger(__name__)
 
 NAMESPACE = "sightline"
 # Nothing of a size goes through Ray's object store; this is about the least that it takes.
@@ -173,9 +176,15 @@ class RayFleet:
         ray.shutdown()
 
     def _watch(self) -> None:
+        told = False
         while not self._over.wait(_NODES_S):
-            with contextlib.suppress(ray.exceptions.RayError, RuntimeError):
+            try:
                 self._nodes = self._ask_nodes()
+                told = False
+            except (ray.exceptions.RayError, RuntimeError) as error:
+                if not told:
+                    logger.warning("cluster: Ray does not say which machines there are; the last ones count: %s", error)
+                told = True
 
     def _ask_nodes(self) -> Sequence[Node]:
         told: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
