@@ -41,7 +41,7 @@ def assign(pairs: Pairs, value: Float64Array) -> tuple[IndexArray, IndexArray]:
     if not len(row):
         return NO_INDICES, NO_INDICES
     if len(row) > _FEW_PAIRS:
-        if len(np.unique(row)) == len(np.unique(column)) == len(row):
+        if np.bincount(row).max() == np.bincount(column).max() == 1:
             return row, column  # nobody competes
         load_solver()
         return _assign_many(Pairs(row, column, pairs.shape), value)

@@ -109,7 +109,7 @@ def associate(
     crowded = (np.bincount(row, minlength=1)[row] > 1) | (np.bincount(column, minlength=1)[column] > 1)
     if not crowded.any():
         return row, column
-    crowded_classes = np.unique(row_class[row[crowded]])
+    crowded_classes = sorted(set(row_class[row[crowded]].tolist()))
     weighed = close | np.isin(row_class[pairs.row], crowded_classes)
     rows, columns = assign(pairs, np.where(weighed, value, 0.0))
     best = np.zeros(pairs.shape[0])

@@ -32,7 +32,7 @@ class Looks:
 
     def add(self, sighted: Sightings, boxes: Float64Array, pts_s: float) -> None:
         """Append a look; ``boxes`` ``(N, 4)`` xyxy are to be kept in place of those where they were sighted."""
-        keys = np.union1d(self.keys, sighted.key)
+        keys = _with(self.keys, sighted.key)
         shape, known = (len(keys), len(self.time_s) + 1), np.searchsorted(keys, self.keys)
         seen, sure = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         score, kept = np.zeros(shape, np.float32), np.zeros((*shape, 4))
@@ -40,7 +40,7 @@ class Looks:
         score[known, :-1], kept[known, :-1] = self.score, self.boxes
         self.keys, self.seen, self.sure, self.score, self.boxes = keys, seen, sure, score, kept
         self.time_s = np.append(self.time_s, pts_s)
-        rows = np.searchsorted(self.keys, sighted.key)
+        rows = np.searchsorted(keys, sighted.key)
         self.seen[rows, -1], self.sure[rows, -1] = True, sighted.sure
         self.score[rows, -1] = sighted.score
         self.boxes[rows, -1] = boxes
@@ -94,3 +94,13 @@ class Looks:
         spread = (leaning * apart).sum(axis=1) + 1e-3
         share = (spread[:, None] * weight - lean[:, None] * leaning) / (total * spread - lean * lean)[:, None]
         return np.asarray(np.einsum("nl,nlc->nc", share, self.boxes[rows]))
+
+
+def _with(keys: Int64Array, more: Int64Array) -> Int64Array:
+    """Ascending keys and those of others that are not among them.
+
+    NumPy's own sets would load its masked arrays, in the middle of a run and while the network waits.
+    """
+    place = np.minimum(np.searchsorted(keys, more), max(len(keys) - 1, 0))
+    fresh = more[keys[place] != more] if len(keys) else more
+    return np.sort(np.concatenate([keys, fresh])) if len(fresh) else keys
