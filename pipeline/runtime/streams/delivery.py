@@ -57,7 +57,7 @@ class StreamDelivery:
         stream: Stream,
         *,
         class_names: Sequence[str],
-        groups: Sequence[SinkGroup],
+        groups: tuple[SinkGroup, SinkGroup],
         stamper: EventStamper,
         timings: Timings,
         account: StreamAccount,

@@ -85,7 +85,7 @@ class StreamRun:
         self._shared = shared
         self._groups = (self._own, shared)
         counts_on = before is not None and stream.analytics is before.stream.analytics
-        self._delivery = StreamDelivery(
+        self._delivery: StreamDelivery = StreamDelivery(
             stream,
             class_names=class_names,
             groups=self._groups,
