@@ -106,7 +106,8 @@ class CameraMotion:
 def _grey(image: Image) -> GreyImage:
     """The picture reduced by a whole number, which takes a tenth of the time of any other."""
     height, width = image.shape[:2]
-    by = max(1, round(max(height, width) / _SIDE))
+    # Of a strip that is thinner than that number, a row or a column is left.
+    by = max(1, min(round(max(height, width) / _SIDE), height, width))
     whole = image[: height // by * by, : width // by * by]
     small = cv2.resize(whole, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))

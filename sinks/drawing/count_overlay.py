@@ -246,9 +246,13 @@ class _Arrow:
 def _pixels(
     points: Sequence[tuple[float, float]], units: str, width: int, height: int, placement: Placement
 ) -> NDArray[np.float64]:
-    """Points as the positions of pixels to draw: what lies on the right or lower edge is drawn on the last pixel."""
+    """Points as the positions of pixels to draw: what lies on the right or lower edge is drawn on the last pixel.
+
+    Points that would then be one stay as they are: a line from the last pixel to the edge still has its direction.
+    """
     placed = placement.points(np.asarray(points, np.float64), units, width, height)
-    return np.where(placed == (width, height), placed - 1, placed)
+    inside = np.where(placed == (width, height), placed - 1, placed)
+    return inside if len(np.unique(inside, axis=0)) == len(np.unique(placed, axis=0)) else placed
 
 
 def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:

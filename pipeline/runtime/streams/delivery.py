@@ -71,6 +71,7 @@ class StreamDelivery:
         self.events = StreamEvents(name, class_names, stamper, frozen_after_s=stream.frozen_after_s)
         self.presence = Presence()
         self.shown = 0
+        self._stays_s: float | None = None  # how long the newest frame is on screen, where its source says so
         self._halfway = False  # whether a frame is on its way to the sinks, or never reached them all
         self.tracking = StreamTracking(stream, account, self.events, timings)
         self._evidence = None if stream.evidence is None else StreamEvidence(name, stream.evidence, stamper)
@@ -91,7 +92,9 @@ class StreamDelivery:
     @property
     def media_s(self) -> float:
         """Seconds of media time from the first frame to the end of the last one processed."""
-        return 0.0 if self._account.last_pts_s is None else self._account.last_pts_s + self.frame_s
+        if self._account.last_pts_s is None:
+            return 0.0
+        return self._account.last_pts_s + (self.frame_s if self._stays_s is None else self._stays_s)
 
     @property
     def frame_s(self) -> float:
@@ -158,6 +161,7 @@ class StreamDelivery:
             for group in self._groups:
                 group.on_result(tracked, found)
         self._account.last_pts_s, self._account.newest_s = frame.pts_s, frame.captured_s
+        self._stays_s = frame.duration_s
         self.presence.come()
         self._account.ledger.processed()
         self._halfway = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -13,7 +13,7 @@ from pipeline.events import StreamEnded, StreamStarted, WindowSecond
 from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
-from pipeline.types import TrackedFrame
+from pipeline.types import Frame, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
 from trackers.sort import SortTracker
 
@@ -65,6 +65,20 @@ def test_every_frame_reaches_the_sink_once_and_in_order(kind: type[MemorySink]) 
     assert stream.objects["blob"].unique == 1
     assert stream.objects["blob"].max == 1
     assert {"decode", "detect", "track", "analytics", "sinks"} <= set(report.stages)
+
+
+def test_media_time_ends_with_the_last_picture() -> None:
+    class Slides(MemorySource):
+        """Three slides at ten a second, of which the last stays for six seconds."""
+
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield frame.timed(6.0 if frame.index == 2 else 0.1, 0.0, is_last=frame.index == 2)
+
+    sink = MemorySink()
+    report = pipeline(Slides(moving_box(3)), [sink]).run()
+    assert report.streams["memory"].media_s == 6.2
+    assert ended(sink).pts_s == pytest.approx(6.2)
 
 
 def test_windows_cover_the_whole_stream() -> None:

@@ -125,6 +125,13 @@ def test_where_nothing_is_to_be_seen_nobody_can_say(picture: Image) -> None:
     assert told([picture] * 3) == [None] * 3
 
 
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (3, 2000), (1, 1)])
+def test_a_strip_is_a_picture_too(size: tuple[int, int]) -> None:
+    camera, picture = CameraMotion(), np.zeros((*size, 3), np.uint8)
+    frames = [Frame(picture, index, index / FPS, 0.0, "clip") for index in range(3)]
+    assert [camera.update(frame, NOTHING) for frame in frames] == [None] * 3
+
+
 def test_pictures_of_other_sizes_or_scenes_are_not_compared(scene: Image) -> None:
     other = np.ascontiguousarray(scene[::-1, ::-1])
     assert told([scene, scene[:, :200].copy(), other, scene]) == [None] * 4

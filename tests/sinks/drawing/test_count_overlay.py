@@ -124,6 +124,14 @@ def test_what_lies_outside_the_picture_draws_its_label_only() -> None:
     assert touched.any() and touched.mean() < 0.05
 
 
+@pytest.mark.parametrize(
+    ("line", "size"),
+    [(Line("edge", (639, 100), (640, 100)), (640, 480)), (Line("all", (0, 0), (1, 1), units="fraction"), (1, 1))],
+)
+def test_a_line_from_the_last_pixel_to_the_edge_is_drawn(line: Line, size: tuple[int, int]) -> None:
+    assert changed(draw(CountOverlay(lines=[line], counts=nothing), *size)).any()
+
+
 def test_the_picture_may_change_its_size() -> None:
     overlay = CountOverlay(zones=[Zone("z", [(0, 0), (1, 0), (1, 1), (0, 1)], units="fraction")], counts=nothing)
     for size in ((640, 480), (320, 240), (640, 480)):
