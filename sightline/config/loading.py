@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sightline.config.yaml_reader import Document, apply_override, plain, read_y
 
 
 def load_config(
-    path: Path | None,
+    path: str | PathLike[str] | None,
     overrides: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     *,
@@ -36,7 +37,7 @@ def load_config(
     Raises:
         ConfigError: with one line per problem: file and line, key path, what was given, what is allowed.
     """
-    document = read_yaml_file(path) if path is not None else Document()
+    document = read_yaml_file(Path(path)) if path is not None else Document()
     for override in overrides:
         apply_override(document, override)
     document.merge(plain(options or {}), label)

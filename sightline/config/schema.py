@@ -41,6 +41,7 @@ from sightline.config.sections import (
     RecordingSection,
     Section,
     Share,
+    SourceText,
     StoreSection,
     StreamOutputSection,
     Text,
@@ -86,7 +87,7 @@ class StreamSettings(Section):
 class StreamSection(Section):
     """One of several streams. What it does not give is as at the top level."""
 
-    source: Annotated[Text, Field(repr=False)]  # It may hold a password.
+    source: Annotated[SourceText, Field(repr=False)]  # It may hold a password.
     enabled: bool = True
     detect_every: DetectEvery | None = None
     motion_gate: Share | None = None
@@ -117,7 +118,7 @@ class ResolvedStream(StreamSettings):
 class Config(StreamSettings):
     """All of it. ``source`` is short for a single entry of ``streams``."""
 
-    source: Annotated[Text | None, Field(repr=False)] = None
+    source: Annotated[SourceText | None, Field(repr=False)] = None
     streams: dict[Annotated[str, AfterValidator(_stream_name)], StreamSection] = Field(default_factory=dict)
     output: OutputSection = OutputSection()
     evidence: EvidenceSection = EvidenceSection()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,10 +22,15 @@ def _some_text(value: str) -> str:
     return value
 
 
+def _at_home(value: str) -> str:
+    """``~/clip.mp4`` as shells read it: no shell has seen what is in a file of settings."""
+    return os.path.expanduser(value) if value.startswith("~/") else value  # noqa: PTH111
+
+
 def _some_path(value: Path) -> Path:
     if value == Path():
         raise ValueError("expected the path of a file")
-    return value
+    return Path(_at_home(str(value)))
 
 
 def _some_classes(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -37,7 +43,7 @@ def _predicate(value: str) -> str:
     file, _, function = value.rpartition(":")
     if not file or not function.isidentifier():
         raise ValueError("expected a Python file and a function in it, such as my_file.py:keep")
-    return value
+    return _at_home(value)
 
 
 def _setting(value: object) -> float | int | bool:
@@ -120,6 +126,7 @@ Family = Literal[
 
 Text = Annotated[str, AfterValidator(_some_text)]
 FilePath = Annotated[Path, AfterValidator(_some_path)]
+SourceText = Annotated[str, AfterValidator(_some_text), AfterValidator(_at_home)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 NotNegativeInteger = Annotated[int, Field(ge=0)]

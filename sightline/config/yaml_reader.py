@@ -34,6 +34,8 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+# A line's value that means more to YAML than its letters, as that of ``video: {stream}.mp4`` does.
+_SPECIAL = re.compile(r"(?:\s*-\s+|[^:]*:\s+|\s*)([\[{*&!%@`])")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _STANDARD_TAG = re.compile(r"tag:yaml\.org,2002:(?:str|seq|map)")
 
@@ -204,6 +206,9 @@ def apply_override(document: Document, text: str) -> None:
     except ConfigError as error:
         document.problems.append(Problem("", (), str(error)))
         return
+    # A comment, or a name for nothing. To take it for null would leave out what was asked for.
+    if data is None and (first := value.strip()[:1]) and first in "#&":
+        override.problems.append(Problem("", (), f"{label}: is nothing to YAML; {_quote(first)}"))
     if override.problems:
         document.problems.extend(override.problems)
         return
@@ -224,10 +229,18 @@ def _compose(text: str, name: str, *, with_lines: bool = True) -> yaml.Node | No
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}" if mark and with_lines else ""
         column = f" (column {mark.column + 1})" if mark else ""
-        raise ConfigError(f"{name}{where}: is not valid YAML: {error.problem or error.context}{column}") from error
+        begun = _SPECIAL.match(text.split("\n")[mark.line]) if mark else None
+        hint = f"; {_quote(begun[1])}" if begun else ""
+        raise ConfigError(
+            f"{name}{where}: is not valid YAML: {error.problem or error.context}{column}{hint}"
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: is not valid YAML: {str(error).splitlines()[0]}") from error
     return node
+
+
+def _quote(first: str) -> str:
+    return f"text that begins with {first} needs quotes: '{first}...'"
 
 
 def _check_limits(events: Iterator[yaml.Event], name: str) -> None:

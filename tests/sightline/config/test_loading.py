@@ -42,6 +42,31 @@ def test_defaults_are_what_the_file_with_every_key_says() -> None:
     assert load_config(CONFIGS / "file.yaml") == Config() == load_config(None)
 
 
+def test_a_path_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    path = write(tmp_path, "source: ~/in.mp4\noutput: {video: ~/out.mp4, tracks: ~me/x.txt}\n")
+    config = load_config(path, ["filters.predicate=~/mine.py:keep"])
+    assert config.source == "/home/me/in.mp4"
+    assert config.output.video == Path("/home/me/out.mp4")
+    assert config.output.tracks == Path("~me/x.txt")
+    assert config.filters.predicate == "/home/me/mine.py:keep"
+
+
+def test_text_that_means_more_to_yaml_is_said_to_need_quotes(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "output:\n  video: {stream}.mp4\n")
+    assert problem.startswith("my.yaml:2: is not valid YAML: ")
+    assert problem.endswith("; text that begins with { needs quotes: '{...'")
+    for value in ("#1.mp4", "&1"):
+        with pytest.raises(ConfigError, match=f"begins with {value[0]} needs quotes"):
+            load_config(None, [f"output.video={value}"])
+    assert load_config(None, ["output.video='#1.mp4'"]).output.video == Path("#1.mp4")
+
+
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "duration_s: 3")
+    assert load_config(str(path)) == load_config(path)
+
+
 def test_the_file_with_every_key_names_every_key() -> None:
     data = yaml.safe_load((CONFIGS / "file.yaml").read_text(encoding="utf-8"))
     for path, _ in key_paths(Config):
