@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.evidence.wanted import EvidenceWanted
-from sightline.config.sections import FilePath, Positive, Section, Text
+from sightline.config.values import FilePath, Positive, Section, Text
 
 Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 Style = Literal["annotated", "clean", "none"]

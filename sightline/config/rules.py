@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.errors import ConfigError
 from pipeline.rules.rule import Condition, Direction, Rule, Severity
 from pipeline.rules.schedule import Schedule
-from sightline.config.sections import Count, NotNegative, Positive, Section, Share, Text, Unit
+from sightline.config.values import Count, NotNegative, Positive, Section, Share, Text, Unit
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 

@@ -25,32 +25,34 @@ from sightline.config.sections import (
     ClassifySection,
     ClusterSection,
     CustomModelSection,
-    DetectEvery,
-    DetectRegion,
-    Endpoint,
     EventSection,
-    FilePath,
     FilterSection,
     InputSection,
     ModelSection,
     MqttSection,
     NotifySection,
     OutputSection,
-    Positive,
     QueueSection,
     RecordingSection,
-    Section,
-    Share,
-    SourceText,
     StoreSection,
     StreamOutputSection,
-    Text,
     ThreadSection,
     TrackerSection,
     WebhookSection,
     WebSection,
 )
 from sightline.config.shapes import HomographySection, LineSection, PrivacySection, ZoneSection
+from sightline.config.values import (
+    DetectEvery,
+    DetectRegion,
+    Endpoint,
+    FilePath,
+    Positive,
+    Section,
+    Share,
+    SourceText,
+    Text,
+)
 from sightline.config.yaml_reader import Document
 
 

@@ -1,105 +1,36 @@
-"""The sections of the configuration, and what each of their keys may be."""
+"""The sections of the configuration."""
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.event_codec import EVENT_TYPES_BY_NAME
 from pipeline.models.registry import DEFAULT_MODEL
 from pipeline.rules.rule import Severity
-from pipeline.stream_names import LONGEST, is_plain_name
-
-
-def _some_text(value: str) -> str:
-    if not value.strip():
-        raise ValueError("expected text that is not empty")
-    return value
-
-
-def _at_home(value: str) -> str:
-    """``~/clip.mp4`` as shells read it: no shell has seen what is in a file of settings."""
-    return os.path.expanduser(value) if value.startswith("~/") else value  # noqa: PTH111
-
-
-def _some_path(value: Path) -> Path:
-    if value == Path():
-        raise ValueError("expected the path of a file")
-    return Path(_at_home(str(value)))
-
-
-def _some_classes(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not value:
-        raise ValueError("names no class; give some, such as person and car, or leave it out for all of them")
-    return value
-
-
-def _predicate(value: str) -> str:
-    file, _, function = value.rpartition(":")
-    if not file or not function.isidentifier():
-        raise ValueError("expected a Python file and a function in it, such as my_file.py:keep")
-    return _at_home(value)
-
-
-def _setting(value: object) -> float | int | bool:
-    if isinstance(value, bool | int) or (isinstance(value, float) and abs(value) < float("inf")):
-        return value
-    raise ValueError("expected a number, true or false")
-
-
-def _detect_every(value: object) -> int | str:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    raise ValueError("expected a whole number, at least 1, or auto")
-
-
-def _detect_region(value: object) -> str | tuple[float, ...]:
-    if value == "zones":
-        return value
-    if isinstance(value, list | tuple) and len(value) == 4:
-        numbers = [item for item in value if isinstance(item, int | float) and not isinstance(item, bool)]
-        if len(numbers) == 4 and 0 <= numbers[0] < numbers[2] <= 1 and 0 <= numbers[1] < numbers[3] <= 1:
-            return tuple(map(float, numbers))
-    raise ValueError("expected zones, or [left, top, right, bottom] as parts of the picture, such as [0, 0.4, 1, 1]")
-
-
-def _endpoint(value: str) -> str:
-    if not re.fullmatch(r"tcp://\S+:([0-9]{1,5}|\*)|ipc://[^@\s]\S*", value):
-        raise ValueError("expected tcp://HOST:PORT, such as tcp://127.0.0.1:5556, or ipc://PATH")
-    return value
-
-
-def _web_address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    plain = re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host)
-    if not plain or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
-        raise ValueError("expected HOST:PORT, such as 127.0.0.1:8080")
-    return value
-
-
-def _this_machine_only(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _event_type(value: str) -> str:
-    if value not in EVENT_TYPES_BY_NAME:
-        raise ValueError(f"expected one of {', '.join(EVENT_TYPES_BY_NAME)}")
-    return value
-
-
-def _target_name(value: str) -> str:
-    if not is_plain_name(value):
-        raise ValueError(f"expected a name of at most {LONGEST} letters, digits, _ and -")
-    return value
-
+from sightline.config.values import (
+    Classes,
+    Count,
+    Endpoint,
+    EventType,
+    FilePath,
+    Head,
+    NotNegative,
+    NotNegativeInteger,
+    PixelValue,
+    Polygon,
+    Positive,
+    Predicate,
+    Section,
+    Setting,
+    TargetName,
+    Text,
+    Unit,
+    WebAddress,
+    this_machine_only,
+)
 
 AlertType = Literal["alert.started", "alert.updated", "alert.ended"]
 Family = Literal[
@@ -123,30 +54,6 @@ Family = Literal[
     "yolov4-boxes",
 ]
 """The names in `pipeline.detection.onnx.families.FAMILIES`, which a test compares with these."""
-
-Text = Annotated[str, AfterValidator(_some_text)]
-FilePath = Annotated[Path, AfterValidator(_some_path)]
-SourceText = Annotated[str, AfterValidator(_some_text), AfterValidator(_at_home)]
-Unit = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-NotNegativeInteger = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-DetectRegion = Annotated[Literal["zones"] | tuple[float, float, float, float], PlainValidator(_detect_region)]
-Share = Annotated[float, Field(gt=0, le=1)]
-PixelValue = Annotated[float, Field(ge=0, le=255)]
-DetectEvery = Annotated[int | Literal["auto"], PlainValidator(_detect_every)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
-Point = tuple[float, float]
-Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
-FourPoints = tuple[Point, Point, Point, Point]
-Head = Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=3, max_length=3)]
-
-
-class Section(BaseModel):
-    """What all sections share: closed, frozen, strict, finite numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class AnchorSection(Section):
@@ -227,13 +134,13 @@ class InputSection(Section):
 class FilterSection(Section):
     """Which detections are kept, before the tracker sees them."""
 
-    classes: Annotated[tuple[Text, ...], AfterValidator(_some_classes)] | None = None
+    classes: Classes | None = None
     confidence: dict[Text, Unit] = {}
     min_size: tuple[NotNegative, NotNegative] | None = None
     max_size: tuple[NotNegative, NotNegative] | None = None
     region: Polygon | None = None
     exclude: tuple[Polygon, ...] = ()
-    predicate: Annotated[str, AfterValidator(_predicate)] | None = None
+    predicate: Predicate | None = None
 
     @model_validator(mode="after")
     def _some_size_is_left(self) -> Self:
@@ -255,7 +162,7 @@ class TrackerSection(Section):
     camera_motion: bool | None = None
     appearance: FilePath | None = None
     appearance_classes: Annotated[tuple[Text, ...], Field(min_length=1)] = ("person",)
-    settings: dict[Text, Annotated[float | int | bool, PlainValidator(_setting)]] = {}
+    settings: dict[Text, Setting] = {}
 
 
 class AnnotateSection(Section):
@@ -293,7 +200,7 @@ class RecordingSection(Section):
     folder: FilePath | None = None
     mode: Literal["continuous", "events"] = "continuous"
     audio: bool = True
-    types: Annotated[tuple[Annotated[str, AfterValidator(_event_type)], ...], Field(min_length=1)] | None = None
+    types: Annotated[tuple[EventType, ...], Field(min_length=1)] | None = None
     before_s: Annotated[float, Field(ge=0, le=300)] = 10.0
     after_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
     segment_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
@@ -322,7 +229,7 @@ class EventSection(Section):
 
     endpoint: Endpoint | None = None
     encoding: Literal["json", "msgpack"] = "json"
-    types: tuple[Annotated[str, AfterValidator(_event_type)], ...] | None = None
+    types: tuple[EventType, ...] | None = None
     update_hz: Annotated[float, Field(ge=0, le=240)] = 5.0
     replay: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     insecure: bool = False
@@ -330,7 +237,7 @@ class EventSection(Section):
     clients: tuple[Text, ...] = ()
 
 
-EventTypes = tuple[Annotated[str, AfterValidator(_event_type)], ...]
+EventTypes = tuple[EventType, ...]
 
 
 class StoreSection(Section):
@@ -391,7 +298,7 @@ class NotifyTargetSection(Section):
 class NotifySection(Section):
     """People who are told of alerts."""
 
-    targets: dict[Annotated[str, AfterValidator(_target_name)], NotifyTargetSection] = {}
+    targets: dict[TargetName, NotifyTargetSection] = {}
     wait_picture_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     spool: FilePath = Path("out/notify")
     max_spool_mb: Positive = 50.0
@@ -400,7 +307,7 @@ class NotifySection(Section):
 class WebSection(Section):
     """The server of the live page, the API and the metrics."""
 
-    address: Annotated[str, AfterValidator(_web_address)] | None = None
+    address: WebAddress | None = None
     token_env: Annotated[Text | None, Field(repr=False)] = None
     read_token_env: Annotated[Text | None, Field(repr=False)] = None
     hosts: tuple[Text, ...] = ()
@@ -415,7 +322,7 @@ class WebSection(Section):
             )
         if self.address is not None and self.token_env is None:
             host = self.address.rpartition(":")[0]
-            if not _this_machine_only(host):
+            if not this_machine_only(host):
                 raise ValueError(
                     f"address: other machines can reach {self.address}; name the environment variable that holds a "
                     "token in token_env, or listen on 127.0.0.1"

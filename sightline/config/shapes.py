@@ -15,7 +15,7 @@ from pipeline.geometry.ground import Homography
 from pipeline.geometry.points import Units
 from pipeline.images.masking import Effect
 from pipeline.runtime.streams.privacy import Privacy
-from sightline.config.sections import FourPoints, NotNegative, Point, Polygon, Section, Text
+from sightline.config.values import FourPoints, NotNegative, Point, Polygon, Section, Text
 
 
 class ZoneSection(Section):
