@@ -1,6 +1,6 @@
 // Simplified Chinese.
 export default {
-  "app.cameras": "摄像机",
+  "app.cameras": "摄像头",
   "app.counts": "计数",
   "app.events": "事件",
   "app.health": "运行状况",
@@ -30,8 +30,8 @@ export default {
   "state.disabled": "已关闭",
   "state.frozen": "画面静止",
 
-  "grid.none": "还没有摄像机",
-  "grid.none.note": "配置中的摄像机会显示在这里，也可以通过 API 添加。",
+  "grid.none": "还没有摄像头",
+  "grid.none.note": "配置中的摄像头会显示在这里，也可以通过 API 添加。",
   "grid.online": "{online} / {all} 在线",
   "grid.fps": "{fps} 帧/秒",
   "grid.latency": "{ms} 毫秒",
@@ -41,8 +41,8 @@ export default {
   "grid.waiting": "等待画面",
   "grid.open": "打开 {name}",
 
-  "camera.back": "全部摄像机",
-  "camera.unknown": "没有名为 {name} 的摄像机。",
+  "camera.back": "全部摄像头",
+  "camera.unknown": "没有名为 {name} 的摄像头。",
   "camera.picture": "{name} 的实时画面",
   "camera.shown": "在画面上显示",
   "camera.boxes": "边框",
@@ -103,7 +103,7 @@ export default {
   "anchor.left_center": "左边中点",
   "anchor.right_center": "右边中点",
 
-  "counts.camera": "摄像机",
+  "counts.camera": "摄像头",
   "counts.over": "时段",
   "counts.day": "24 小时",
   "counts.week": "7 天",
@@ -139,7 +139,7 @@ export default {
   "events.quiet": "暂无。",
   "events.none": "没有符合条件的事件。",
   "events.nostore": "历史事件需要存储：请在配置中设置 store.path。新事件会显示在这里。",
-  "events.camera": "摄像机",
+  "events.camera": "摄像头",
   "events.type": "种类",
   "events.class": "类别",
   "events.zone": "区域",
@@ -179,7 +179,7 @@ export default {
 
   "health.frames": "帧的去向",
   "health.frames.note": "解码 = 分析 + 丢弃 + 失败。",
-  "health.camera": "摄像机",
+  "health.camera": "摄像头",
   "health.state": "状态",
   "health.decoded": "解码",
   "health.processed": "分析",

@@ -283,7 +283,7 @@ def test_the_language_is_that_of_the_browser_and_can_be_changed(browser: Browser
         page = visitor.page
         page.get_by_label("令牌").fill(run.token)
         page.get_by_role("button", name="登录").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("摄像机")
+        expect(page.get_by_role("heading", level=1)).to_have_text("摄像头")
         page.get_by_role("button", name="EN").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Cameras")
         page.reload()
