@@ -1,7 +1,6 @@
 """Cameras on a cluster whose machines lose their power: is each back in time, and is nothing lost or told twice?
 
     python benchmarks/cluster.py --cameras 12 --nodes 3 --kills 10
-    python benchmarks/cluster.py --throughput
 
 A real Ray cluster of so many node processes on loopback, real RTSP cameras, `cluster run` as users start it. Nodes are
 killed at random with all their processes, and started again. At the end all accounts are compared with each other: the

@@ -33,6 +33,8 @@ NAMESPACE = "sightline"
 OBJECT_STORE_BYTES = 100_000_000
 _NAME_LABEL = "name"
 _LOOPBACK = "127.0.0.1"
+# Ray starts its workers with a niceness of 15: whatever else a machine does would take the processor from its cameras.
+_PRIORITY = {"RAY_worker_niceness": "0"}
 _CALLS_AT_ONCE = 8
 _NODES_S = 1.0
 _PARENT_S = 0.5
@@ -156,7 +158,7 @@ class RayFleet:
             max_task_retries=0,
             max_concurrency=_CALLS_AT_ONCE,
             scheduling_strategy=strategy,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, spec.threads))}},
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, spec.threads)), **_PRIORITY}},
         )
         return _RayShard(made.remote(spec))
 

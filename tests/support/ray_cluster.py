@@ -109,6 +109,17 @@ class RayCluster:
         """End a node and all its processes at once, as a loss of power does."""
         _kill(self._nodes.pop(name))
 
+    def priorities(self, actor: str) -> set[int]:
+        """The niceness of all threads of that class's actors on all nodes."""
+        threads = [
+            thread.id
+            for node in self._nodes.values()
+            for process in _processes(node)
+            if f"ray::{actor}" in " ".join(process.cmdline())
+            for thread in process.threads()
+        ]
+        return {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of each node's processes, in 10**6 bytes."""
         return {name: sum(_resident(each) for each in _processes(node)) / 1e6 for name, node in self._nodes.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -134,6 +135,7 @@ def test_cameras_on_two_nodes(cluster: RayCluster, config: Path) -> None:
     try:
         wait_for(lambda: set(driver.places()) == {"door", "lane"}, "both cameras run")
         wait_for(lambda: bool(reader.of(TrackStarted, "door") and reader.of(TrackStarted, "lane")), "objects are seen")
+        assert cluster.priorities("_ShardActor") == {os.getpriority(os.PRIO_PROCESS, 0)}
         other = {"gate": "yard", "yard": "gate"}[driver.places()["door"]]
         assert driver("move", "door", other).startswith("door moves")
         wait_for(lambda: driver.places().get("door") == other, "the camera moves")
