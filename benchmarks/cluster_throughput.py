@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -132,9 +132,9 @@ def whose(command: Sequence[str]) -> str:
     return "shards" if "ray::_ShardActor" in words else "Ray"
 
 
-def processor_seconds() -> Counter[str]:
+def processor_seconds() -> defaultdict[str, float]:
     """Processor time that was used so far, in seconds, by whose it was; ``others`` is none of the benchmark's."""
-    used: Counter[str] = Counter()
+    used: defaultdict[str, float] = defaultdict(float)
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
@@ -187,6 +187,9 @@ def clustered(setup: Setup) -> Iterator[Sequence[Path]]:
         if driver.wait(online, _START_S) is None:
             raise SystemExit("not all cameras came online")
         yield [events]
+
+
+_SIDES: Mapping[str, Side] = {"plain": plain, "cluster": clustered}
 
 
 def measure(sides: Mapping[str, Side], setup: Setup, seconds: float) -> dict[str, Turn]:
@@ -259,21 +262,21 @@ def main(given: Sequence[str] | None = None) -> int:
     clip = find_packaged(BIKES)
     assert clip is not None, "run make setup, which installs the clip"
     content = FileLoop(clip, fps=options.fps, width=320, height=136, keyframe_every=options.fps)
-    names = [f"cam{number}" for number in range(options.cameras)]
-    nodes = {f"node{number}": names[number :: options.nodes] for number in range(options.nodes)}
+    cameras = [f"cam{number}" for number in range(options.cameras)]
+    nodes = {f"node{number}": cameras[number :: options.nodes] for number in range(options.nodes)}
     rounds = []
     with (
         tempfile.TemporaryDirectory(prefix="sightline-cluster-") as folder,
-        RtspServer(dict.fromkeys(names, content)) as server,
+        RtspServer(dict.fromkeys(cameras, content)) as server,
     ):
-        setup = Setup({name: server.url_of(name) for name in names}, nodes, options.precision, Path(folder))
+        setup = Setup({name: server.url_of(name) for name in cameras}, nodes, options.precision, Path(folder))
         for number in range(options.rounds):
             print(f"round {number + 1}", flush=True)
-            order: list[tuple[str, Side]] = [("plain", plain), ("cluster", clustered)][:: -1 if number % 2 else 1]
-            together = [dict(order)] if options.at_once else [dict([side]) for side in order]
+            order = ("plain", "cluster")[:: -1 if number % 2 else 1]
+            together = [order] if options.at_once else [(side,) for side in order]
             turns: dict[str, Turn] = {}
-            for sides in together:
-                turns |= measure(sides, setup, options.seconds)
+            for names in together:
+                turns |= measure({name: _SIDES[name] for name in names}, setup, options.seconds)
             rounds.append((turns["cluster"], turns["plain"]))
     ratio = _told("frames/s", [ours.fps / theirs.fps for ours, theirs in rounds])
     _told("processor time of a frame, pipelines alone", [ours.frame_ms / theirs.frame_ms for ours, theirs in rounds])
