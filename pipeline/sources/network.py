@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ import av
 
 from pipeline.addresses import Address, parse_address
 from pipeline.errors import ConfigError, SourceError, SourceRefusedError
+from pipeline.printable import readable
 from pipeline.redaction import environment_variable, redact_address
 from pipeline.sources.decoding.container import OPEN_OPTIONS, ContainerSource, describe
 from pipeline.sources.decoding.tap import PacketTap
@@ -266,11 +268,17 @@ def connection_address(uri: str, username_env: str | None = None, password_env: 
     """What is connected to: the address, with user name and password from environment variables over its own.
 
     Raises:
-        ConfigError: a variable is not set, nobody can tell where the address's password ends, or a part is longer than
-            FFmpeg can keep.
+        ConfigError: a variable is not set, the address names no host, nobody can tell where its password ends, or a
+            part is longer than FFmpeg can keep.
     """
+    shown = redact_address(uri)
+    if re.search(r"[\x00-\x1f\x7f]", shown):
+        raise ConfigError(f"{readable(shown)}: holds a control character; write it as %XX, or take it away")
     user, password = (None if name is None else _from_environment(name) for name in (username_env, password_env))
     address = parse_address(uri).with_login(user, password)
+    # What can't be reached, ever, is not to be taken for a camera that is off.
+    if not address.host_and_port()[0].strip():
+        raise ConfigError(f"{shown}: names no host; expected an address such as {address.scheme}://HOST/PATH")
     path = len(address.tail.encode(errors="replace"))
     if address.scheme in _LONGEST_PATH and path > _LONGEST_PATH[address.scheme]:
         raise ConfigError(
@@ -280,7 +288,7 @@ def connection_address(uri: str, username_env: str | None = None, password_env: 
     longest = _LONGEST_LOGIN.get(address.scheme)
     if longest is not None and len(address.login) > longest:
         raise ConfigError(
-            f"{redact_address(uri)}: user name and password take {len(address.login)} characters, with the colon and "
+            f"{shown}: user name and password take {len(address.login)} characters, with the colon and "
             f"three for each that must be written as %XX; FFmpeg passes on {longest} in {address.scheme}; shorten them"
         )
     return address

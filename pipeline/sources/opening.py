@@ -5,12 +5,13 @@ Every source keeps the promises of ``pipeline.interfaces.Source``. None of them 
 
 from __future__ import annotations
 
+import os
 import re
 from fractions import Fraction
 from os import PathLike, fspath
 from urllib.parse import unquote
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceNotFoundError
 from pipeline.interfaces import Source
 from pipeline.redaction import redact_address
 from pipeline.sources.decoding.tap import PacketTap
@@ -118,6 +119,8 @@ def open_source(
             f"{redact_address(uri)}: can't read {scheme}:// addresses; give a file, a folder, '-', webcam:0, rtsp:// or http://"
         )
     path = unquote(uri.partition("://")[2]) if scheme else uri
+    if not path:
+        raise ConfigError(f"source {uri!r}: expected an address, or the path of a file or folder")
     if path == "-" or is_pipe(path):
         patience_s = 30.0 if read_timeout_s is None else read_timeout_s
         raw = None
@@ -131,6 +134,8 @@ def open_source(
     if is_images(path):
         _refuse_tap(path, tap)
         return ImageFolder(path, fps=1 if fps is None else fps, stream=name)
+    if path.isascii() and path.isdecimal() and not os.path.lexists(path):
+        raise SourceNotFoundError(f"{path}: no such file; this machine's camera of that number is webcam:{path}")
     return VideoFile(path, stream=name, threads=threads, reduce_to=reduce_to, tap=tap)
 
 

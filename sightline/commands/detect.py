@@ -41,6 +41,7 @@ from sightline.commands.options import (
     QuietOption,
     StrictOption,
     WeightsOption,
+    some_folder,
     split_names,
 )
 from sightline.commands.signals import stopping_on_signals
@@ -58,7 +59,10 @@ def detect_command(
         list[str], typer.Argument(metavar="IMAGE|FOLDER|PATTERN...", help="Pictures, folders or patterns like '*.jpg'.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write annotated copies into this folder.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", parser=some_folder, metavar="DIR", help="Write annotated copies into this folder."
+        ),
     ] = None,
     extract: Annotated[
         bool, typer.Option("--extract", help="Cut out the objects, into DIR/NAME-objects/person-1.jpg and so on.")

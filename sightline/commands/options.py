@@ -48,6 +48,13 @@ VerboseOption = Annotated[
 LogFormatOption = Annotated[LogFormat, typer.Option(help="Log as text, or as one JSON object a line.")]
 
 
+def some_folder(value: str) -> Path:
+    """A folder's path, which text that is empty, as an unset variable's is, would make the current one."""
+    if not value:
+        raise typer.BadParameter("is empty; name a folder, such as . for the current one")
+    return Path(value)
+
+
 def split_names(value: str | None) -> tuple[str, ...] | None:
     """Split ``person,car``."""
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None

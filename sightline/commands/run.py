@@ -27,6 +27,7 @@ from sightline.commands.options import (
     QuietOption,
     VerboseOption,
     WeightsOption,
+    some_folder,
     split_names,
 )
 from sightline.commands.plain_log import set_log
@@ -121,7 +122,11 @@ def run(
     ] = None,
     record: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Keep the camera's own pictures and sound, as they come, in pieces."),
+        typer.Option(
+            parser=some_folder,
+            metavar="FOLDER",
+            help="Keep the camera's own pictures and sound, as they come, in pieces.",
+        ),
     ] = None,
     callbacks: Annotated[
         Path | None,

@@ -51,7 +51,9 @@ class Changes:
     @classmethod
     def beside(cls, config: Path | None) -> Changes:
         """What was changed of a configuration, in the file beside it."""
-        return cls() if config is None else cls(config.with_name(f"{config.stem}.changes.yaml"), config)
+        if config is None or not config.name:
+            return cls()
+        return cls(config.with_name(f"{config.stem}.changes.yaml"), config)
 
     def locate(self, document: Document) -> None:
         """Be kept in the file that a configuration names as ``web.changes``, if it names one."""

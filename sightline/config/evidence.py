@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.evidence.wanted import EvidenceWanted
-from sightline.config.values import FilePath, Positive, Section, Text
+from sightline.config.values import FolderPath, Positive, Section, Text
 
 Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 Style = Literal["annotated", "clean", "none"]
@@ -53,4 +53,4 @@ class StreamEvidenceSection(Section):
 class EvidenceSection(StreamEvidenceSection):
     """The same, and the folder for all streams; without one there is no evidence."""
 
-    folder: FilePath | None = None
+    folder: FolderPath | None = None

@@ -16,6 +16,7 @@ from sightline.config.values import (
     Endpoint,
     EventType,
     FilePath,
+    FolderPath,
     Head,
     NotNegative,
     NotNegativeInteger,
@@ -197,7 +198,7 @@ class OutputSection(StreamOutputSection):
 class RecordingSection(Section):
     """The camera's own packets, as they came; a null folder records nothing."""
 
-    folder: FilePath | None = None
+    folder: FolderPath | None = None
     mode: Literal["continuous", "events"] = "continuous"
     audio: bool = True
     types: Annotated[tuple[EventType, ...], Field(min_length=1)] | None = None
@@ -243,7 +244,7 @@ EventTypes = tuple[EventType, ...]
 class StoreSection(Section):
     """A store of events that can be asked later: an SQLite file, or a folder of Parquet files."""
 
-    path: FilePath | None = None
+    path: FolderPath | None = None
     format: Literal["sqlite", "parquet"] = "sqlite"
     types: EventTypes | None = None
     keep_days: Positive | None = None
@@ -266,7 +267,7 @@ class WebhookSection(Section):
     """Events posted to a web server."""
 
     url: Annotated[Text | None, Field(repr=False)] = None
-    spool: FilePath = Path("out/webhook")
+    spool: FolderPath = Path("out/webhook")
     types: EventTypes | None = None
     secret_env: Annotated[Text | None, Field(repr=False)] = None
     max_spool_mb: Positive = 100.0
@@ -300,7 +301,7 @@ class NotifySection(Section):
 
     targets: dict[TargetName, NotifyTargetSection] = {}
     wait_picture_s: Annotated[float, Field(ge=0, le=60)] = 2.0
-    spool: FilePath = Path("out/notify")
+    spool: FolderPath = Path("out/notify")
     max_spool_mb: Positive = 50.0
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from pipeline.event_codec import EVENT_TYPES_BY_NAME
 from pipeline.stream_names import LONGEST, is_plain_name
@@ -26,9 +26,16 @@ def _at_home(value: str) -> str:
 
 
 def _some_path(value: Path) -> Path:
-    if value == Path():
+    if not value.name:  # nothing, the current folder or the root
         raise ValueError("expected the path of a file")
     return Path(_at_home(str(value)))
+
+
+def _some_folder(value: object) -> object:
+    # As a path, no text at all would be the current folder.
+    if value == "":
+        raise ValueError("expected the path of a folder")
+    return _at_home(value) if isinstance(value, str) else value
 
 
 def _some_classes(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,6 +109,7 @@ def _target_name(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_some_text)]
 FilePath = Annotated[Path, AfterValidator(_some_path)]
+FolderPath = Annotated[Path, BeforeValidator(_some_folder)]
 SourceText = Annotated[str, AfterValidator(_some_text), AfterValidator(_at_home)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]

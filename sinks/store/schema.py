@@ -169,4 +169,6 @@ def store_files(path: Path) -> tuple[Path, ...]:
         target = path.resolve()
     except (OSError, RuntimeError):  # a link that leads to itself
         return (path,)
+    if not target.name:  # the root, which is refused when it is opened
+        return (path,)
     return (path, *(target.with_name(target.name + suffix) for suffix in _BESIDE))

@@ -52,7 +52,7 @@ _BT709 = 1
 def finishing_path(path: str | os.PathLike[str]) -> Path:
     """Where the final file is made, before it takes its name: ``demo.partial.finishing.mp4``."""
     partial = partial_path(path)
-    return partial.with_name(f"{partial.stem}.finishing.mp4")
+    return partial.with_name(f"{partial.stem}.finishing.mp4") if partial.name else partial
 
 
 class Mp4Writer:

@@ -181,6 +181,34 @@ def test_what_can_not_be_opened(tmp_path: Path) -> None:
         NetworkStream("clip.ts")
 
 
+@pytest.mark.parametrize("rest", ["", "/stream1", ":554/stream1", "me:secret@/stream1", "?x=1"])
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_an_address_without_a_host_is_no_camera_that_is_off(scheme: str, rest: str) -> None:
+    with pytest.raises(ConfigError, match="names no host") as caught:
+        open_source(f"{scheme}://{rest}")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["camera:0", "camera:99999", "camera:abc", "[::1"])
+def test_nor_is_one_with_a_port_that_there_is_not(host: str) -> None:
+    with pytest.raises(ConfigError, match="expected HOST or HOST:PORT"):
+        open_source(f"rtsp://{host}/stream1")
+
+
+def test_what_is_wrong_with_an_address_takes_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"rtsp://camera/\\nx: holds a control character"):
+        open_source("rtsp://camera/\nx")
+
+
+def test_a_number_is_told_how_cameras_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceNotFoundError, match="webcam:0"):
+        open_source("0")
+    for nothing in ("", "file://"):
+        with pytest.raises(ConfigError, match="expected an address, or the path"):
+            open_source(nothing)
+
+
 # Webcams. Where no camera is plugged in, OpenCV reads a clip in its place, through the same calls.
 
 

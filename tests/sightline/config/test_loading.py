@@ -62,6 +62,20 @@ def test_text_that_means_more_to_yaml_is_said_to_need_quotes(tmp_path: Path) -> 
     assert load_config(None, ["output.video='#1.mp4'"]).output.video == Path("#1.mp4")
 
 
+@pytest.mark.parametrize("key", ["recording.folder", "evidence.folder", "store.path", "webhook.spool", "notify.spool"])
+def test_the_current_folder_is_a_folder_and_no_text_is_none(key: str) -> None:
+    section, name = key.split(".")
+    assert getattr(getattr(load_config(None, [f"{key}=."]), section), name) == Path()
+    with pytest.raises(ConfigError, match=f'{key}: got "", expected the path of a folder'):
+        load_config(None, [f"{key}=''"])
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_what_has_no_name_is_no_file(path: str) -> None:
+    with pytest.raises(ConfigError, match=f'output.video: got "{path}", expected the path of a file'):
+        load_config(None, [f"output.video={path}"])
+
+
 def test_a_path_may_be_text(tmp_path: Path) -> None:
     path = write(tmp_path, "duration_s: 3")
     assert load_config(str(path)) == load_config(path)
