@@ -8,6 +8,7 @@ memory        What a driver remembers beyond its own end
 merger        One feed of all shards' feeds
 metrics       Metrics of a cluster for Prometheus
 messages      What the driver and its shards tell each other
+pictures      Pictures of a shard's streams for who looks at the page
 placing       Placing streams on shards, and starting these
 placement     On which machine a stream is to run
 ray_fleet     The machines and processes as Ray has them

@@ -19,6 +19,7 @@ from pipeline.models.custom import choose_model
 from sightline.cluster.memory import recall
 from sightline.cluster.merger import Merger, merged_error
 from sightline.cluster.messages import own_versions
+from sightline.cluster.pictures import PictureReader, StreamPicture
 from sightline.cluster.status import ClusterStatus, cluster_status, status_text
 from sightline.cluster.supervisor import Supervisor
 from sightline.composition.outputs import build_shared_sinks
@@ -103,6 +104,8 @@ class ClusterRun:
                 },
             )
             stack.callback(self._control.close)
+            self._pictures = PictureReader()
+            stack.callback(self._pictures.close)
             self._web = None if config.web.address is None else self._serve(config, config.web.address)
             if self._web is not None:
                 stack.callback(self._web.close)
@@ -121,8 +124,13 @@ class ClusterRun:
         access = Access(web_token("token_env", web.token_env), web_token("read_token_env", web.read_token_env))
         host, _, port = address.rpartition(":")
         server = HttpServer(host.strip("[]"), int(port))
-        server.start(cluster_app(self.look, access, (socket.gethostname(), *web.hosts)))
+        server.start(cluster_app(self.look, self._picture, access, (socket.gethostname(), *web.hosts)))
         return server
+
+    def _picture(self, stream: str, width: int) -> StreamPicture | None:
+        """The newest picture of a stream from the process that has it; for any thread."""
+        shard = self._supervisor.shard_of(stream)
+        return None if shard is None else self._pictures.picture(shard.pictures, shard.feed, stream, width)
 
     def run(self) -> None:
         """Keep all streams running until ``end``.

@@ -22,6 +22,7 @@ class RememberedStream(msgspec.Struct, frozen=True, kw_only=True):
         past: what it is known to have come to.
         run, seq: the events up to which that tells of everything.
         told: when that was, in seconds since 1970.
+        ran: whether a process had it.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class RememberedStream(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     seq: int = 0
     told: float = 0.0
+    ran: bool = True
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

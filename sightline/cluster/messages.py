@@ -100,6 +100,7 @@ class ShardStatus:
         pid: of its process.
         versions: of Python, Ray and Sightline.
         feed: where it publishes.
+        pictures: where its streams' pictures are to be had, with the keys of the feed.
         pasts: what its streams have come to, of one moment; None before it runs any.
         pasts_age_s: how old that is.
         capacity: pictures a second that its detector looks at; None before that is measured.
@@ -114,6 +115,7 @@ class ShardStatus:
     pid: int
     versions: Mapping[str, str]
     feed: Feed
+    pictures: str
     pasts: RunPasts | None
     pasts_age_s: float
     capacity: float | None

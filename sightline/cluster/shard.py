@@ -25,6 +25,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import StreamStatus
 from pipeline.runtime.streams.stream_past import RunPasts, StreamPast
 from sightline.cluster.messages import Assignment, Order, ShardSpec, ShardState, ShardStatus, StreamState
+from sightline.cluster.pictures import PictureServer
 from sightline.cluster.shard_config import shard_config
 from sightline.cluster.shard_feed import LentSink, open_feed
 from sightline.composition.pipeline import build_detector, build_pipeline, shown_confidence
@@ -32,6 +33,7 @@ from sightline.composition.reload import Reloader
 from sightline.composition.reloader import build_reloader
 from sightline.config.schema import Config, ResolvedStream
 from sightline.doctor.timing import per_second
+from sightline.server.live.hub import LiveHub
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,9 @@ class Shard:
         self._confidence = spec.config.model.confidence
         self._pasts_of: dict[str, StreamPast] = {}
         self._stamper = EventStamper()
-        self._sink, self._feed = open_feed(spec.host)
+        self._sink, self._feed, security = open_feed(spec.host)
+        self._hub = LiveHub()
+        self._pictures = PictureServer(spec.host, self._hub, security)
         self._changed = threading.Condition()
         self._order: Order | None = None
         self._version = 0
@@ -95,6 +99,7 @@ class Shard:
                 pid=os.getpid(),
                 versions=self._versions,
                 feed=self._feed,
+                pictures=self._pictures.endpoint,
                 pasts=self._known_pasts(states),
                 pasts_age_s=time.monotonic() - self._pasts_s if self._pipeline is not None else 0.0,
                 capacity=self._capacity,
@@ -110,6 +115,7 @@ class Shard:
             self._over = True
             self._changed.notify()
         self._thread.join()
+        self._pictures.close()
         self._sink.close()
 
     def _known_pasts(self, states: Mapping[str, StreamState]) -> RunPasts | None:
@@ -235,7 +241,11 @@ class Shard:
         config = shard_config(config, [name], threads=self._spec.threads)
         self._pasts_of = {} if assignment.past is None else {name: assignment.past}
         pipeline = build_pipeline(
-            config, detector=self._detector, sinks=[LentSink(self._sink)], pasts=self._pasts_of, stamper=self._stamper
+            config,
+            detector=self._detector,
+            sinks=[LentSink(self._sink), self._hub],
+            pasts=self._pasts_of,
+            stamper=self._stamper,
         )
         self._reloader = build_reloader(pipeline, config, lambda: config, past_of=lambda of: self._pasts_of.get(of))
         self._runner = threading.Thread(target=self._run, args=(pipeline,), name="pipeline")

@@ -10,6 +10,7 @@ from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
 from sightline.cluster.messages import Feed
 from sinks.feed.keys import read_key_pair, write_keys
+from sinks.feed.sockets import Security
 from sinks.feed.zeromq_sink import ZeroMqSink
 
 
@@ -31,8 +32,8 @@ class LentSink(Sink):
         return self._sink.counts()
 
 
-def open_feed(host: str) -> tuple[ZeroMqSink, Feed]:
-    """A feed at a free port of that address, with keys of its own and those of who may read it.
+def open_feed(host: str) -> tuple[ZeroMqSink, Feed, Security]:
+    """A feed at a free port of that address, with keys of its own and those of who may read it; and these once more.
 
     The files of the keys are gone when this returns: a process that is killed leaves none behind.
     """
@@ -40,13 +41,15 @@ def open_feed(host: str) -> tuple[ZeroMqSink, Feed]:
         _, own = write_keys("shard", Path(folder))
         _, reader = write_keys("reader", Path(folder))
         own_pair, reader_pair = read_key_pair(own), read_key_pair(reader)
+        security = Security(own_pair, frozenset({reader_pair.public}))
         shown = f"[{host}]" if ":" in host else host
         sink = ZeroMqSink(f"tcp://{shown}:*", encoding="msgpack", keys=own, clients=[reader_pair.public.decode()])
         sink.check()
         sink.open("", SourceInfo(0, 0), ())
-    return sink, Feed(
+    feed = Feed(
         endpoint=sink.endpoint,
         server_key=own_pair.public.decode(),
         public=reader_pair.public.decode(),
         secret=reader_pair.secret.decode(),
     )
+    return sink, feed, security

@@ -100,7 +100,8 @@ class StreamRecord:
     def remembered(self) -> RememberedStream:
         """For the driver's memory."""
         told = time.time() - (time.monotonic() - self.told_s)
-        return RememberedStream(epoch=self.epoch, past=self.past, run=self.run, seq=self.seq, told=told)
+        ran = self.place in ("placed", "leaving")
+        return RememberedStream(epoch=self.epoch, past=self.past, run=self.run, seq=self.seq, told=told, ran=ran)
 
     def recall(self, remembered: RememberedStream) -> None:
         """Take over what an earlier driver knew."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipeline.runtime.streams.stream_past import RunPasts
 from pipeline.types import SourceInfo
 from sightline.cluster.board import Board, Fleet
 from sightline.cluster.losses import Losses
@@ -56,6 +57,7 @@ class Supervisor:
         self._lock = threading.RLock()
         self._describe(config)
         self._adopt()
+        self._settle_lost()
 
     # What may be asked of it, from any thread.
 
@@ -109,6 +111,13 @@ class Supervisor:
             if not record.crashes:
                 record.group = None
             return f"{stream} moves from {here.name} to {chosen.name}"
+
+    def shard_of(self, stream: str) -> ShardStatus | None:
+        """What the process told last that has a stream; None where none has it."""
+        with self._lock:
+            record = self._board.records.get(stream)
+            link = None if record is None else self._board.link_of(record)
+            return None if link is None else link.status
 
     @property
     def records(self) -> list[StreamRecord]:
@@ -252,6 +261,17 @@ class Supervisor:
             info = SourceInfo(state.width, state.height, live=state.live, uri=state.source)
             self._board.merger.announce(name, link.node.name, info)
             logger.info("%s goes on at %s", name, link.node.name)
+
+    def _settle_lost(self) -> None:
+        """Streams whose processes ended while nobody looked came to more than these had told."""
+        for record in self._board.records.values():
+            remembered = self._remembered.streams.get(record.name)
+            if remembered is None or not remembered.ran or record.place != "waiting":
+                continue
+            since_s = time.monotonic() - record.told_s
+            told = RunPasts(run=record.run, seq=record.seq, streams={})
+            past = self._board.merger.past_after(record.name, record.past, told, since_s=since_s)
+            record.know(past, record.run, record.seq)
 
     def _node_names(self) -> set[str]:
         return {node.name for node in self._board.fleet.nodes()}

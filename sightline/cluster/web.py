@@ -1,58 +1,63 @@
-"""The page of a cluster, the same as data, its health, and its metrics."""
+"""The page of a cluster with live pictures, the same as data, its health, and its metrics."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
 from prometheus_client.exposition import choose_encoder
 from starlette.types import ASGIApp
 
 from sightline.cluster.metrics import cluster_registry
+from sightline.cluster.pictures import StreamPicture
 from sightline.cluster.status import ClusterStatus
 from sightline.server.access import Access
+from sightline.server.api.problems import answer_problems
+from sightline.server.api.session import session_router
+from sightline.server.api.streams import StreamName
+from sightline.server.app import PAGE
 from sightline.server.guard import Guard
 
-_STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }
-table { border-collapse: collapse; margin-bottom: 2rem } th, td { padding: .3rem .8rem; text-align: left }
-tr + tr { border-top: 1px solid #8886 } .bad { color: #c33 }"""
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5">
-<meta name="viewport" content="width=device-width"><title>Sightline: cluster</title>
-<link rel="stylesheet" href="/cluster.css"><h1>Cluster</h1>
-<p>{events} events in the merged feed, {missed} lost.</p>
-<table><tr><th>Machine<th>Streams<th>Looks a second: wanted, made<th>Memory<th></tr>{nodes}</table>
-<table><tr><th>Stream<th>Machine<th>State<th>Frames a second: done, come in<th>Latency<th>Objects<th>Outages<th></tr>
-{streams}</table></html>"""
 _FINE = frozenset({"online", "done"})
 
 
-def cluster_app(look: Callable[[], ClusterStatus], access: Access, names: Iterable[str] = ()) -> ASGIApp:
-    """The application that serves a cluster; its pages show state, and change nothing.
+def cluster_app(
+    look: Callable[[], ClusterStatus],
+    picture: Callable[[str, int], StreamPicture | None],
+    access: Access,
+    names: Iterable[str] = (),
+) -> ASGIApp:
+    """The application that serves a cluster; it shows how it is, and changes nothing.
 
     Args:
         look: tells how the cluster is doing.
+        picture: the newest picture of a stream, for a width in pixels.
         access: knows who may look.
         names: host names under which the server is reached.
     """
     app = FastAPI(title="Sightline cluster", openapi_url=None, docs_url=None, redoc_url=None)
+    answer_problems(app)
+    app.include_router(session_router(access))
     registry = cluster_registry(look)
 
     @app.get("/")
-    def page(request: Request) -> HTMLResponse:
-        if request.state.role is None:  # the guard lets everybody in here, for the sake of the other page's login
-            return HTMLResponse("Ask with the header Authorization: Bearer TOKEN.", status_code=401)
-        return HTMLResponse(_page(look()))
-
-    @app.get("/cluster.css")
-    def style() -> Response:
-        return Response(_STYLE, media_type="text/css")
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "cluster.html", headers={"Cache-Control": "no-cache"})
 
     @app.get("/api/cluster")
     def state() -> Response:
         return Response(msgspec.json.encode(look()), media_type="application/json")
+
+    @app.get("/api/streams/{name}/frame.jpg")
+    def frame(name: StreamName, width: Annotated[int, Query(ge=16, le=4096)] = 1920) -> Response:
+        found = picture(name, width)
+        if found is None:
+            raise HTTPException(404, f"there is no picture of a stream {name}")
+        return Response(found.jpeg, media_type="image/jpeg", headers={"X-Age-Seconds": f"{found.age_s:.3f}"})
 
     @app.get("/healthz")
     def healthz() -> dict[str, bool]:
@@ -69,36 +74,5 @@ def cluster_app(look: Callable[[], ClusterStatus], access: Access, names: Iterab
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": content_type})
 
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return Guard(app, access, names)
-
-
-def _page(status: ClusterStatus) -> str:
-    nodes = "".join(
-        _row(
-            [
-                node.name,
-                node.streams,
-                f"{node.wanted:.0f}, {node.capacity or 0:.0f}",
-                f"{node.memory_mb:.0f} MB",
-                node.why,
-            ],
-            bad=bool(node.why),
-        )
-        for node in status.nodes
-    )
-    streams = "".join(
-        _row(
-            [
-                *(each.name, each.node or "", each.state, f"{each.fps:.1f}, {each.decoded_fps:.1f}"),
-                *(f"{each.p50_ms:.0f} ms", each.objects, each.past.outages, each.reason),
-            ],
-            bad=each.state not in _FINE,
-        )
-        for each in status.streams
-    )
-    return _PAGE.format(events=status.events, missed=status.missed, nodes=nodes, streams=streams)
-
-
-def _row(cells: Iterable[object], *, bad: bool) -> str:
-    told = "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
-    return f"<tr{' class=bad' if bad else ''}>{told}</tr>"

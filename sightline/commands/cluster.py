@@ -33,7 +33,8 @@ def run_command(
         ),
     ] = None,
     web: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Serve the state of the cluster and metrics.")
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve a page of the cluster with live pictures, and metrics."),
     ] = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,

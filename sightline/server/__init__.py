@@ -13,6 +13,7 @@ live            Live pictures in a browser
 metrics         Metrics for Prometheus
 replay          What zones and lines would have counted
 run_access      What the server sees of a run
+still           One picture of a stream as JPEG
 
 Importing FastAPI takes half a second, so all but ``control_socket`` is imported only where a run is to be served.
 """

@@ -4,6 +4,8 @@ with RayCluster(folder, ["gate", "yard"]) as cluster:
     cluster.address
     cluster.kill("yard")
     cluster.start("yard")
+    cluster.kill_head()
+    cluster.start_head()
 """
 
 from __future__ import annotations
@@ -40,18 +42,25 @@ class RayCluster:
         nodes: names, which they have as the label ``name``.
         cores: that each is said to have.
         labels: further ones, by the name of the node.
+        environment: further variables, of Ray and of who joins.
     """
 
     def __init__(
-        self, nodes: Sequence[str], *, cores: int = 1, labels: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        nodes: Sequence[str],
+        *,
+        cores: int = 1,
+        labels: Mapping[str, Mapping[str, str]] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._names = tuple(nodes)
         self._cores = cores
         self._labels = labels or {}
         self._nodes: dict[str, Any] = {}
+        self.address = ""
         # Sockets lie in it, whose paths may not be long.
         self.folder = Path(tempfile.mkdtemp(prefix="sl-ray-"))
-        self._environment = {**ENVIRONMENT, "RAY_TMPDIR": str(self.folder)}
+        self._environment = {**ENVIRONMENT, "RAY_TMPDIR": str(self.folder), **(environment or {})}
         self._before = {name: os.environ.get(name) for name in self._environment}
 
     @property
@@ -65,15 +74,8 @@ class RayCluster:
         from ray.cluster_utils import Cluster
 
         try:
-            self._cluster = Cluster(
-                initialize_head=True,
-                head_node_args={
-                    "num_cpus": 0,
-                    "include_dashboard": False,
-                    "object_store_memory": _STORE_BYTES,
-                    "node_ip_address": "127.0.0.1",
-                },
-            )
+            self._cluster = Cluster()
+            self.start_head()
             self.address = str(self._cluster.address)
             for name in self._names:
                 self.start(name)
@@ -85,15 +87,30 @@ class RayCluster:
     def __exit__(self, *_: object) -> None:
         for name in list(self._nodes):
             self.kill(name)
-        head = getattr(getattr(self, "_cluster", None), "head_node", None)
-        if head is not None:
-            _kill(head)
+        if getattr(getattr(self, "_cluster", None), "head_node", None) is not None:
+            self.kill_head()
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_head(self) -> None:
+        """Have a head; one that comes after another listens where that did."""
+        port: dict[str, Any] = {"gcs_server_port": int(self.address.rpartition(":")[2])} if self.address else {}
+        self._cluster.add_node(
+            num_cpus=0,
+            include_dashboard=False,
+            object_store_memory=_STORE_BYTES,
+            node_ip_address="127.0.0.1",
+            **port,
+        )
+
+    def kill_head(self) -> None:
+        """End the head and all its processes at once; the nodes stay."""
+        _kill(self._cluster.head_node)
+        self._cluster.head_node = None
 
     def start(self, name: str) -> None:
         """Have a node of that name, a new one to Ray."""
@@ -109,16 +126,14 @@ class RayCluster:
         """End a node and all its processes at once, as a loss of power does."""
         _kill(self._nodes.pop(name))
 
-    def priorities(self, actor: str) -> set[int]:
-        """The niceness of all threads of that class's actors on all nodes."""
-        threads = [
-            thread.id
-            for node in self._nodes.values()
-            for process in _processes(node)
-            if f"ray::{actor}" in " ".join(process.cmdline())
-            for thread in process.threads()
-        ]
-        return {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+    def shards(self) -> list[psutil.Process]:
+        """The processes that run pipelines, on all nodes."""
+        found = []
+        for process in [each for node in self._nodes.values() for each in _processes(node)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "ray::_ShardActor" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of each node's processes, in 10**6 bytes."""

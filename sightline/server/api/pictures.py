@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, cast
+from typing import Annotated
 
-import cv2
 from fastapi import APIRouter, HTTPException, Query, Response
 
-from pipeline.types import Image, TrackedFrame
+from pipeline.types import TrackedFrame
 from sightline.server.api.problems import NOT_THERE
 from sightline.server.api.streams import StreamName
-from sinks.drawing.annotator import Annotator
-
-_JPEG_QUALITY = 85
+from sightline.server.still import still
 
 
 def pictures_router(
@@ -41,14 +38,8 @@ def pictures_router(
         tracked = newest(name)
         if tracked is None:
             raise HTTPException(404, f"there is no picture of a stream {name}")
-        image = tracked.frame.image
-        if boxes:
-            image = Annotator(class_names(name), trail_s=0).draw(tracked)
-        if width is not None and width < image.shape[1]:
-            size = (width, max(1, round(image.shape[0] * width / image.shape[1])))
-            image = cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-        _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        jpeg = still(tracked, class_names(name), boxes=boxes, width=width)
         headers = {"X-Frame": str(tracked.frame.index), "X-Pts-Seconds": f"{tracked.frame.pts_s:.6f}"}
-        return Response(jpeg.tobytes(), media_type="image/jpeg", headers=headers)
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
 
     return router

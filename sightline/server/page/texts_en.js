@@ -196,4 +196,17 @@ export default {
   "health.engine": "Engine",
   "health.ready": "All is well",
   "health.notready": "Something needs attention",
+
+  "cluster.size": "{name}: larger or smaller",
+  "cluster.aside": "Set aside",
+  "cluster.waiting": "Waiting",
+  "cluster.feed": "{events} events, {missed} lost",
+  "cluster.machines": "Machines",
+  "cluster.machine": "Machine",
+  "cluster.note": "Note",
+  "cluster.streams": "Cameras",
+  "cluster.wanted": "Looks/s wanted",
+  "cluster.made": "Looks/s it makes",
+  "cluster.memory": "Memory",
+  "cluster.mb": "{mb} MB",
 };

@@ -196,4 +196,17 @@ export default {
   "health.engine": "引擎",
   "health.ready": "一切正常",
   "health.notready": "有问题需要处理",
+
+  "cluster.size": "{name}：放大或缩小",
+  "cluster.aside": "已搁置",
+  "cluster.waiting": "等待中",
+  "cluster.feed": "{events} 个事件，丢失 {missed} 个",
+  "cluster.machines": "机器",
+  "cluster.machine": "机器",
+  "cluster.note": "备注",
+  "cluster.streams": "摄像头",
+  "cluster.wanted": "需要的检测次数/秒",
+  "cluster.made": "能做的检测次数/秒",
+  "cluster.memory": "内存",
+  "cluster.mb": "{mb} MB",
 };

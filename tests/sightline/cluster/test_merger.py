@@ -53,7 +53,7 @@ def feeds() -> Iterator[dict[str, tuple[ZeroMqSink, Feed]]]:
     with ExitStack() as stack:
         made = {}
         for run in RUNS:
-            made[run] = open_feed("127.0.0.1")
+            made[run] = open_feed("127.0.0.1")[:2]
             stack.callback(made[run][0].close)
         yield made
 

@@ -3,96 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipeline.events import Event, Origin, StreamEnded, StreamOffline, StreamStarted, TrackStarted
-from pipeline.feed_events import FeedGap, FeedSnapshot
-from sinks.feed.client import subscribe
+from pipeline.events import StreamEnded, StreamOffline, StreamStarted, TrackStarted
+from tests.support.cluster_run import Driver, Reader, check_feed, endpoint, wait_for
 from tests.support.free_ports import free_port_pair
 from tests.support.ray_cluster import RayCluster, require_ray
 from tests.support.rtsp_server import FileLoop, RtspServer, require_rtsp_server
 
-ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("tiny_weights")
-
-
-class Driver:
-    """``cluster run`` in a process of its own, and the commands that it takes."""
-
-    def __init__(self, cluster: RayCluster, config: Path) -> None:
-        self.control = f"tcp://127.0.0.1:{free_port_pair()}"
-        self._cluster, self._folder = cluster, config.parent
-        self.process = self._start("run", str(config), "--address", cluster.address, "--set", f"control={self.control}")
-
-    def _start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "run_pipeline.py"), "cluster", *words],
-            cwd=self._folder,
-            env=self._cluster.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def __call__(self, *words: str) -> str:
-        process = self._start(*words, "--control", self.control)
-        printed, _ = process.communicate(timeout=60)
-        return printed
-
-    def places(self) -> dict[str, str]:
-        """Per stream that is online, the node that it is on."""
-        return dict(re.findall(r"^stream (\S+): online on ([^,]+),", self("status"), re.MULTILINE))
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-
-    def end(self) -> str:
-        printed, _ = self.process.communicate(timeout=60)
-        return printed
-
-
-class Reader:
-    """Reads the merged feed from its beginning, in a thread."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.events: list[Event] = []
-        self._over = threading.Event()
-        self._endpoint = endpoint
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        with subscribe(self._endpoint, history=True, heartbeats=True) as feed:
-            for event in feed:
-                self.events.append(event)
-                if self._over.is_set():
-                    return
-
-    def close(self) -> None:
-        self._over.set()
-        self._thread.join(20)
-
-    def of(self, kind: type[Any], stream: str) -> list[Any]:
-        return [event for event in list(self.events) if isinstance(event, kind) and event.stream == stream]
-
-
-def wait_for(true: Callable[[], bool], what: str, within_s: float = 90.0) -> None:
-    until_s = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < until_s, what
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +45,6 @@ def config(cameras: RtspServer, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
-def endpoint(config: Path) -> str:
-    found = re.search(r"endpoint: ([^}]+)", config.read_text())
-    assert found is not None
-    return found[1]
-
-
 @pytest.mark.slow
 def test_cameras_on_two_nodes(cluster: RayCluster, config: Path) -> None:
     driver = Driver(cluster, config)
@@ -135,7 +52,8 @@ def test_cameras_on_two_nodes(cluster: RayCluster, config: Path) -> None:
     try:
         wait_for(lambda: set(driver.places()) == {"door", "lane"}, "both cameras run")
         wait_for(lambda: bool(reader.of(TrackStarted, "door") and reader.of(TrackStarted, "lane")), "objects are seen")
-        assert cluster.priorities("_ShardActor") == {os.getpriority(os.PRIO_PROCESS, 0)}
+        threads = [thread.id for shard in cluster.shards() for thread in shard.threads()]
+        assert {os.getpriority(os.PRIO_PROCESS, each) for each in threads} == {os.getpriority(os.PRIO_PROCESS, 0)}
         other = {"gate": "yard", "yard": "gate"}[driver.places()["door"]]
         assert driver("move", "door", other).startswith("door moves")
         wait_for(lambda: driver.places().get("door") == other, "the camera moves")
@@ -187,24 +105,3 @@ def test_a_lost_node_and_a_driver_that_leaves(cluster: RayCluster, config: Path)
     check_feed(reader.events)
     offline = [event for event in reader.of(StreamOffline, "door") if "lost" in event.reason]
     assert len(offline) == 1, "the lost node is told of, once"
-
-
-def check_feed(events: list[Event]) -> None:
-    """Two runs of the merged feed, each numbered without gaps; no event of a process comes twice or is left out."""
-    assert not [event for event in events if isinstance(event, FeedGap)]
-    told = [event for event in events if isinstance(event.origin, Origin) and not isinstance(event, FeedSnapshot)]
-    for run in {event.run for event in told}:
-        seqs = [event.seq for event in told if event.run == run]
-        assert seqs == list(range(1, len(seqs) + 1))
-    origins: dict[str, list[int]] = {}
-    for event in told:
-        assert isinstance(event.origin, Origin)
-        if event.origin.seq is not None:
-            origins.setdefault(event.origin.run, []).append(event.origin.seq)
-    assert len(origins) >= 2
-    for seqs in origins.values():
-        assert seqs == list(range(1, len(seqs) + 1))
-    for name in ("door", "lane"):
-        ids = [event.track_id for event in told if isinstance(event, TrackStarted) and event.stream == name]
-        assert ids == sorted(set(ids)), "ids grow, and none comes twice"
-        assert any(isinstance(event, StreamStarted) and event.stream == name for event in told)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.events import Event, Origin, StreamEnded, StreamOffline, StreamStarted, TrackEnded, TrackStarted
+from sightline.cluster.continuity import RESERVED_IDS
 from sightline.cluster.memory import Memory, recall
 from sightline.cluster.merger import Merger
 from sightline.cluster.messages import ShardStatus
@@ -213,3 +214,24 @@ def test_what_an_earlier_driver_knew_goes_on_though_all_processes_are_gone(camer
     (ended,) = second.of(StreamEnded, "door")
     assert ended.ledger.decoded > before.frames.decoded
     assert min(event.track_id for event in second.of(TrackStarted, "door")) > before.highest_id
+
+
+def test_ids_never_repeat_where_driver_and_machines_are_lost_together(cameras: RtspServer, tmp_path: Path) -> None:
+    config, fleet = configured(cameras, tmp_path, "door"), LocalFleet({"a": {}})
+    first = Cluster(config, fleet)
+    first.until(lambda: first.node("door") == "a" and len(first.of(TrackStarted, "door")) > 0)
+    first.supervisor.save()
+    highest = first.record("door").past.highest_id
+    first.supervisor.leave()
+    first.merger.close()
+    fleet.close()  # what its process gave after that nobody knows
+    with running(config, LocalFleet({"b": {}})) as second:
+        second.until(lambda: second.node("door") == "b" and len(second.of(TrackStarted, "door")) > 0)
+        told = second.record("door").past
+    given = min(event.track_id for event in second.of(TrackStarted, "door"))
+    assert given > highest + RESERVED_IDS
+    assert told.outages == 1
+    with running(config, LocalFleet({"c": {}})) as third:
+        third.until(lambda: third.node("door") == "c" and len(third.of(TrackStarted, "door")) > 0)
+    after = min(event.track_id for event in third.of(TrackStarted, "door"))
+    assert after == max(event.track_id for event in second.of(TrackStarted, "door")) + 1, "that one ended in order"

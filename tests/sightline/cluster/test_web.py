@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.events import FrameCounts
 from pipeline.runtime.report import ObjectCounts
 from pipeline.runtime.streams.stream_past import StreamPast
+from sightline.cluster.pictures import StreamPicture
 from sightline.cluster.status import ClusterStatus, NodeStatus, StreamStatusLine, status_text
 from sightline.cluster.web import cluster_app
 from sightline.server.access import Access
@@ -68,23 +69,38 @@ STATUS = ClusterStatus(
 )
 
 
+def picture(name: str, width: int) -> StreamPicture | None:
+    """The door's alone can be had."""
+    return StreamPicture(f"a picture {width} wide".encode(), 0.25) if name == "door" else None
+
+
 @contextmanager
 def served(access: Access) -> Iterator[str]:
     with HttpServer("127.0.0.1", 0) as server:
-        server.start(cluster_app(lambda: STATUS, access))
+        server.start(cluster_app(lambda: STATUS, picture, access))
         yield server.url
 
 
 def test_it_shows_machines_and_streams() -> None:
     with served(Access()) as url:
         page = requests.get(url, timeout=10)
-        assert page.status_code == 200 and "door" in page.text and "&lt;why&gt;" in page.text
+        assert page.status_code == 200 and "/page/cluster.js" in page.text
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-        assert requests.get(f"{url}cluster.css", timeout=10).ok
+        assert requests.get(f"{url}page/cluster.js", timeout=10).ok
         assert requests.get(f"{url}api/cluster", timeout=10).json()["streams"][0]["name"] == "door"
         assert requests.get(f"{url}healthz", timeout=10).ok
         ready = requests.get(f"{url}readyz", timeout=10)
         assert (ready.status_code, ready.json()["trouble"]) == (503, ["lane: waiting"])
+
+
+def test_a_picture_comes_with_its_age() -> None:
+    with served(Access()) as url:
+        shown = requests.get(f"{url}api/streams/door/frame.jpg?width=320", timeout=10)
+        assert shown.content == b"a picture 320 wide"
+        assert (shown.headers["Content-Type"], shown.headers["X-Age-Seconds"]) == ("image/jpeg", "0.250")
+        assert shown.headers["Cache-Control"] == "no-store"
+        assert requests.get(f"{url}api/streams/lane/frame.jpg", timeout=10).status_code == 404
+        assert requests.get(f"{url}api/streams/door/frame.jpg?width=1", timeout=10).status_code == 422
 
 
 def test_metrics_name_the_node() -> None:
@@ -106,12 +122,19 @@ def test_metrics_name_the_node() -> None:
 
 def test_who_has_no_token_sees_nothing() -> None:
     with served(Access(TOKEN)) as url:
-        for path in ("", "api/cluster", "metrics"):
+        assert "door" not in requests.get(url, timeout=10).text, "the page asks for the token, and shows nothing before"
+        for path in ("api/cluster", "metrics", "api/streams/door/frame.jpg"):
             refused = requests.get(f"{url}{path}", timeout=10)
             assert refused.status_code == 401 and "door" not in refused.text
         assert requests.get(f"{url}readyz", timeout=10).json()["trouble"] == []
-        allowed = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+        allowed = requests.get(f"{url}api/cluster", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
         assert "door" in allowed.text
+        with requests.Session() as browser:
+            assert (
+                browser.post(f"{url}api/session", json={"token": "another-word-of-16"}, timeout=10).status_code == 401
+            )
+            assert browser.post(f"{url}api/session", json={"token": TOKEN}, timeout=10).ok
+            assert browser.get(f"{url}api/streams/door/frame.jpg", timeout=10).ok
 
 
 def test_in_words() -> None:
