@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from pipeline.rules.rule import missing_parts
 from sightline.config.changes import Changes
+from sightline.config.given import plain
 from sightline.config.problems import describe_errors
 from sightline.config.schema import Config, _refuse_undecodable
-from sightline.config.yaml_reader import Document, apply_override, plain, read_yaml_file
+from sightline.config.yaml_reader import Document, apply_override, read_yaml_file
 
 
 def load_config(

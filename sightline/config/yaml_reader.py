@@ -327,14 +327,3 @@ class _Builder:
             self._document.add_problem(path, f"got {show(value)}, expected text without control characters")
             return None
         return value
-
-
-def plain(value: object) -> Any:
-    """Options as a program gives them -> what YAML would have said: paths as text, tuples as lists."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    return value

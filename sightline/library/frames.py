@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from fractions import Fraction
 from itertools import chain
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -129,7 +130,7 @@ class FrameSource(Source):
 def is_frame(item: object) -> bool:
     """Whether this is one frame by itself."""
     if isinstance(item, tuple):
-        return len(item) == 2 and isinstance(item[0], int | float) and is_frame(item[1])
+        return len(item) == 2 and isinstance(item[0], Real) and is_frame(item[1])
     if isinstance(item, np.ndarray):
         return item.ndim < 4
     pillow = sys.modules.get("PIL.Image")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
+from numbers import Integral
 from os import PathLike, fspath
 from typing import Any, TypeAlias, cast
 
@@ -75,11 +76,11 @@ def _named(sources: Sequence[OneSource]) -> dict[str, OneSource]:
 
 
 def _is_address(source: object) -> bool:
-    return isinstance(source, str | PathLike | int) and not isinstance(source, bool)
+    return isinstance(source, str | PathLike | Integral) and not isinstance(source, bool)
 
 
 def _address(source: object) -> str:
-    return f"webcam:{source}" if isinstance(source, int) else str(fspath(cast("str | PathLike[str]", source)))
+    return f"webcam:{source}" if isinstance(source, Integral) else str(fspath(cast("str | PathLike[str]", source)))
 
 
 def _source(given: object, name: str, fps: float | None) -> Source:

@@ -65,6 +65,13 @@ def test_what_ends_with_the_stream_is_told_after_the_loop() -> None:
     assert analysis.report.streams["frames"].processed == 5
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, Fraction])
+def test_the_times_of_frames_may_be_any_numbers(number: type) -> None:
+    frames = [(number(second), image) for second, image in enumerate(moving_box(3))]
+    results = list(sightline.analyze(frames, detector=BlobDetector()))
+    assert [result.pts_s for result in results] == [0, 1, 2]
+
+
 def test_objects_know_their_zones() -> None:
     corners = {"left": [(0, 0), (80, 0), (80, 120), (0, 120)], "all": [(0, 0), (160, 0), (160, 120), (0, 120)]}
     zones = {name: {"polygon": polygon} for name, polygon in corners.items()}
