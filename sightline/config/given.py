@@ -30,10 +30,10 @@ def plain(value: object, path: KeyPath = ()) -> Any:
         return {str(key): plain(item, (*path, str(key))) for key, item in value.items() if item is not None}
     if isinstance(value, bytes | PathLike):
         return os.fsdecode(value)
+    if callable(as_python := getattr(value, "tolist", None)):  # NumPy's float64 is a float, too
+        return plain(as_python(), path)
     if value is None or isinstance(value, str | int | float):
         return value
-    if callable(as_python := getattr(value, "tolist", None)):
-        return plain(as_python(), path)
     if isinstance(value, Real | Decimal):
         return float(value)
     if isinstance(value, Iterable):
