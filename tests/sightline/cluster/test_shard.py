@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 
 from pipeline.runtime.frame_ledger import in_flight
 from pipeline.runtime.streams.stream_past import StreamPast
 from sightline.cluster.messages import Assignment, Order, ShardSpec, ShardStatus
+from sightline.cluster.pictures import PictureReader
 from sightline.cluster.shard import Shard
 from sightline.cluster.shard_config import shard_config
 from sightline.config.loading import load_config
@@ -62,6 +65,20 @@ def online(status: ShardStatus, *names: str) -> bool:
     return all(name in status.streams and status.streams[name].state == "online" for name in names)
 
 
+def picture_size(status: ShardStatus, stream: str) -> tuple[int, int] | None:
+    """Width and height of the picture that the driver gets of a stream."""
+    reader = PictureReader()
+    try:
+        shown = reader.picture(status.pictures, status.feed, stream, 320)
+    finally:
+        reader.close()
+    if shown is None:
+        return None
+    image = cv2.imdecode(np.frombuffer(shown.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None and 0 <= shown.age_s < 30
+    return image.shape[1], image.shape[0]
+
+
 def test_streams_come_go_and_go_on(cameras: RtspServer) -> None:
     config = configured(cameras, "door", "yard")
     with shard(config) as made:
@@ -71,8 +88,11 @@ def test_streams_come_go_and_go_on(cameras: RtspServer) -> None:
         made.sync(order(2, config, {"door": Assignment(1), "yard": Assignment(1, StreamPast(highest_id=500))}))
         both = wait_for(made, lambda status: online(status, "door", "yard") and status.version == 2)
         assert both.capacity is not None and both.trouble is None
+        assert picture_size(both, "door") == (160, 120)
         made.sync(order(3, config, {"yard": Assignment(1)}))
         freed = wait_for(made, lambda status: status.version == 3)
+        assert picture_size(freed, "door") is None, "what is no longer here is not shown"
+        assert picture_size(freed, "yard") == (160, 120)
         assert freed.streams["door"].state == "released"
         assert freed.pasts is not None and in_flight(freed.pasts.streams["door"].frames) == 0
         assert freed.pasts.streams["door"].frames.processed > 0

@@ -114,6 +114,9 @@ def test_a_node_is_drained(cameras: RtspServer, tmp_path: Path) -> None:
         other = {"a": "b", "b": "a"}[str(here)]
         assert cluster.supervisor.drain(str(here)).startswith(f"{here} is drained: ")
         cluster.until(lambda: cluster.node("door") == cluster.node("yard") == other)
+        shard = cluster.supervisor.shard_of("door")
+        assert shard is not None and shard.name.startswith(f"shard-{other}-"), "which has its pictures"
+        assert cluster.supervisor.shard_of("none") is None
         record = cluster.record("door")
         assert record.past.highest_id < 1000, "what is handed over in order leaves no ids out"
         assert "takes streams again" in cluster.supervisor.undrain(str(here))
