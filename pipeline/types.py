@@ -47,6 +47,8 @@ IndexArray = NDArray[np.intp]
 
 
 def _check_rows(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected an array {np.dtype(dtype)} {shape}, got {type(array).__name__}")
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
 
@@ -62,6 +64,7 @@ class Detections:
         class_names: the model's class names, where whoever made this knew them.
 
     Raises:
+        TypeError: no array, but a list, say.
         ValueError: wrong shape or dtype, or a box that is not finite or inverted; the message names the row.
 
     Iterating gives one `DetectedObject` after the other; a number chooses one of them, a slice or a mask some rows:

@@ -20,8 +20,11 @@ def class_ids(names: Iterable[str], class_names: Sequence[str], *, where: str = 
         where: what the names belong to, for the message.
 
     Raises:
-        ConfigError: a name the model does not have; the message lists the names most like it.
+        ConfigError: a name the model does not have; the message lists the names most like it. Or a single text, of which
+            each letter would be taken for a name.
     """
+    if isinstance(names, str):
+        raise ConfigError(f"{where}: got {names!r}, expected a list of names, such as [{names!r}]")
     id_of = {name: position for position, name in enumerate(class_names)}
     found: dict[int, None] = {}
     for name in names:
@@ -69,7 +72,7 @@ def read_names(path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path).expanduser()
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # editors on Windows begin a file with a mark of its encoding
             text = file.read(_LONGEST_NAMES + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"

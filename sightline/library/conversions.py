@@ -38,8 +38,11 @@ def to_supervision(objects: Found) -> sv.Detections:
     """One frame's objects as ``supervision.Detections``, with ``tracker_id`` and ``data["class_name"]``.
 
     Raises:
-        ConfigError: supervision is not installed.
+        ConfigError: supervision is not installed, or it is not one frame's.
     """
+    if not isinstance(objects, FrameResult | Detections):
+        kind = type(objects).__name__
+        raise ConfigError(f"to_supervision: got {kind}, expected the result, tracks or detections of one frame")
     library = _library("supervision")
     found = _arrays(objects)
     names = tuple(found.class_names)

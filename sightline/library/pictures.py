@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.detection.base import ImageDetector
 from pipeline.detection.factory import create_detector, default_confidence
+from pipeline.errors import ConfigError
 from pipeline.images.reading import ImageLike, read_image, several_pictures
 from pipeline.models.class_names import class_ids
 from pipeline.models.custom import choose_model
@@ -82,6 +83,8 @@ def detect(
     Detections(0)
     """
     detector, own = _detector(model, input_size, None if weights is None else fspath(weights), engine, precision)
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise ConfigError(f"confidence: got {confidence}, expected a number from 0 to 1")
     least = np.float32(own if confidence is None else confidence)
     several = several_pictures(images)
     wanted = None if classes is None else class_ids(classes, detector.class_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from os import PathLike, fspath
 from typing import Any, Unpack, cast
 
 from pipeline.errors import ConfigError
@@ -39,6 +40,8 @@ def track(
     Tracks(1: 1 person) [1]
     Tracks(1: 1 person) [1]
     """
+    if isinstance(frames, str | PathLike):
+        raise ConfigError(f"track: got {fspath(frames)!r}, expected frames; analyze takes a file or an address")
     given = iter(cast("Iterable[Any]", frames))
     first = next(given, None)
     if first is None:

@@ -42,3 +42,8 @@ def test_scores_lie_between_0_and_1(score: Float32Array) -> None:
     else:
         with pytest.raises(ValueError, match=f"score row {right.index(False)}:"):
             made(xyxy, score)
+
+
+def test_lists_are_no_arrays() -> None:
+    with pytest.raises(TypeError, match=r"xyxy: expected an array float32 \(1, 4\), got list"):
+        Detections([[0, 0, 1, 1]], [0.5], [0])  # type: ignore[arg-type]

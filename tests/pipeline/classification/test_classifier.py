@@ -316,3 +316,8 @@ def test_weights_that_compute_what_is_not_a_number(mobilenet: Any, tmp_path: Pat
     mobilenet.layers[-1].set_weights([kernel, bias])
     with pytest.raises(ModelError, match=r"wild\.h5: with these weights the network computes what is not"):
         Classifier(weights=tmp_path / "wild.h5", names=NAMES).classify(blocks(60, 60))
+
+
+def test_names_saved_on_windows(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")
+    assert read_names(tmp_path / "names.txt") == ("cat", "dog")

@@ -46,6 +46,8 @@ def test_supervision_and_back() -> None:
     assert not isinstance(sightline.from_supervision(sv.Detections(there.xyxy)), Tracks)
     assert len(sightline.from_supervision(sv.Detections.empty())) == 0
     assert len(sightline.to_supervision(Detections.empty())) == 0
+    with pytest.raises(ConfigError, match="got list, expected the result, tracks or detections of one frame"):
+        sightline.to_supervision([found()])  # type: ignore[arg-type]
 
 
 def test_the_annotators_of_supervision_draw_our_tracks() -> None:
