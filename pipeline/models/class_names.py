@@ -20,8 +20,8 @@ def class_ids(names: Iterable[str], class_names: Sequence[str], *, where: str = 
         where: what the names belong to, for the message.
 
     Raises:
-        ConfigError: a name the model does not have; the message lists the names most like it. Or a single text, of which
-            each letter would be taken for a name.
+        ConfigError: a name the model does not have; the message lists the names most like it. Or a single text, each
+            letter of which would be taken for a name.
     """
     if isinstance(names, str):
         raise ConfigError(f"{where}: got {names!r}, expected a list of names, such as [{names!r}]")
