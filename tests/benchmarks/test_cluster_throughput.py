@@ -11,21 +11,28 @@ import pytest
 from benchmarks.cluster_throughput import Turn, processed_fps, whose
 
 
-def told(stream: str, wall_s: float, pts_s: float, processed: int) -> str:
+def told(kind: str, stream: str, wall_s: float, processed: int | None) -> str:
     wall = datetime.fromtimestamp(wall_s, UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps(
-        {"type": "stats", "stream": stream, "wall": wall, "pts_s": pts_s, "ledger": {"processed": processed}}
-    )
+    ledger = {} if processed is None else {"ledger": {"processed": processed}}
+    return json.dumps({"type": kind, "stream": stream, "wall": wall, **ledger})
 
 
-def test_only_what_was_told_in_the_window_counts(tmp_path: Path) -> None:
-    door, lane = tmp_path / "door.jsonl", tmp_path / "lane.jsonl"
-    # Before and after the window the machine was busy with something else.
-    door.write_text("\n".join(told("door", 1000 + at, at, 10 * max(0, at - 10)) for at in (0, 10, 20, 30)))
-    lane.write_text("\n".join(told("lane", 1005 + at, at, 5 * at) for at in (0, 10, 20)) + '\n{"type": "heartbeat"}')
-    assert processed_fps([door, lane], ["door", "lane"], 1009.0, 1031.0) == pytest.approx(10 + 5)
-    with pytest.raises(SystemExit, match="too little was told of lane"):
-        processed_fps([door, lane], ["door", "lane"], 1009.0, 1020.0 + 1)
+def test_frames_of_the_window_count_and_no_others(tmp_path: Path) -> None:
+    # What came before the window was slow, and so is what comes after it.
+    streams = {
+        "door": [(1000.0, None), (1010.0, 10), (1020.0, 110), (1030.0, 210), (1040.0, 211)],
+        "lane": [(1005.0, None), (1015.0, 50), (1025.0, 100), (1035.0, 150)],
+    }
+    paths = []
+    for name, points in streams.items():
+        kinds = ["stream.started", *["stats"] * (len(points) - 2), "stream.ended"]
+        lines = [told(kind, name, *at) for kind, at in zip(kinds, points, strict=True)]
+        paths.append(tmp_path / f"{name}.jsonl")
+        paths[-1].write_text("\n".join(['{"type": "heartbeat"}', *lines]))
+    assert processed_fps(paths, ["door", "lane"], 1010.0, 1030.0) == pytest.approx(10 + 5)
+    assert processed_fps(paths[:1], ["door"], 1015.0, 1020.0) == pytest.approx(10)
+    with pytest.raises(SystemExit, match="lane did not run all the time"):
+        processed_fps(paths, ["door", "lane"], 1001.0, 1030.0)
 
 
 def test_processor_time_is_told_by_what_used_it() -> None:
