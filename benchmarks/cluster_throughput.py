@@ -1,6 +1,6 @@
 """Frames a second of all cameras together: on a cluster, and by as many plain processes with the same cameras.
 
-    python -m benchmarks.cluster_throughput             # in turns, for a machine that does nothing else; 4 to 5 minutes
+    python -m benchmarks.cluster_throughput             # in turns, for a machine that does nothing else; four minutes
     python -m benchmarks.cluster_throughput --at-once   # beside each other, for one that does
 
 Cameras send more than the machine can look at, so that what a cluster costs shows in what is left out. Both sides have
@@ -263,7 +263,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--precision", default="float32", help="of both sides")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=25.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--at-once", action="store_true", help="both sides beside each other, not in turns")
     options = parser.parse_args(given)
     if options.seconds < _LEAST_S:
