@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -133,6 +133,7 @@ def _usage(error: Exception) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Mistakes are one plain line on standard error each."""
+    _open_closed_streams()
     log_to_standard_error()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -152,6 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.echo("\n".join(f"error: {line}" for line in str(error).splitlines()), err=True)
         return error.exit_code
     except OSError as error:
+        if error.filename is None and not _written(sys.stdout, "\n"):
+            return 1
         # Any file that any command is given may be called so, and nothing else is wrong then.
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -164,11 +167,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _open_closed_streams() -> None:
+    """Lead nowhere those standard streams that whoever started the command has closed.
+
+    Without, Python has none, and the next file that is opened would be what libraries print into.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+def _written(output: TextIO, more: str = "") -> bool:
+    """Whether all that was printed, and ``more``, has gone out; if not, the reason is told and the rest let go."""
+    try:
+        output.write(more)
+        output.flush()
+    except OSError as error:
+        # Python tries once more at its end, and would print a traceback.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, output.fileno())
+        os.close(nowhere)
+        if error.errno != errno.EPIPE:  # a reader such as head has what it wanted
+            typer.echo(f"error: can't write to standard output: {error.strerror}", err=True)
+        return False
+    return True
+
+
 def end_process(code: int) -> NoReturn:
     """End the process, also while a read of a silent camera is under way, which nothing can call off."""
     logging.shutdown()
-    sys.stdout.flush()
+    if not _written(sys.stdout) and code == 0:
+        code = 1
     sys.stderr.flush()
     if any(thread.name.startswith("decode ") for thread in threading.enumerate()):
         os._exit(code)
     sys.exit(code)
+
+
+def run_command() -> NoReturn:
+    """What the installed command ``sightline`` calls."""
+    end_process(main())

@@ -26,7 +26,7 @@ def _at_home(value: str) -> str:
 
 
 def _some_path(value: Path) -> Path:
-    if not value.name:  # nothing, the current folder or the root
+    if value == Path():
         raise ValueError("expected the path of a file")
     return Path(_at_home(str(value)))
 

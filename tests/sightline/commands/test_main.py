@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -109,6 +111,11 @@ def test_a_bad_input_is_one_line(
         (["--no-such-option"], 2, "--no-such-option"),
         (["-o", "x.avi"], 2, ".mp4"),
         (["--jsonl", "/"], 2, "it is a folder; name a file in it"),
+        (["-o", "/"], 2, "its name must end in .mp4"),
+        (["-c", "/"], 2, "is not a file; give the path of a YAML file"),
+        (["-c", "."], 2, "is not a file; give the path of a YAML file"),
+        (["--set", "store.path=/"], 2, "it is a folder; name a file in it"),
+        (["--record", ""], 2, "is empty; name a folder"),
         (["--report", f"{__file__}/x.json"], 2, "part of its path is a file"),
         (["--classes", ""], 2, "names no class"),
         (["--tracker", "swort"], 2, "did you mean sort"),
@@ -427,3 +434,29 @@ def test_every_command_is_found_by_its_name() -> None:
     assert set(whole) == set(COMMANDS)
     for name in COMMANDS:
         assert name in typer.main.get_command(command_line(name)).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("arguments", ["schema", "--version"])
+def test_a_full_standard_output_is_told_in_one_line(arguments: str) -> None:
+    line = f"{sys.executable} {ROOT / 'run_pipeline.py'} {arguments} > /dev/full"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: can't write to standard output: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_closed_standard_streams_are_no_fault(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    events = tmp_path / "x.jsonl"
+    line = f"{sys.executable} {ROOT / 'run_pipeline.py'} {demo_clip} --duration 0.1 --jsonl {events} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], timeout=110, check=False).returncode == 0
+    assert all(event.startswith("{") for event in events.read_text().splitlines())
+
+
+def test_the_installed_command_ends_as_run_pipeline_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        module, _, function = tomllib.load(file)["project"]["scripts"]["sightline"].partition(":")
+    monkeypatch.setattr(sys, "argv", ["sightline", "--version"])
+    ended: list[int] = []
+    monkeypatch.setattr(f"{module}.end_process", ended.append)
+    getattr(importlib.import_module(module), function)()
+    assert ended == [0]

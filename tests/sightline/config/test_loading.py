@@ -70,10 +70,9 @@ def test_the_current_folder_is_a_folder_and_no_text_is_none(key: str) -> None:
         load_config(None, [f"{key}=''"])
 
 
-@pytest.mark.parametrize("path", [".", "/"])
-def test_what_has_no_name_is_no_file(path: str) -> None:
-    with pytest.raises(ConfigError, match=f'output.video: got "{path}", expected the path of a file'):
-        load_config(None, [f"output.video={path}"])
+def test_the_current_folder_is_no_file() -> None:
+    with pytest.raises(ConfigError, match=r'output.video: got "\.", expected the path of a file'):
+        load_config(None, ["output.video=."])
 
 
 def test_a_path_may_be_text(tmp_path: Path) -> None:
