@@ -281,7 +281,7 @@ class WindowCounter:
             index=self._index,
             start_s=start_s,
             end_s=end_s,
-            observed_until_s=self._until_s,
+            observed_until_s=round(self._until_s, 6),
             frames=self._frames,
             coverage=round(min(1.0, self._observed_s / self.length_s), 6),
             mean=np.round(self._weighted / self._observed_s, 6),

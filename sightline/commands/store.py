@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +19,7 @@ from rich.table import Column, Table
 
 from pipeline.errors import ConfigError
 from sightline.commands.images import count_of
+from sightline.commands.options import split_names
 from sinks.csv_text import csv_text
 from sinks.html_report.page import report_html
 from sinks.store.exports import Format, export
@@ -60,8 +64,10 @@ def query_command(
     elif shape is Shape.csv:
         typer.echo(_as_csv(rows), nl=False)
     else:
+        names = _different(rows.columns)
         for row in rows.rows:
-            typer.echo(json.dumps(dict(zip(rows.columns, row, strict=True)), ensure_ascii=False, default=_no_json))
+            data = {name: _json_value(value) for name, value in zip(names, row, strict=True)}
+            typer.echo(json.dumps(data, ensure_ascii=False, allow_nan=False))
     if not rows.complete:
         typer.echo(f"only the first {limit} rows; --limit 0 prints all", err=True)
 
@@ -79,9 +85,11 @@ def export_command(
     ] = None,
 ) -> None:
     """Write events of a store to a CSV, Parquet or JSON Lines file."""
-    chosen = [name.strip() for name in types.split(",") if name.strip()] if types is not None else None
-    count = export(store, output, format=_format(output, file_format), run=run, stream=stream, types=chosen)
-    typer.echo(f"{count_of(count, 'event')} written to {output}", err=True)
+    chosen = split_names(types)
+    if chosen == ():
+        raise ConfigError("--types: names no type; give some, such as line.crossed, or leave it out for all of them")
+    events = export(store, output, format=_format(output, file_format), run=run, stream=stream, types=chosen)
+    typer.echo(f"{count_of(events, 'event')} written to {output}", err=True)
 
 
 def report_html_command(
@@ -133,8 +141,20 @@ def _as_csv(rows: Rows) -> str:
     return csv_text([rows.columns, *told])
 
 
-def _no_json(value: object) -> str:
-    return _shown(value)
+def _different(columns: Sequence[str]) -> list[str]:
+    """The names of the columns, of which JSON keeps one of each: the second ``run`` is called ``run_2``."""
+    names: list[str] = []
+    for name in columns:
+        numbered = (f"{name}_{number}" for number in count(2))
+        names.append(name if name not in names else next(each for each in numbered if each not in {*columns, *names}))
+    return names
+
+
+def _json_value(value: object) -> object:
+    """What JSON has for it: SQL's infinity becomes null, as in JavaScript, and bytes are told by their number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return _shown(value) if isinstance(value, bytes) else value
 
 
 def register(app: typer.Typer) -> None:

@@ -55,7 +55,7 @@ def report_html(
         evidence: folder of the evidence, whose pictures are put into the page; None names their files only.
 
     Raises:
-        ConfigError: there is no such run or stream, or the page would replace the store or the picture.
+        ConfigError: there is no such run, stream or folder, or the page would replace the store or the picture.
         SourceError: the store or the picture can't be read.
         SinkError: the page can't be written.
     """
@@ -65,6 +65,8 @@ def report_html(
     refuse_conflicts(reads, [written_file("the page", output)])
     check_output(output)
     background = None if picture is None else read_image(picture)
+    if evidence is not None and not Path(evidence).is_dir():
+        raise ConfigError(f"{evidence}: there is no such folder of evidence; check the path, or leave it out")
     with connect(path) as connection:
         name = find_run(connection, run)
         streams = read_run(connection, name, stream=stream)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.events import Event
 from pipeline.types import SourceInfo
 from sinks.html_report.charts import duration_text
@@ -90,3 +91,9 @@ def test_alerts_are_shown_before_others_where_there_is_no_room_for_all(tmp_path:
 
 def test_a_run_without_evidence_has_no_such_part(tmp_path: Path) -> None:
     assert "What was seen" not in report(tmp_path, [crossed(1, evidence=False)], None)
+
+
+def test_a_folder_that_is_not_there_is_no_page_without_pictures(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such folder of evidence"):
+        report(tmp_path, [alert(1)], tmp_path / "evidnece")
+    assert not (tmp_path / "report.html").exists()

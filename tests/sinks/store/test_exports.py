@@ -108,6 +108,12 @@ def test_commands(store: Path, tmp_path: Path) -> None:
     answer = runner.invoke(app, ["query", sql, "--store", str(store), "--format", "json", "--limit", "1"])
     assert json.loads(answer.stdout.splitlines()[0]) == {"run": "another", "events": 50, "missing": None}
     assert "only the first 1 rows" in answer.output
+    both = "SELECT 1 AS run, 2 AS run, 3 AS run_2, 4 AS run, 1e308 * 10 AS far, x'00ff' AS y"
+    answer = runner.invoke(app, ["query", both, "--store", str(store), "--format", "json"])
+    assert json.loads(answer.stdout) == {"run": 1, "run_3": 2, "run_2": 3, "run_4": 4, "far": None, "y": "<2 bytes>"}
+    answer = runner.invoke(app, ["export", str(tmp_path / "b.csv"), "--store", str(store), "--types", ""])
+    assert isinstance(answer.exception, ConfigError)
+    assert not (tmp_path / "b.csv").exists()
     shown = "SELECT '[red]x[/]' AS x, x'00ff' AS y"
     answer = runner.invoke(app, ["query", shown, "--store", str(store), "--format", "table"])
     assert "[red]x[/]" in answer.output
