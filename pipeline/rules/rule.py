@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,11 +146,22 @@ def _default(key: str) -> Any:
     return Rule.__dataclass_fields__[key].default
 
 
+# Characters.
+_LONGEST_TEXT = 2000
+
+
 def check_text(text: str) -> list[str]:
     """What is wrong with a text: braces that don't match, a placeholder that there is not or that can't be shown so."""
     sample = dict.fromkeys(PLACEHOLDERS, "x") | {"count": 1, "seconds": 1.0}
+    if len(text) > _LONGEST_TEXT:
+        return [f"text: has {len(text)} characters, at most {_LONGEST_TEXT} are told"]
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        found = [(name, form or "") for _, name, form, _ in string.Formatter().parse(text) if name is not None]
+        names = [name for name, _ in found]
+        for name, form in found:
+            # A width of a thousand million is that much memory at once.
+            if "{" in form or re.search(r"\d{3}", form):
+                return [f"text: {{{name}:{form}}}: expected a format of at most 99 characters, such as {{seconds:.0f}}"]
         unknown = [name for name in names if name not in PLACEHOLDERS]
         if unknown:
             return [f"text: no placeholder {{{unknown[0]}}}; there are {', '.join(PLACEHOLDERS)}"]
