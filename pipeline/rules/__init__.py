@@ -8,7 +8,8 @@
 - ``schedule``: days and hours in a time zone.
 - ``episodes``: since when each object meets a condition, however its detections flicker.
 - ``members``: the objects that rules are about, kept once for all that are about the same.
-- ``watches``: the conditions, one class each.
+- ``watch``: what conditions share. ``object_watches``: those that objects meet; ``stream_watches``: those that the
+  stream as a whole does. ``watches``: which is whose.
 - ``speed_bands``: whose speed makes a difference.
 - ``stillness``: which objects have not moved, and since when.
 - ``successors``: the new id of an object that was lost where it stands.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -11,6 +12,9 @@ from pipeline.events import AlertEnded, AlertStarted, AlertUpdated, Event
 from pipeline.rules.rule import Rule
 
 EndOfAlert = Literal["cleared", "gap", "schedule", "reload", "end"]
+
+# Media times are sums of floats: what is due may look early by less than this.
+_ROUNDING_S = 1e-6
 
 # Most ids that an event lists.
 LISTED = 64
@@ -71,6 +75,10 @@ class RuleAlert:
         rule: whose.
         stream: name of the stream.
         stamper: numbers the run's events.
+
+    Attributes:
+        wake_s: media time from which on ``look`` may have something to tell, though its condition be the same as at the
+            last look; besides, a schedule makes a difference at whole minutes.
     """
 
     def __init__(self, rule: Rule, stream: str, stamper: EventStamper) -> None:
@@ -80,6 +88,7 @@ class RuleAlert:
         self._told: dict[str, Any] | None = None  # what was told of the alert that is on
         self._since_s = self._started_s = self._told_s = 0.0
         self._ended_s: float | None = None
+        self.wake_s = -math.inf
         self._counted = (float("nan"), False)  # the minute since 1970, and whether the rule counts in it
 
     @property
@@ -95,18 +104,24 @@ class RuleAlert:
             now: the time.
             away: nothing is observed just now.
         """
+        self.wake_s = math.inf
         sure = watched.sure
         if self._told is None and not sure:
             return []
         counts = self._counts(now.utc_s)
         if self._told is None:
-            rested = self._ended_s is None or now.pts_s - self._ended_s >= self._rule.cooldown_s
-            return self._start(watched, now) if counts and rested else []
+            if self._ended_s is not None and now.pts_s - self._ended_s < self._rule.cooldown_s:
+                self.wake_s = self._ended_s + self._rule.cooldown_s - _ROUNDING_S
+                return []
+            return self._start(watched, now) if counts else []
         if not sure:
             return self.end("gap" if away else "cleared", now)
         if not counts:
             return self.end("schedule", now)
-        return self._update(watched.situation(LISTED), now) if now.pts_s - self._told_s >= _UPDATE_S else []
+        if now.pts_s - self._told_s >= _UPDATE_S:
+            return self._update(watched.situation(LISTED), now)
+        self.wake_s = self._told_s + _UPDATE_S - _ROUNDING_S
+        return []
 
     def _counts(self, utc_s: float) -> bool:
         """Whether the rule counts now. No clock is ahead of another by anything but whole minutes."""
@@ -125,20 +140,21 @@ class RuleAlert:
 
     def _start(self, watched: Watched, now: Moment) -> list[Event]:
         self._since_s, self._started_s = watched.since_s(), now.pts_s
-        situation = watched.situation(LISTED)
-        self._told, self._told_s = self._fields(situation, now, self._stamper.last_seq + 1), now.pts_s
+        self._tell_of(watched.situation(LISTED), now, self._stamper.last_seq + 1)
+        assert self._told is not None
         return [self._stamp(AlertStarted, now, **self._told)]
 
     def _update(self, situation: Situation, now: Moment) -> list[Event]:
         assert self._told is not None
         if self._told["tracks"] == tuple(situation.tracks) and self._told["count"] == situation.count:
             return []
-        self._told, self._told_s = self._fields(situation, now, self._told["alert_id"]), now.pts_s
+        self._tell_of(situation, now, self._told["alert_id"])
         return [self._stamp(AlertUpdated, now, **self._told)]
 
-    def _fields(self, situation: Situation, now: Moment, alert_id: int) -> dict[str, Any]:
+    def _tell_of(self, situation: Situation, now: Moment, alert_id: int) -> None:
         rule = self._rule
-        return {
+        self._told_s, self.wake_s = now.pts_s, now.pts_s + _UPDATE_S - _ROUNDING_S
+        self._told = {
             "alert_id": alert_id,
             "rule": rule.name,
             "severity": rule.severity,

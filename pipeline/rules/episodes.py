@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import math
 from collections import Counter
 
 # Media times are sums of floats: what is due may look early by less than this.
@@ -22,6 +23,7 @@ class Episodes:
     Attributes:
         sure: the sure subjects.
         classes: how many of them there are of each class.
+        wake_s: media time from which on ``settle`` has something to do.
 
     >>> parked = Episodes(for_s=5, clear_s=2)
     >>> parked.begin(7, 10, "car")
@@ -39,13 +41,14 @@ class Episodes:
         self._lapsed: dict[int, tuple[float, float]] = {}  # since when, and when it was met last
         self._due: list[tuple[float, int]] = []  # when an open one will have lasted long enough
         self._over: list[tuple[float, int]] = []  # by when a lapsed one met it last
-        self._settled_s = float("-inf")
+        self._settled_s = -math.inf
         self._resumed: dict[int, tuple[float, float]] = {}  # after a lapse: when, and when it was met last before
         self._class_of: dict[int, str] = {}
         self._in_order: list[int] = []  # the sure ones
         self.sure: set[int] = set()
         self.classes: Counter[str] = Counter()
         self._changed = False
+        self.wake_s = math.inf
 
     def begin(self, subject: int, now_s: float, class_name: str = "") -> None:
         """A subject meets the condition from now on."""
@@ -61,7 +64,10 @@ class Episodes:
         self._open[subject] = since_s
         self._class_of.setdefault(subject, class_name)
         if subject not in self.sure:
-            heapq.heappush(self._due, (since_s + self._for_s - _ROUNDING_S, subject))
+            due_s = since_s + self._for_s - _ROUNDING_S
+            heapq.heappush(self._due, (due_s, subject))
+            if due_s < self.wake_s:
+                self.wake_s = due_s
 
     def lapse(self, subject: int, last_s: float) -> None:
         """A subject no longer meets the condition; it did at ``last_s``, the time of the frame before."""
@@ -73,7 +79,8 @@ class Episodes:
             last_s = before_s
         if since_s <= last_s:
             self._lapsed[subject] = (since_s, last_s)
-            heapq.heappush(self._over, (last_s, subject))
+            self._watch_over(last_s, subject)
+            self.wake()  # for ``begin`` to know that a frame went by without it
         else:  # It came and went between two frames.
             self._forget(subject)
 
@@ -82,7 +89,7 @@ class Episodes:
         since_s, last_s = self._lapsed.get(subject, (now_s, now_s))
         self._lapsed[subject] = (now_s if self._is_over(last_s, now_s) else since_s, now_s)
         self._class_of.setdefault(subject, class_name)
-        heapq.heappush(self._over, (now_s, subject))
+        self._watch_over(now_s, subject)
         self._add(subject)
 
     def succeed(self, before: int, after: int) -> None:
@@ -90,7 +97,7 @@ class Episodes:
         if before in self._lapsed and after not in self._lapsed and after not in self._open:
             self._lapsed[after] = self._lapsed.pop(before)
             self._class_of[after] = self._class_of[before]
-            heapq.heappush(self._over, (self._lapsed[after][1], after))
+            self._watch_over(self._lapsed[after][1], after)
             if before in self.sure:
                 self._add(after)
             self._forget(before)
@@ -109,8 +116,16 @@ class Episodes:
             if self._lapsed.get(subject, (0.0, now_s))[1] == last_s:
                 del self._lapsed[subject]
                 self._forget(subject)
+        self.wake_s = min(
+            self._due[0][0] if self._due else math.inf,
+            self._over[0][0] + self._clear_s if self._over else math.inf,
+        )
         changed, self._changed = self._changed, False
         return changed
+
+    def wake(self) -> None:
+        """Have ``settle`` called in this frame."""
+        self.wake_s = -math.inf
 
     def since_s(self) -> float:
         """When the first of the sure ones' episodes began; to be asked where there are some."""
@@ -124,6 +139,12 @@ class Episodes:
         """Whether it meets the condition now."""
         return subject in self._open
 
+    def _watch_over(self, last_s: float, subject: int) -> None:
+        """A subject's episode may be over, that met the condition then for the last time."""
+        heapq.heappush(self._over, (last_s, subject))
+        if last_s + self._clear_s < self.wake_s:
+            self.wake_s = last_s + self._clear_s
+
     def _is_over(self, last_s: float, now_s: float) -> bool:
         return now_s - last_s > self._clear_s + _ROUNDING_S
 
@@ -133,6 +154,7 @@ class Episodes:
             bisect.insort(self._in_order, subject)
             self.classes[self._class_of[subject]] += 1
             self._changed = True
+            self.wake()
 
     def _remove(self, subject: int) -> None:
         if subject in self.sure:
@@ -143,6 +165,7 @@ class Episodes:
             if not self.classes[name]:
                 del self.classes[name]
             self._changed = True
+            self.wake()
 
     def _forget(self, subject: int) -> None:
         """The episode of a subject is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,10 +14,19 @@ from pipeline.analytics.track_table import Column
 from pipeline.rules.rule import Rule
 from pipeline.types import BoolArray
 
+_Asked = tuple[float, tuple[float, float]]
+_About = tuple[str | None, frozenset[str] | None, _Asked]
+
 
 @dataclass(slots=True, eq=False)
 class Subject:
-    """A track as rules know it: its id, its row in the table of tracks, its class, the zones that it is in."""
+    """A track as rules know it.
+
+    Attributes:
+        track_id, class_name: its id and its class.
+        row: where it is in the table of tracks.
+        zones: names of those that it is in.
+    """
 
     track_id: int
     row: int
@@ -42,20 +52,27 @@ class Quality:
     def __init__(self, rule: Rule, tracks: LiveTracks) -> None:
         self._score, self._size = rule.min_score, rule.min_size
         self._tracks = tracks
-        self.passed: Column = tracks.table.column(np.bool_)
+        self._waits: Column = tracks.table.column(np.bool_, fill=True)
 
     def look(self, seen: BoolArray) -> list[int]:
         """The rows of those that pass for the first time, of those ``seen`` in this frame."""
-        rows = len(seen)
-        good = np.greater(seen, self.passed.values[:rows])
-        good &= self._tracks.score.values[:rows] >= self._score
-        found = np.flatnonzero(good)
-        if any(self._size) and len(found):
+        waits = self._waits.values
+        found = (waits[: len(seen)] & seen).nonzero()[0]
+        found = found[self._tracks.score.values[found] >= self._score]
+        if any(self._size):
             boxes = self._tracks.xyxy.values[found]
             wide, high = (boxes[:, side + 2] - boxes[:, side] >= self._size[side] for side in (0, 1))
             found = found[wide & high]
-        self.passed.values[found] = True
+        waits[found] = False
         return found.tolist()
+
+    def passed(self, row: int) -> bool:
+        """Whether the track in a row did."""
+        return not self._waits.values[row]
+
+    def close(self) -> None:
+        """Give back the column."""
+        self._tracks.table.drop(self._waits)
 
 
 class Members:
@@ -70,6 +87,7 @@ class Members:
         zone, quality: likewise.
         of: by track id.
         classes: how many there are of each.
+        changes: how often one has joined or left.
     """
 
     def __init__(self, zone: str | None, classes: frozenset[str] | None, quality: Quality | None) -> None:
@@ -77,6 +95,7 @@ class Members:
         self.quality = quality
         self.of: dict[int, Subject] = {}
         self.classes: Counter[str] = Counter()
+        self.changes = 0
         self._classes = classes
         self._watching: list[Watching] = []
 
@@ -86,7 +105,7 @@ class Members:
 
     def is_good(self, subject: Subject) -> bool:
         """Whether an object was seen well enough."""
-        return self.quality is None or bool(self.quality.passed.values[subject.row])
+        return self.quality is None or self.quality.passed(subject.row)
 
     def tell(self, watching: Watching, now_s: float) -> None:
         """Tell somebody of all that there are, and of each that joins and leaves."""
@@ -104,6 +123,7 @@ class Members:
             return
         self.of[subject.track_id] = subject
         self.classes[subject.class_name] += 1
+        self.changes += 1
         for one in self._watching:
             one.join(subject, now_s)
 
@@ -112,5 +132,66 @@ class Members:
         if self.of.pop(subject.track_id, None) is None:
             return
         self.classes[subject.class_name] -= 1
+        self.changes += 1
         for one in self._watching:
             one.leave(subject, last_s)
+
+
+class Membership:
+    """All that the rules of a stream are about; rules that are about the same have the same ``Members``."""
+
+    def __init__(self, tracks: LiveTracks) -> None:
+        self._tracks = tracks
+        self._qualities: dict[_Asked, Quality] = {}
+        self._members: dict[_About, Members] = {}
+        self._around: dict[tuple[str | None, str], tuple[Members, ...]] = {}
+
+    def of(self, rule: Rule) -> Members:
+        """What a rule is about."""
+        self._around.clear()
+        classes = None if rule.classes is None else frozenset(rule.classes)
+        asked = (rule.min_score, rule.min_size)
+        quality: Quality | None = None
+        if asked != (0.0, (0.0, 0.0)):
+            if asked not in self._qualities:
+                self._qualities[asked] = Quality(rule, self._tracks)
+            quality = self._qualities[asked]
+        if rule.when in ("crossed", "offline", "coverage_below"):
+            return Members(None, classes, quality)  # To be there alone is nothing to these, so nobody joins.
+        about = (rule.zone, classes, asked)
+        if about not in self._members:
+            self._members[about] = Members(rule.zone, classes, quality)
+        return self._members[about]
+
+    def keep(self, rules: Iterable[tuple[Rule, Members]]) -> None:
+        """Let go of what none of these rules is about."""
+        self._around.clear()
+        kept = list(rules)
+        used = {id(members) for _, members in kept}
+        self._members = {about: members for about, members in self._members.items() if id(members) in used}
+        asked = {(rule.min_score, rule.min_size) for rule, _ in kept}
+        for key in [key for key in self._qualities if key not in asked]:
+            self._qualities.pop(key).close()
+
+    def look(self, seen: BoolArray) -> list[tuple[Quality, list[int]]]:
+        """Who passes each quality for the first time, by row, of those ``seen`` in this frame."""
+        return [(quality, quality.look(seen)) for quality in self._qualities.values()]
+
+    def around(self, zone: str | None, class_name: str) -> tuple[Members, ...]:
+        """What an object of a class in a zone may be among; None for the whole picture."""
+        found = self._around.get((zone, class_name))
+        if found is None:
+            found = tuple(one for one in self._members.values() if one.zone == zone and one.takes(class_name))
+            self._around[zone, class_name] = found
+        return found
+
+    def join(self, subject: Subject, now_s: float, quality: Quality | None = None) -> None:
+        """Have an object be among those that it fits, of those that ask for a quality or, without, of all."""
+        for zone in (None, *subject.zones):
+            for members in self.around(zone, subject.class_name):
+                if quality is None or members.quality is quality:
+                    members.join(subject, now_s)
+
+    def close(self) -> None:
+        """Give back what the table of tracks keeps for them."""
+        self.keep(())

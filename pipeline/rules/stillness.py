@@ -7,16 +7,15 @@ from collections.abc import Collection
 import numpy as np
 
 from pipeline.analytics.track_table import TrackTable
-from pipeline.types import BoolArray, Float32Array
+from pipeline.types import BoolArray, Float32Array, Float64Array, IndexArray
 
 # An object has moved when its middle is this part of its box's longer side away from where it stood.
 _PART = 0.25
+# Here all middles are twice what they are, which is what two edges of a box add up to.
+_REACH = np.float32(2 * _PART)
 
 # Media times are sums of floats: what is due may look early by less than this.
 _ROUNDING_S = 1e-6
-
-# Makes of left, top, right and bottom: left + right, top + bottom, and parts of right - left and bottom - top.
-_SUMS = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-2 * _PART, 0, 2 * _PART, 0], [0, -2 * _PART, 0, 2 * _PART]], np.float32)
 
 Stand = tuple[float, float, float]
 """Twice the middle of a box in pixels, x and y, and since when it is there, in seconds of media time."""
@@ -28,29 +27,35 @@ class Stillness:
     An object stands where it was first seen until two looks, one after the other, see it somewhere else: a box that is
     wrong for one look moves nobody. Where the second of them saw it, it stands from then on.
 
+    In each frame all boxes are compared with where they stood, which takes the time to fetch them from memory. When an
+    object will have stood for one of the times asked for is found out only when it may have.
+
     Args:
         table: rows of the live tracks; this adds its columns.
     """
 
     def __init__(self, table: TrackTable) -> None:
         self._table = table
-        # Twice the middle, which is what the edges of a box add up to.
-        self._x = table.column(np.float32, fill=float("nan"))
-        self._y = table.column(np.float32, fill=float("nan"))
+        # Who was never seen stands nowhere, and was elsewhere at the look before, so the first look is enough.
+        self._middle = table.column(np.float32, (2,), fill=float("inf"))
         self._since = table.column(np.float64, fill=float("inf"))
-        self._away = table.column(np.bool_)
-        # When an object will have stood for the next of these times, and whether it has for the first.
-        self._due = table.column(np.float64, fill=float("-inf"))
-        self._reached = table.column(np.bool_)
-        self._lasting: tuple[float, ...] = ()
-        self._sums = np.empty((4, 0), np.float32)
-        self._away_from = np.empty((2, 0), np.float32)
-        self._left: list[int] = []
+        self._strayed = table.column(np.bool_, fill=True)
+        self._lasting: Float64Array = np.zeros(0)  # the times asked for
+        self._shortest_s = float("inf")  # the first of them
+        # How many of them an object has stood for, -1 where that is not known, and when the next may be reached: later,
+        # where it has moved meanwhile.
+        self._reached = table.column(np.int16, fill=-1)
+        self._due = table.column(np.float64, fill=float("inf"))
+        self._earliest_s = float("inf")  # nothing is due before
+        self._again: list[int] = []  # rows to tell of
+        self._work = np.empty((3, 0), np.float32)
 
     def ask(self, lasting: Collection[float]) -> None:
         """Have ``turned`` tell of those who stand for so long, in seconds; from now on, of every row once."""
-        self._lasting = tuple(sorted(lasting))
-        self._due.values[:] = float("-inf")
+        self._lasting = np.array(sorted(lasting), np.float64)
+        self._shortest_s = min(lasting, default=float("inf"))
+        self._reached.values[:] = -1
+        self._due.values[:] = self._earliest_s = float("-inf")
 
     def update(self, xyxy: Float32Array, seen: BoolArray, pts_s: float) -> None:
         """Take in where objects are now.
@@ -60,50 +65,74 @@ class Stillness:
             seen: bool by row: which of them were detected in this frame.
             pts_s: media time of the frame.
         """
+        elsewhere = self._elsewhere(xyxy)
+        strayed = self._strayed.values[: len(xyxy)]
+        moved = elsewhere & strayed
+        moved &= seen
+        # Of those who are seen the first who are elsewhere have strayed, and nobody else: a look that sees them where
+        # they stand makes up for the one before.
+        elsewhere |= strayed
+        elsewhere &= seen
+        strayed ^= elsewhere
+        rows = moved.nonzero()[0]
+        if len(rows):
+            self._move(rows, xyxy, pts_s)
+
+    def _elsewhere(self, xyxy: Float32Array) -> BoolArray:
+        """Which boxes are not where they stood, ``(rows,)``."""
         rows = len(xyxy)
-        if self._sums.shape[1] < rows:
-            self._sums = np.empty((4, rows), np.float32)
-            self._away_from = np.empty((2, rows), np.float32)
-        # Of each box twice its middle, and what of its sides it may be away: one product is quicker than eight sums.
-        sums, away = self._sums[:, :rows], self._away_from[:, :rows]
-        np.matmul(_SUMS, xyxy.T, out=sums)
-        x, y, wide, high = sums
-        reach = np.maximum(wide, high, out=wide)
-        np.subtract(x, self._x.values[:rows], out=away[0])
-        np.subtract(y, self._y.values[:rows], out=away[1])
-        np.abs(away, out=away)
-        away = np.maximum(away[0], away[1], out=away[0])
-        outside = np.greater(seen, away <= reach)  # Not near where it stood nowhere yet.
-        strayed = self._away.values[:rows]
-        # A look that saw it where it stands makes up for the one before.
-        strayed &= outside | ~seen
-        out = np.flatnonzero(outside)
-        if not len(out):
-            return
-        moves = strayed[out] | np.isinf(self._since.values[out])
-        strayed[out] = ~moves
-        out = out[moves]
-        self._x.values[out], self._y.values[out] = x[out], y[out]
-        self._since.values[out] = pts_s
-        if self._lasting:
-            self._due.values[out] = pts_s + self._lasting[0] - _ROUNDING_S
-            self._left = out[self._reached.values[out]].tolist()
-            self._reached.values[out] = False
+        if self._work.shape[1] < rows:
+            self._work = np.empty((3, len(self._middle.values)), np.float32)
+        # Buffers that are used again, and both coordinates as one complex number: what this takes is to fetch memory.
+        reach, both = self._work[0, :rows], self._work[1:].reshape(-1)[: 2 * rows]
+        first, second = both[0::2], both[1::2]
+        pairs, corners = both.view(np.complex64), xyxy.view(np.complex64)
+        np.subtract(corners[:, 1], corners[:, 0], out=pairs)
+        np.maximum(first, second, out=reach)
+        reach *= _REACH
+        np.add(corners[:, 0], corners[:, 1], out=pairs)
+        both -= self._middle.values[:rows].reshape(-1)
+        np.abs(both, out=both)
+        np.maximum(first, second, out=first)
+        return first > reach
+
+    def _move(self, rows: IndexArray, xyxy: Float32Array, pts_s: float) -> None:
+        """Have objects stand where their boxes are now."""
+        boxes = xyxy[rows]
+        self._middle.values[rows] = boxes[:, :2] + boxes[:, 2:]
+        self._since.values[rows] = pts_s
+        rows = rows[self._reached.values[rows] != 0]
+        if len(rows):
+            self._reached.values[rows] = 0
+            self._due.values[rows] = due_s = pts_s + self._shortest_s - _ROUNDING_S
+            self._earliest_s = min(self._earliest_s, due_s)
+            self._again += rows.tolist()
 
     def turned(self, pts_s: float) -> list[int]:
         """Rows of those who have just stood for one of the times asked for, who stand there no more, or who are new."""
-        due = np.flatnonzero(self._due.values[: self._table.used] <= pts_s)
-        for row in due.tolist():
-            since_s = self._since.values[row]
-            later = [since_s + lasting_s - _ROUNDING_S for lasting_s in self._lasting]
-            self._due.values[row] = next((each for each in later if each > pts_s), float("inf"))
-            self._reached.values[row] = bool(later) and later[0] <= pts_s
-        left, self._left = self._left, []
-        return sorted({*due.tolist(), *left})
+        turned, self._again = set(self._again), []
+        if self._earliest_s <= pts_s:
+            due = self._due.values[: self._table.used]
+            rows = np.flatnonzero(due <= pts_s)
+            if len(rows):  # and in the next frame as well, most likely
+                turned.update(self._reach(rows, pts_s))
+            else:
+                self._earliest_s = float(due.min(initial=np.inf))
+        return sorted(turned)
+
+    def _reach(self, rows: IndexArray, pts_s: float) -> list[int]:
+        """Find when the next is due of rows that were; returns those who have stood for one."""
+        since = np.minimum(self._since.values[rows], pts_s)  # Who was never seen stands nowhere before now.
+        ends = since[:, None] + self._lasting - _ROUNDING_S
+        before, reached = self._reached.values[rows], (ends <= pts_s).sum(axis=1)
+        self._reached.values[rows] = reached
+        self._due.values[rows] = np.where(ends > pts_s, ends, np.inf).min(axis=1, initial=np.inf)
+        turned: list[int] = rows[reached != before].tolist()
+        return turned
 
     def look_again(self, row: int) -> None:
         """Have ``turned`` tell of a row."""
-        self._due.values[row] = float("-inf")
+        self._again.append(row)
 
     def stands(self, row: int, lasting_s: float, pts_s: float) -> bool:
         """Whether an object has stood where it is for so long."""
@@ -111,14 +140,18 @@ class Stillness:
 
     def stand_of(self, row: int) -> Stand:
         """Where the object in a row stands, and since when."""
-        return float(self._x.values[row]), float(self._y.values[row]), float(self._since.values[row])
+        x, y = self._middle.values[row].tolist()
+        return x, y, float(self._since.values[row])
 
     def take_stand(self, row: int, stand: Stand) -> None:
         """Have the object in a row stand where another one stood, since when it did."""
-        self._x.values[row], self._y.values[row], self._since.values[row] = stand
-        self.look_again(row)
+        self._middle.values[row] = stand[:2]
+        self._since.values[row] = stand[2]
+        self._strayed.values[row], self._reached.values[row] = False, 0
+        self._due.values[row] = due_s = stand[2] + self._shortest_s - _ROUNDING_S
+        self._earliest_s = min(self._earliest_s, due_s)
 
     def close(self) -> None:
         """Give back the columns."""
-        for column in (self._x, self._y, self._since, self._away, self._due, self._reached):
+        for column in (self._middle, self._since, self._strayed, self._due, self._reached):
             self._table.drop(column)

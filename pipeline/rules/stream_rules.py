@@ -18,15 +18,14 @@ from pipeline.events import (
     ZoneLeft,
 )
 from pipeline.rules.alert import EndOfAlert, Moment, RuleAlert
-from pipeline.rules.members import Members, Quality, Subject
+from pipeline.rules.members import Membership, Subject
+from pipeline.rules.object_watches import Crossed, Fast, Stationary
 from pipeline.rules.rule import Rule
 from pipeline.rules.speed_bands import SpeedBands
 from pipeline.rules.stillness import Stillness
 from pipeline.rules.successors import Lost, Successors
-from pipeline.rules.watches import Crossed, Fast, Stationary, Watch, make_watch
-
-_Asked = tuple[float, tuple[float, float]]
-_About = tuple[str | None, frozenset[str] | None, _Asked]
+from pipeline.rules.watch import Watch
+from pipeline.rules.watches import make_watch
 
 
 @dataclass(slots=True, eq=False)
@@ -64,12 +63,12 @@ class StreamRules:
         self._bands: SpeedBands | None = None
         self._stationary: list[Stationary] = []
         self._looking: list[Watch] = []
-        self._qualities: dict[_Asked, Quality] = {}
-        self._members: dict[_About, Members] = {}
+        self._membership = Membership(tracks)
         self._lost = Successors(0.0)
-        self._about: dict[tuple[str | None, str], tuple[Members, ...]] = {}
         self._across: dict[tuple[str, str], tuple[Watch, ...]] = {}
+        self._followed: dict[str, tuple[Watch, ...]] = {}
         self._last_s = 0.0
+        self._minute = float("nan")
         self.away = False
         self._takers: dict[type[Event], Callable[[Any, float], None]] = {
             TrackStarted: self._start,
@@ -99,18 +98,19 @@ class StreamRules:
             for one in self._watched:
                 one.watch.settle(now.pts_s)
                 one.watch.come_back(now.pts_s)
+                one.watch.episodes.wake()
         if not self._watched:
             self._last_s = now.pts_s
             return []
         used = self._tracks.table.used
         seen = self._tracks.seen_s.values[:used] == now.pts_s
-        good = [(quality, quality.look(seen)) for quality in self._qualities.values()]
+        good = self._membership.look(seen)
         self._tell(events, now.pts_s)
         if self._stillness is not None:
             self._stillness.update(self._tracks.xyxy.values[:used], seen, now.pts_s)
         for quality, rows in good:
             for row in rows:
-                self._join_all(self._subject_of_row[row], now.pts_s, quality)
+                self._membership.join(self._subject_of_row[row], now.pts_s, quality)
         self._look(now.pts_s)
         self._last_s = now.pts_s
         return self._alerts(now, self._watched)
@@ -134,6 +134,7 @@ class StreamRules:
         self.away = True
         for one in self._watched:
             one.watch.go(self._last_s)
+            one.watch.episodes.wake()
         self._tell(events, now.pts_s)
         return self._alerts(now, self._watched)
 
@@ -173,12 +174,11 @@ class StreamRules:
         told = self._alerts(now, [one for one in self._watched if isinstance(one.watch, Crossed)])
         for one in self._watched:
             told += one.alert.end(reason, now)
-        for quality in self._qualities.values():
-            self._tracks.table.drop(quality.passed)
+        self._membership.close()
         for columns in (self._stillness, self._bands):
             if columns is not None:
                 columns.close()
-        self._watched, self._qualities, self._members = [], {}, {}
+        self._watched = []
         self._stillness = self._bands = None
         return told
 
@@ -191,13 +191,13 @@ class StreamRules:
         if any(rule.when in ("speed_above", "speed_below") for rule in rules) and self._bands is None:
             self._bands = SpeedBands(self._tracks.table, self._tracks.speeds)
         before = {one.watch.rule.name: one for one in kept}
-        self._keep_of_members(kept)
+        self._membership.keep((one.watch.rule, one.watch.members) for one in kept)
         self._watched = []
         for rule in rules:
             if rule.name in before:
                 self._watched.append(before[rule.name])
                 continue
-            watch = make_watch(rule, self._members_of(rule), self._stillness, now_s)
+            watch = make_watch(rule, self._membership.of(rule), self._stillness, now_s)
             if self.away:
                 watch.go(now_s)
             self._watched.append(_Watched(watch, RuleAlert(rule, self._stream, self._stamper)))
@@ -209,43 +209,21 @@ class StreamRules:
         if self._bands is not None:
             self._bands.ask([watch for watch in watches if isinstance(watch, Fast)], now_s)
         self._lost.within_s = max((rule.clear_s for rule in rules), default=0.0)
-        self._about.clear()
         self._across.clear()
+        self._followed.clear()
         self._know_all(now_s)
-
-    def _keep_of_members(self, kept: Sequence[_Watched]) -> None:
-        """Let go of what no rule is about any more."""
-        used = {id(one.watch.members) for one in kept}
-        self._members = {about: members for about, members in self._members.items() if id(members) in used}
-        asked = {(one.watch.rule.min_score, one.watch.rule.min_size) for one in kept}
-        for key in [key for key in self._qualities if key not in asked]:
-            self._tracks.table.drop(self._qualities.pop(key).passed)
-
-    def _members_of(self, rule: Rule) -> Members:
-        """What a rule is about; those that are about the same have the same."""
-        classes = None if rule.classes is None else frozenset(rule.classes)
-        asked = (rule.min_score, rule.min_size)
-        quality: Quality | None = None
-        if asked != (0.0, (0.0, 0.0)):
-            if asked not in self._qualities:
-                self._qualities[asked] = Quality(rule, self._tracks)
-            quality = self._qualities[asked]
-        if rule.when in ("crossed", "offline", "coverage_below"):
-            return Members(None, classes, quality)  # To be there alone is nothing to these, so nobody joins.
-        about = (rule.zone, classes, asked)
-        if about not in self._members:
-            self._members[about] = Members(rule.zone, classes, quality)
-        return self._members[about]
+        if self._bands is not None:
+            self._bands.update(self._subject_of_row, now_s, self._last_s)
 
     def _know_all(self, now_s: float) -> None:
         """Look at the tracks that there are already."""
         for track_id, row in self._tracks.table.all():
-            subject = self._subjects.get(track_id) or self._meet(track_id, row)
+            subject = self._subjects.get(track_id) or self._meet(track_id, row, self._tracks.class_name(row))
             subject.zones = set(self._tracks.zones_of(row))
-            self._join_all(subject, now_s)
+            self._membership.join(subject, now_s)
 
-    def _meet(self, track_id: int, row: int) -> Subject:
-        subject = Subject(track_id, row, self._tracks.class_name(row))
+    def _meet(self, track_id: int, row: int, class_name: str) -> Subject:
+        subject = Subject(track_id, row, class_name)
         self._subjects[track_id] = self._subject_of_row[row] = subject
         return subject
 
@@ -261,7 +239,7 @@ class StreamRules:
         if subject is None:
             return
         subject.zones.add(event.zone)
-        for members in self._of(event.zone, event.class_name):
+        for members in self._membership.around(event.zone, event.class_name):
             members.join(subject, now_s)
 
     def _leave(self, event: ZoneLeft, now_s: float) -> None:
@@ -269,7 +247,7 @@ class StreamRules:
         if subject is None:
             return
         subject.zones.discard(event.zone)
-        for members in self._of(event.zone, event.class_name):
+        for members in self._membership.around(event.zone, event.class_name):
             members.leave(subject, self._last_s)
 
     def _cross(self, event: LineCrossed, now_s: float) -> None:
@@ -292,15 +270,24 @@ class StreamRules:
         row = self._tracks.table.row(event.track_id)
         if row is None:
             return  # it ended in the very frame
-        subject = self._meet(event.track_id, row)
+        subject = self._meet(event.track_id, row, event.class_name)
         before = self._lost.take(event.class_name, event.xyxy, now_s)
         if before is not None:
             if before.stand is not None and self._stillness is not None:
                 self._stillness.take_stand(subject.row, before.stand)
-            for one in self._watched:
-                one.watch.succeed(before.track_id, subject.track_id)
-        for members in self._of(None, event.class_name):
+            for watch in self._following(event.class_name):
+                watch.succeed(before.track_id, subject.track_id)
+        for members in self._membership.around(None, event.class_name):
             members.join(subject, now_s)
+
+    def _following(self, class_name: str) -> tuple[Watch, ...]:
+        """What keeps in mind single objects of a class."""
+        if class_name not in self._followed:
+            watches = [one.watch for one in self._watched]
+            self._followed[class_name] = tuple(
+                watch for watch in watches if watch.follows and watch.members.takes(class_name)
+            )
+        return self._followed[class_name]
 
     def _end(self, event: TrackEnded, now_s: float) -> None:
         subject = self._subjects.pop(event.track_id, None)
@@ -309,31 +296,20 @@ class StreamRules:
         if self._subject_of_row.get(subject.row) is subject:
             del self._subject_of_row[subject.row]
         # It has left the zones that it was in before it ended.
-        for members in self._of(None, event.class_name):
+        for members in self._membership.around(None, event.class_name):
             members.leave(subject, self._last_s)
         stand = None if self._stillness is None else self._stillness.stand_of(subject.row)
         self._lost.add(Lost(event.track_id, event.class_name, event.xyxy, now_s, stand))
 
-    def _join_all(self, subject: Subject, now_s: float, quality: Quality | None = None) -> None:
-        """Have an object be among those that it fits, of those that ask for a quality or, without, of all."""
-        for zone in (None, *subject.zones):
-            for members in self._of(zone, subject.class_name):
-                if quality is None or members.quality is quality:
-                    members.join(subject, now_s)
-
-    def _of(self, zone: str | None, class_name: str) -> tuple[Members, ...]:
-        """What an object of a class in a zone may be among; None for the whole picture."""
-        found = self._about.get((zone, class_name))
-        if found is None:
-            found = tuple(one for one in self._members.values() if one.zone == zone and one.takes(class_name))
-            self._about[zone, class_name] = found
-        return found
-
     def _alerts(self, now: Moment, watched: Sequence[_Watched]) -> list[Event]:
-        """What there is to tell now."""
+        """What there is to tell now, of those rules for which something has changed, or is due."""
         events: list[Event] = []
+        now_s, minute = now.pts_s, now.utc_s // 60
+        every = minute != self._minute  # schedules begin and end with a minute
+        self._minute = minute
         for one in watched:
-            one.watch.settle(now.pts_s)
-            if one.alert.active or (one.watch.episodes.sure and (not self.away or one.watch.starts_away)):
-                events += one.alert.look(one.watch, now, away=self.away)
+            if every or one.watch.episodes.wake_s <= now_s or one.alert.wake_s <= now_s:
+                one.watch.settle(now_s)
+                if one.alert.active or not self.away or one.watch.starts_away:
+                    events += one.alert.look(one.watch, now, away=self.away)
         return events

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from dataclasses import dataclass
-
-import numpy as np
 
 from pipeline.events import Box
 from pipeline.rules.stillness import Stand
@@ -49,7 +48,7 @@ class Successors:
 
     def add(self, lost: Lost) -> None:
         """Remember a track."""
-        self._of_class[lost.class_name].add(lost)
+        self._of_class[lost.class_name].add(lost, self.within_s)
 
     def take(self, class_name: str, xyxy: Box, now_s: float) -> Lost | None:
         """The track that a new one goes on with, which is then no longer remembered.
@@ -60,44 +59,53 @@ class Successors:
 
 
 class _OfClass:
-    """Those of one class, in the order in which they were let go, with the sides of their boxes in an array."""
+    """Those of one class, by the left edges of their boxes.
+
+    They are few and each is asked for at another time, for which lists are quicker than arrays.
+    """
 
     def __init__(self) -> None:
+        self._left: list[float] = []
         self._lost: list[Lost] = []
-        self._sides = np.zeros((2, 64))
-        self._first = 0  # those before it are too old
+        self._by_time: deque[Lost] = deque()  # as they were let go; with those that were taken
 
-    def add(self, lost: Lost) -> None:
-        count = len(self._lost)
-        if count == self._sides.shape[1]:
-            self._lost = self._lost[self._first :]
-            kept = self._sides[:, self._first : count]
-            self._sides = np.zeros((2, max(64, 2 * len(self._lost))))
-            count, self._first = len(self._lost), 0
-            self._sides[:, :count] = kept
-        self._sides[:, count] = lost.xyxy[0], lost.xyxy[2]
-        self._lost.append(lost)
+    def add(self, lost: Lost, within_s: float) -> None:
+        self._forget_old(lost.at_s, within_s)
+        place = bisect_right(self._left, lost.xyxy[0])
+        self._left.insert(place, lost.xyxy[0])
+        self._lost.insert(place, lost)
+        self._by_time.append(lost)
 
     def take(self, xyxy: Box, now_s: float, within_s: float) -> Lost | None:
-        while self._first < len(self._lost) and now_s - self._lost[self._first].at_s > within_s:
-            self._first += 1
-        left, right = self._sides[:, self._first : len(self._lost)]
-        beside = (left < xyxy[2]) & (right > xyxy[0])
-        best, most = -1, _OVERLAP
-        for one in np.flatnonzero(beside).tolist():
-            if (overlap := _overlap(self._lost[self._first + one].xyxy, xyxy)) >= most:
-                best, most = self._first + one, overlap
-        if best < 0:
-            return None
-        self._sides[:, best] = np.nan  # it is beside nothing any more
-        return self._lost[best]
+        self._forget_old(now_s, within_s)
+        left, top, right, bottom = xyxy
+        # One that is wider than this overlaps too little of itself.
+        widest = (right - left) / _OVERLAP + 1
+        best, most = None, _OVERLAP
+        for place in range(bisect_left(self._left, left - widest), bisect_left(self._left, right)):
+            lost = self._lost[place]
+            _, other_top, other_right, other_bottom = lost.xyxy
+            if left < other_right and top < other_bottom and other_top < bottom:
+                overlap = _overlap(lost.xyxy, xyxy)
+                if overlap > most or (overlap == most and (best is None or lost.at_s >= best.at_s)):
+                    best, most = lost, overlap
+        if best is not None:
+            self._remove(best)
+        return best
+
+    def _forget_old(self, now_s: float, within_s: float) -> None:
+        while self._by_time and now_s - self._by_time[0].at_s > within_s:
+            self._remove(self._by_time.popleft())
+
+    def _remove(self, lost: Lost) -> None:
+        """Keep it no more, if it is kept still."""
+        for place in range(bisect_left(self._left, lost.xyxy[0]), bisect_right(self._left, lost.xyxy[0])):
+            if self._lost[place] is lost:
+                del self._left[place], self._lost[place]
+                return
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes; plain numbers are quicker than arrays where there are few."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
+    """Intersection over union of two boxes that meet."""
+    both = (min(one[2], other[2]) - max(one[0], other[0])) * (min(one[3], other[3]) - max(one[1], other[1]))
     return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)

@@ -176,6 +176,32 @@ def test_rules_change_in_place() -> None:
     assert summary(scene.told)[-1] == ("yard", "started", 20, (2,))
 
 
+def test_a_new_rule_begins_with_what_stands_there() -> None:
+    """What is known of its standing is older than the rule; how long it has been slow counts from the rule on."""
+    scene = Scene(rule("stationary", "long", for_s=100))
+    for second in range(8):
+        scene.frame(second, {1: standing_at(300, 300)})
+    stopped, slow = rule("stationary", "stopped", for_s=5), rule("speed_below", "slow", speed_mps=1, for_s=3)
+    scene.change(rule("stationary", "long", for_s=100), stopped, slow, pts_s=7)
+    for second in range(8, 14):
+        scene.frame(second, {1: standing_at(300, 300)})
+    assert summary(scene.told) == [("stopped", "started", 8, (1,)), ("slow", "started", 10, (1,))]
+
+
+def test_an_object_that_moves_and_stands_again_is_told_of_again() -> None:
+    """Of objects in all of a table's rows, one after another, each with the time since which it stands itself."""
+    scene = Scene(rule("stationary", "stopped", for_s=2, clear_s=0.5))
+    for number in range(4):
+        for tenth in range(60):
+            x = 100 + 100 * (tenth // 30)  # it stands for three seconds, and then somewhere else for three
+            ended = [number] if tenth == 0 and number else ()
+            scene.frame(number * 6 + tenth / 10, {number + 1: standing_at(x, 300)}, ended)
+    told = [(what, at_s, tracks) for _, what, at_s, tracks in summary(scene.told) if what == "started"]
+    assert [tracks for _, _, tracks in told] == [(number,) for number in (1, 1, 2, 2, 3, 3, 4, 4)]
+    # In its new place it stands since the second look there.
+    assert [at_s for _, at_s, _ in told] == [at_s for number in range(4) for at_s in (6 * number + 2, 6 * number + 5.1)]
+
+
 def test_ids_of_alerts_are_never_given_twice() -> None:
     scene = Scene(rule("in_zone", "one", zone="yard", clear_s=0), rule("crowd", "two", at_least=1, clear_s=0))
     for second in range(20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -106,6 +107,33 @@ def test_the_plain_reference_tells_the_same(seed: int) -> None:
     scene.finish(now_s)
     reference.finish(scene.found, now_s)
     assert told(summary(scene.told)) == told(reference.told)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32))
+def test_rules_that_stay_notice_nothing_of_those_that_come_and_go(seed: int) -> None:
+    """Nor of the order in which tracks are listed."""
+    random = Random(seed)
+    kept, step_s = some_rules(random), random.choice([0.1, 0.4, 1.5])
+    scene, reference, things = Scene(*kept), Reference(kept), Things(random)
+    now_s = 0.0
+    for _ in range(60):
+        shown, ended = things.step()
+        listed = dict(random.sample(sorted(shown.items()), len(shown)))
+        scene.frame(now_s, listed, ended)
+        reference.frame(tracked_frame(scene.number, now_s, shown, ended=ended), scene.found, scene.speeds())
+        if random.random() < 0.2:
+            # How long lost tracks are remembered goes with the longest of all rules.
+            others = [replace(other, name=f"other {other.name}", clear_s=0.0) for other in some_rules(random)]
+            rules = kept + random.choice([others, []])
+            scene.change(*random.sample(rules, len(rules)), pts_s=now_s)
+        if random.random() < 0.03:
+            now_s = gap(scene, reference, things, now_s + 0.04)
+        now_s = round(now_s + step_s * random.choice([0.5, 1.0, 1.0]), 3)
+    scene.finish(now_s)
+    reference.finish(scene.found, now_s)
+    names = {one.name for one in kept}
+    assert told([alert for alert in summary(scene.told) if alert[0] in names]) == told(reference.told)
 
 
 def gap(scene: Scene, reference: Reference, things: Things, gone_s: float) -> float:
