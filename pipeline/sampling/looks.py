@@ -17,6 +17,10 @@ _SHARPEST_S = 0.005
 # A track is steady that was seen in this part of the looks; fewer of them say nothing.
 STEADY = 0.75
 _FEWEST = 3
+# Of one that was hidden behind others, by this part of its box on average, this part of the looks is enough.
+_HIDDEN, _STEADY_WHERE_HIDDEN = 0.8, 0.5
+# Scores count as at least this much: a tracker may give none.
+_LEAST_SCORE = 0.01
 
 
 class Looks:
@@ -73,21 +77,41 @@ class Looks:
         before, sure = (until - 1 - np.argmax(seen[rows, :until][:, ::-1], axis=1) for seen in (self.seen, self.sure))
         return rows, before, since + np.argmax(self.seen[rows, since:], axis=1), sure
 
-    def is_steady_around(self, row: int, before: int, after: int) -> bool:
-        """Whether a track was steady up to the look ``before`` a gap and from the one ``after`` it.
+    def tells_of(self, row: int, before: int, after: int, real: BoolArray) -> bool:
+        """Whether a track was there between two looks that saw it, though none between them did.
 
-        That counts in as many looks as missed it, three at least, as far as there are later ones.
+        It was, if it was steady up to the look ``before`` and from the one ``after``; that counts in as many looks as
+        missed it, three at least, as far as there are later ones. If it was hidden behind ``real`` tracks, a mask
+        ``(tracks,)``, it may have been missed more often.
         """
         wide = max(_FEWEST, after - before - 1)
         earlier, later = self.seen[row, max(0, before + 1 - wide) : before + 1], self.seen[row, after : after + wide]
-        return bool(earlier.sum() >= STEADY * wide and later.mean() >= STEADY)
+        part = min(float(earlier.sum()) / wide, float(later.mean()))
+        return part >= STEADY or (part >= _STEADY_WHERE_HIDDEN and self._hidden(row, before, after, real) >= _HIDDEN)
+
+    def _hidden(self, row: int, before: int, after: int, real: BoolArray) -> float:
+        """The part of a track's box, taken to move evenly between two looks, that lay in another's, on average."""
+        between = slice(before + 1, after)
+        since_s = self.time_s[between] - self.time_s[before]
+        way = (since_s / (self.time_s[after] - self.time_s[before]))[:, None]
+        box = self.boxes[row, before] + (self.boxes[row, after] - self.boxes[row, before]) * way
+        others = self.boxes[:, between]
+        side = np.minimum(others[..., 2:], box[:, 2:]) - np.maximum(others[..., :2], box[:, :2])
+        shared = np.prod(np.maximum(side, 0.0), axis=2) * (self.seen[:, between] & real[:, None])
+        area = np.prod(box[:, 2:] - box[:, :2], axis=1)
+        return float((shared.max(axis=0) / np.maximum(area, 1.0)).mean())
 
     def smoothed(self, rows: IndexArray, looks: IndexArray, width_s: float) -> Float64Array:
-        """float64 ``(n, 4)`` xyxy of tracks at looks that saw them, by what the looks around saw."""
+        """float64 ``(n, 4)`` xyxy of tracks at looks that saw them, by what the looks around saw.
+
+        Each counts by the square of its score: boxes that a detector is sure of fit better.
+        """
         if width_s < _SHARPEST_S:
             return self.boxes[rows, looks]
         apart = (self.time_s - self.time_s[looks][:, None]) / width_s
-        weight = np.exp(-0.5 * apart * apart) * self.seen[rows]
+        score = np.maximum(self.score[rows], _LEAST_SCORE, dtype=np.float64)
+        sureness = (score / score[np.arange(len(rows)), looks][:, None]) ** 2
+        weight = np.exp(-0.5 * apart * apart) * self.seen[rows] * sureness
         leaning = weight * apart
         total, lean = weight.sum(axis=1), leaning.sum(axis=1)
         # A little more than there is, so that a single look gives its own box.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.geometry.similarity import Motion, after, inverse, moved_boxes, scale_of
 from pipeline.sampling.looks import STEADY, Looks
-from pipeline.types import Float64Array, Sightings, TrackedFrame, Tracks
+from pipeline.types import BoolArray, Float64Array, Sightings, TrackedFrame, Tracks
 
 # Times that differ by less are the same, but for rounding.
 _SAME_TIME_S = 1e-6
@@ -68,7 +68,8 @@ class TrackSettler:
         lag_s: how long a frame waits, in seconds of media time. 0: for nothing but the look that follows it.
         smooth_s: standard deviation of the kernel in seconds, at most half of ``lag_s``; 0 leaves boxes as detected.
         bridge_s: longest time in seconds between two detections of a track to fill where looks between missed it. It is
-            filled where the track was seen in three of four looks on either side, of as many as missed it, or three.
+            filled where the track was seen in three of four looks on either side, of as many as missed it, or three;
+            in every other one, where it was hidden behind others.
         least_s: a track is not shown that was seen for less and then missed within as much, nor the end of one that is
             not steady, once it is missing for longer; no more than ``lag_s`` counts, and 0 shows all.
         most_held: frames that may wait; when there are more, the oldest leaves with what is known.
@@ -188,8 +189,10 @@ class TrackSettler:
         apart_s = looks.time_s[after] - looks.time_s[before]
         found = [self._tracks.get(key) for key in looks.keys[rows].tolist()]
         near = after - before <= 1
-        for place in np.flatnonzero(~near & (apart_s <= self._bridge_s)):
-            near[place] = self._is_filled(found[place], int(rows[place]), int(before[place]), int(after[place]))
+        gaps = np.flatnonzero(~near & (apart_s <= self._bridge_s))
+        real = self._confirmed() if len(gaps) else np.zeros(0, np.bool_)
+        for place in gaps:
+            near[place] = self._is_filled(found[place], int(rows[place]), int(before[place]), int(after[place]), real)
         chosen = near & np.array([self._is_real(track) for track in found], np.bool_)
         rows, before, after, sure = (each[chosen] for each in (rows, before, after, sure))
         apart_s = apart_s[chosen]
@@ -213,13 +216,18 @@ class TrackSettler:
             )
         )
 
-    def _is_filled(self, track: _Track | None, row: int, before: int, after: int) -> bool:
+    def _confirmed(self) -> BoolArray:
+        """Which rows of the looks the tracker has shown at some time."""
+        found = (self._tracks.get(key) for key in self._looks.keys.tolist())
+        return np.array([track is not None and track.confirmed for track in found], np.bool_)
+
+    def _is_filled(self, track: _Track | None, row: int, before: int, after: int, real: BoolArray) -> bool:
         """Whether a track is shown between two looks that saw it; decided once for each gap, so as not to flicker."""
         if track is None:
             return False
         since_s = float(self._looks.time_s[before])
         if track.gap_s != since_s:
-            track.gap_s, track.gap_is_filled = since_s, self._looks.is_steady_around(row, before, after)
+            track.gap_s, track.gap_is_filled = since_s, self._looks.tells_of(row, before, after, real)
         return track.gap_is_filled
 
     def _foretold(self, tracked: TrackedFrame) -> Tracks:

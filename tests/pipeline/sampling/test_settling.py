@@ -87,6 +87,38 @@ def test_a_gap_is_filled_where_the_track_was_steady_on_either_side_of_it(
         assert places(out[index])[1] == pytest.approx(2.0 * index)
 
 
+@pytest.mark.parametrize(
+    ("other", "also", "filled"),
+    [
+        (4.75, [5, 6], True),  # hidden, and seen in two of the four looks before it
+        (4.75, [4, 5, 6], False),
+        (4.75, [13, 14, 15], False),
+        (8.0, [5, 6], False),  # two thirds of it were hidden
+        (50.0, [5, 6], False),
+    ],
+)
+def test_a_gap_in_which_a_track_was_hidden_is_filled_where_it_was_seen_in_every_other_look(
+    other: float, also: list[int], filled: bool
+) -> None:
+    missed = [8, 9, 10, 11]
+    shown = [index for index in range(40) if index not in [*missed, *also]]
+    frames = [tracked(index, {1: 0.5 * index, 2: other} if index in shown else {2: other}) for index in range(40)]
+    out = run(plain(lag_s=2.0), frames)
+    assert [index for index in missed if 1 in places(out[index])] == (missed if filled else [])
+
+
+def test_only_what_is_shown_hides_others() -> None:
+    missed, settler = [5, 6, 8, 9, 10, 11], plain(lag_s=2.0)
+    out: list[TrackedFrame] = []
+    for index in range(40):
+        there = {} if index in missed else {1: 0.5 * index}
+        seen = sighted({**there, 2: 4.75}, shown=True)
+        seen.track_id[seen.key == 2] = 0
+        out += settler.add(tracked(index, there), seen)
+    out += settler.flush()
+    assert [index for index in range(40) if not len(out[index].tracks)] == missed
+
+
 def test_a_gap_is_filled_wholly_or_not_at_all() -> None:
     # Seen again just before its first frame leaves, and missed right after that.
     missed = [*range(10, 18), 19, 20]
@@ -203,6 +235,17 @@ def test_boxes_are_smoothed_without_lagging_behind_or_bending_at_the_ends() -> N
     apart = found - 3.0 * np.arange(100)
     assert np.abs(apart).mean() < 0.4 * np.abs(noise).mean()
     assert abs(float(apart[:20].mean())) < 1.0 and abs(float(apart[-20:].mean())) < 1.0
+
+
+@pytest.mark.parametrize("weak", [0.3, 0.0])
+def test_boxes_are_smoothed_towards_those_of_high_scores(weak: float) -> None:
+    frames = []
+    for index in range(50):
+        one = tracked(index, {1: 8.0 * (index % 2)}, fps=25.0)
+        score = np.full(1, weak if index % 2 else 0.9, np.float32)
+        frames.append(TrackedFrame(one.frame, one.detections, replace(one.tracks, score=score), one.ended))
+    found = [places(one)[1] for one in run(TrackSettler(), frames)]
+    assert max(found) < 1.5  # they lie between 0 and 8
 
 
 def test_no_more_frames_wait_than_allowed() -> None:
