@@ -34,13 +34,21 @@ _FIRST_VELOCITY = (10.0 * np.array([0.01, 0.01, 0.008, 0.008])) ** 2
 _THINNEST = 1.0
 
 
-# What a track carries beside what all do: whether it was confirmed by lasting rather than by its scores.
-_ROW = np.dtype([*TRACK.descr, ("confirmed", np.bool_), ("faint", np.bool_)])
+# What a track carries beside what all do: whether it was confirmed by lasting rather than by its scores, and the fading
+# sums of its scores and of their number.
+_ROW = np.dtype(
+    [*TRACK.descr, ("confirmed", np.bool_), ("faint", np.bool_), ("scores", np.float64), ("scored", np.float64)]
+)
 
 # A track starts at this part of the typical score.
 _START = 0.85
 # Seconds without a miss after which what never scored as high as that is an object too, if there is no other about.
 _STEADY_S = 1.0
+# Of the detections that score as much as what is trusted, and as the mean of a track that is believed, or more, these
+# parts are on tracks.
+_TRUSTED, _BELIEVED = 1 / 2, 2 / 3
+# The mean fades with this time constant, in seconds.
+_MEMORY_S = 10.0
 # The measurement's variance is less by this part times the score.
 _SURER = 0.5
 
@@ -51,15 +59,15 @@ class BufferedTracker(ArrayTracker):
     Detections below ``min_score`` start nothing; down to ``low_score`` they carry on tracks that exist. How much more
     is needed is not fixed, but learned from the stream's own scores (`trackers.scores`): to *start* a track, 0.85 of
     the score that is typical of the detector; to be *trusted*, the score from which on at least half of its detections
-    are on tracks.
+    are on tracks; for a track to be *believed*, a mean score from which on two of three are.
 
     Each frame, in this order: trusted detections with confirmed tracks by overlap of boxes enlarged by ``buffer``; what
     is left of them with tracks that were missing already, by overlap of boxes enlarged by ``wide_buffer``; the others
     with confirmed tracks that are left; trusted ones with tracks not confirmed yet. What still is alone becomes a track
     not confirmed yet. That happens with its ``min_hits``-th trusted detection, counted from one that may start a track;
     at once in the stream's first frame; or when it has been detected in every frame for a second, however weakly, while
-    there was no other track to compare it with. A track that is confirmed is shown whenever it is matched with a
-    trusted detection; one that lasted, with any.
+    there was no other track to compare it with. A track that is confirmed is shown whenever it is matched and believed;
+    one that lasted, whenever it is matched.
 
     Args:
         min_score: the user's confidence.
@@ -100,11 +108,14 @@ class BufferedTracker(ArrayTracker):
         self._scale = ScoreScale()
         self._weigh_scores()
         self._looks = 0
+        self._looked_s = 0.0
         self._others_s = -np.inf  # when a track was seen last that its scores had confirmed
 
     def _weigh_scores(self) -> None:
-        self.start_score = max(self._min_score, _START * self._scale.typical)
-        self._trusted = min(self._scale.trusted, self.start_score)
+        start = _START * self._scale.typical
+        self.start_score = max(self._min_score, start)
+        self._trusted = min(self._scale.on_tracks(_TRUSTED), self.start_score)
+        self._believed = min(self._scale.on_tracks(_BELIEVED), start)
 
     def _predict(self, steps: float) -> None:
         size, change = self._filter.position[:, 2:], self._filter.velocity[:, 2:]
@@ -115,10 +126,16 @@ class BufferedTracker(ArrayTracker):
     def _boxes(self) -> Float64Array:
         return np.asarray(self._filter.position @ _BOXING)
 
-    def _sighted_rows(self) -> BoolArray:
+    def _believed_rows(self) -> BoolArray:
         rows = self._rows
-        believed = rows["faint"] | ~rows["confirmed"] | (rows["score"] >= self._trusted)
+        believed = rows["faint"] | ~rows["confirmed"] | (rows["scores"] >= self._believed * rows["scored"])
         return np.asarray((rows["missed"] == 0) & believed)
+
+    def _sighted_rows(self) -> BoolArray:
+        """Those believed by trusted detections: hindsight, which knows what follows, needs no others."""
+        rows = self._rows
+        trusted = rows["faint"] | ~rows["confirmed"] | (rows["score"] >= self._trusted)
+        return np.asarray(self._believed_rows() & trusted)
 
     def _look(self, found: Found, pts_s: float) -> BoolArray:
         self._looks += 1
@@ -126,6 +143,10 @@ class BufferedTracker(ArrayTracker):
         taken, matched = self._associate(found)
         seen = found.select(taken)
         self._seen(matched, seen, pts_s)
+        for sums, one in (("scores", seen.score), ("scored", 1.0)):
+            self._rows[sums] *= np.exp((self._looked_s - pts_s) / _MEMORY_S)
+            self._rows[sums][matched] += one
+        self._looked_s = pts_s
         size = self._filter.position[matched, 2:]
         noise = (size[:, 0] * size[:, 1] * (1.0 - _SURER * seen.score))[:, None] * _MEASUREMENT
         self._filter.update(matched, _to_measurements(seen.boxes), noise)
@@ -143,7 +164,7 @@ class BufferedTracker(ArrayTracker):
         on_track[taken] = proven
         self._scale.note(found.score, on_track, pts_s)
         confirmed, missing = rows["confirmed"], rows["missed"] > 0
-        rows["shown"] = confirmed & self._sighted_rows()
+        rows["shown"] = confirmed & self._believed_rows()
         return np.asarray(missing & (~confirmed | (pts_s - rows["seen_s"] > self._max_unseen_s)))
 
     def _begin(self, new: Found, pts_s: float) -> None:
@@ -151,6 +172,7 @@ class BufferedTracker(ArrayTracker):
         strong = new.score >= self.start_score
         started = self._start(new, pts_s)
         started["hits"] = strong
+        started["scores"], started["scored"] = new.score, 1.0
         started["confirmed"] = strong & (self._looks == 1)
         first = _to_measurements(new.boxes)
         area = (first[:, 2] * first[:, 3])[:, None]

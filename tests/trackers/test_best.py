@@ -36,20 +36,28 @@ def test_the_default_is_well_above_reference_sort(mot: Path, tmp_path: Path) -> 
     assert ours["MOTA"] >= reference["MOTA"]
 
 
-def test_what_the_detector_is_seldom_right_about_carries_on_a_track_unseen_and_starts_none() -> None:
+def shown_where_weak_ones_are_false(scores: list[float]) -> list[list[int]]:
+    """What is shown of a walker who scores so, another who scores 0.9, and six false detections at 0.2 each time."""
     tracker = BufferedTracker(min_score=0.1)
-    # Of what scores 0.2, nearly all is somewhere else each time; so 0.2 is soon known for what it is worth.
     random = np.random.default_rng(1)
     shown = []
-    for index in range(200):
+    for index, score in enumerate(scores):
         weak = random.uniform(300.0, 2000.0, (6, 1)) + np.array([[0.0, 400.0, 40.0, 500.0]])
-        faint = 150 <= index < 155
-        boxes = np.concatenate([[walker(index / 25)], weak])
-        tracks = tracker.update(detections(boxes, score=[0.2 if faint else 0.9, *[0.2] * 6]), index / 25)
+        boxes = np.concatenate([[walker(index / 25)], [walker(index / 25, start=700.0)], weak])
+        tracks = tracker.update(detections(boxes, score=[score, 0.9, *[0.2] * 6]), index / 25)
         shown.append(tracks.track_id.tolist())
-    assert shown[100:150] == [[1]] * 50
-    assert shown[150:155] == [[]] * 5
-    assert shown[155:] == [[1]] * 45
+    return shown
+
+
+def test_what_the_detector_is_seldom_right_about_carries_on_a_track_and_starts_none() -> None:
+    shown = shown_where_weak_ones_are_false([0.2 if 150 <= index < 155 else 0.9 for index in range(200)])
+    assert shown[100:] == [[1, 2]] * 100
+
+
+def test_a_track_that_comes_to_score_like_what_is_false_is_shown_no_more() -> None:
+    shown = shown_where_weak_ones_are_false([0.9 if index < 30 else 0.2 for index in range(400)])
+    assert shown[29:32] == [[1, 2]] * 3
+    assert shown[350:] == [[2]] * 50
 
 
 def test_is_found_again_after_a_jump_that_leaves_no_overlap() -> None:
@@ -119,12 +127,12 @@ def test_a_false_detection_now_and_then_starts_no_track_whatever_the_detectors_l
 def test_a_scale_knows_what_scores_are_typical_and_which_are_on_tracks() -> None:
     scale = ScoreScale()
     assert scale.typical == pytest.approx(0.7, abs=0.01)
-    assert scale.trusted == 0.0
+    assert scale.on_tracks(0.5) == 0.0
     for index in range(200):
         score = np.array([0.92, 0.92, 0.92, 0.3, 0.3], np.float32)
         scale.note(score, score > 0.5, index / 25)
     assert scale.typical == pytest.approx(0.92, abs=0.01)
-    assert 0.3 < scale.trusted <= 0.5
+    assert 0.3 < scale.on_tracks(0.5) <= scale.on_tracks(0.7) < 0.92
     # An hour later little of it is left.
     scale.note(np.zeros(0, np.float32), np.zeros(0, np.bool_), 3600.0)
     assert scale.typical == pytest.approx(0.7, abs=0.01)
