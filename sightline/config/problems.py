@@ -86,6 +86,8 @@ def _words(core: Any, metadata: Sequence[Any]) -> str:
         return f"a section of names, each with {allowed(arguments[1])}"
     if _is_section(core):
         return f"a section with the keys {', '.join(core.model_fields)}"
+    if origin in (Union, types.UnionType) and not {float, int, bool}.issuperset(arguments):
+        return ", or ".join(_words(*_core_and_metadata(each)) for each in arguments)
     if origin in (Union, types.UnionType):
         return "a number, true or false"
     return "text"

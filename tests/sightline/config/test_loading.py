@@ -200,6 +200,7 @@ def test_every_problem_is_named_at_once_with_its_line(tmp_path: Path) -> None:
         ("filters: {min_size: [1]}", "filters.min_size: got [1], expected a list of exactly 2"),
         ("filters: {confidence: {person: 2}}", "filters.confidence.person: got 2, expected a number from 0 to 1"),
         ("filters: {predicate: keep}", 'filters.predicate: got "keep", expected a Python file and a function in it'),
+        ("evidence: {alerts: []}", "alerts: got [], expected true or false, or a list of at least 1, each text"),
         ("tracker: {settings: {a: [1]}}", "tracker.settings.a: got [1], expected a number, true or false"),
         ("events: {endpoint: localhost}", "expected tcp://HOST:PORT"),
         ("events: {types: [track.start]}", "expected one of stream.started"),
