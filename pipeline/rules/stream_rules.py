@@ -110,7 +110,9 @@ class StreamRules:
             self._stillness.update(self._tracks.xyxy.values[:used], seen, now.pts_s)
         for quality, rows in good:
             for row in rows:
-                self._membership.join(self._subject_of_row[row], now.pts_s, quality)
+                subject = self._subject_of_row.get(row)
+                if subject is not None:  # else it ended in the very frame
+                    self._membership.join(subject, now.pts_s, quality)
         self._look(now.pts_s)
         self._last_s = now.pts_s
         return self._alerts(now, self._watched)

@@ -202,6 +202,15 @@ def test_an_object_that_moves_and_stands_again_is_told_of_again() -> None:
     assert [at_s for _, at_s, _ in told] == [at_s for number in range(4) for at_s in (6 * number + 2, 6 * number + 5.1)]
 
 
+def test_what_ends_in_the_frame_that_shows_it_is_nobody() -> None:
+    """Also where it is then seen well enough for the first time."""
+    scene = Scene(rule("in_zone", "yard", zone="yard", min_score=0.5))
+    scene.frame(0, {1: standing_at(300, 300)}, [1])
+    assert not scene.told
+    scene.frame(1, {2: standing_at(300, 300)})
+    assert summary(scene.told) == [("yard", "started", 1, (2,))]
+
+
 def test_ids_of_alerts_are_never_given_twice() -> None:
     scene = Scene(rule("in_zone", "one", zone="yard", clear_s=0), rule("crowd", "two", at_least=1, clear_s=0))
     for second in range(20):
