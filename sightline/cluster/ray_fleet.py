@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, cast
 
 import ray
@@ -69,10 +70,17 @@ class _ShardActor:
 
 
 class _RayShard:
-    """A handle of a shard's actor."""
+    """A handle of a shard's actor, which may yet have to come."""
 
-    def __init__(self, actor: Any) -> None:
+    def __init__(self, actor: Future[Any]) -> None:
         self._actor = actor
+
+    @classmethod
+    def of(cls, actor: Any) -> _RayShard:
+        """Of one that is there."""
+        there: Future[Any] = Future()
+        there.set_result(actor)
+        return cls(there)
 
     def spec(self, timeout_s: float) -> ShardSpec:
         return cast(ShardSpec, self._call("spec", timeout_s))
@@ -86,12 +94,15 @@ class _RayShard:
         self.kill()
 
     def kill(self) -> None:
-        with contextlib.suppress(ray.exceptions.RayError, ValueError):
-            ray.kill(self._actor, no_restart=True)
+        self._actor.add_done_callback(_kill)
 
     def _call(self, method: str, timeout_s: float, *arguments: Any) -> Any:
         try:
-            return ray.get(getattr(self._actor, method).remote(*arguments), timeout=timeout_s)
+            actor = self._actor.result(timeout_s)
+        except TimeoutError:
+            raise ShardSilentError("Ray has not made it yet") from None
+        try:
+            return ray.get(getattr(actor, method).remote(*arguments), timeout=timeout_s)
         except ray.exceptions.GetTimeoutError:
             raise ShardSilentError(f"no answer within {timeout_s:g} s") from None
         except ray.exceptions.ActorUnavailableError:
@@ -102,6 +113,13 @@ class _RayShard:
         except ray.exceptions.RayActorError as error:
             text = " ".join(str(error).split())
             raise ShardGoneError(_why(text), crashed="node" not in text.lower()) from None
+
+
+def _kill(actor: Future[Any]) -> None:
+    """End an actor, if it came to be."""
+    if actor.exception() is None:
+        with contextlib.suppress(ray.exceptions.RayError, ValueError):
+            ray.kill(actor.result(), no_restart=True)
 
 
 def _why(text: str) -> str:
@@ -148,7 +166,16 @@ class RayFleet:
         return self._nodes
 
     def start(self, spec: ShardSpec, node: Node) -> ShardHandle:
-        """A new shard on a machine. What goes wrong at that shows when it is asked something."""
+        """A new shard on a machine. What goes wrong at that shows when it is asked something.
+
+        Ray is asked for it in a thread: without a head it would not answer until there is one.
+        """
+        actor: Future[Any] = Future()
+        threading.Thread(target=self._make, args=(spec, node, actor), name=f"start {spec.name}", daemon=True).start()
+        return _RayShard(actor)
+
+    @staticmethod
+    def _make(spec: ShardSpec, node: Node, actor: Future[Any]) -> None:
         strategy = NodeAffinitySchedulingStrategy(node.id, soft=False)
         made = ray.remote(_ShardActor).options(
             name=spec.name,
@@ -160,14 +187,18 @@ class RayFleet:
             scheduling_strategy=strategy,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, spec.threads)), **_PRIORITY}},
         )
-        return _RayShard(made.remote(spec))
+        try:
+            actor.set_result(made.remote(spec))
+        except Exception as error:
+            logger.exception("%s can't be started", spec.name)
+            actor.set_exception(ShardGoneError(f"it could not start: {error}", crashed=True))
 
     def existing(self) -> list[tuple[ShardSpec, ShardHandle]]:
         """Shards that an earlier driver has started and that still run."""
         found: list[tuple[ShardSpec, ShardHandle]] = []
         for name in ray.util.list_named_actors():
             with contextlib.suppress(ValueError, ShardSilentError, ShardGoneError):
-                handle = _RayShard(ray.get_actor(name))
+                handle = _RayShard.of(ray.get_actor(name))
                 found.append((handle.spec(5.0), handle))
         return found
 

@@ -90,6 +90,10 @@ def test_under_a_new_head_that_knows_nothing_streams_begin_anew_where_they_left(
             cluster.kill_head()
             before = highest_ids(reader)
             wait_for(lambda: goes_on(reader, before), "cameras and the feed go on without a head")
+            cluster.shards()[0].kill()
+            wait_for(
+                lambda: driver.places() == {"lane": "yard"}, "commands are answered while no process can be started"
+            )
             cluster.start_head()
             wait_for(lambda: not cluster.shards() and driver.process.poll() is not None, "all of the old cluster ends")
             assert driver.process.returncode != 0, "which a service manager takes for a reason to start it again"
