@@ -40,6 +40,8 @@ _CALLS_AT_ONCE = 8
 _NODES_S = 1.0
 _PARENT_S = 0.5
 _ENDING_S = 3.0
+_PARTING_S = 10.0
+_ANSWERING_S = 1.0
 
 
 class _ShardActor:
@@ -66,7 +68,11 @@ class _ShardActor:
         return self._shard.sync(order)
 
     def close(self) -> None:
+        """End the streams, then, once that was answered, the process: without a head nobody else could."""
         self._shard.close()
+        ending = threading.Timer(_ANSWERING_S, os._exit, (0,))
+        ending.daemon = True
+        ending.start()
 
 
 class _RayShard:
@@ -203,8 +209,19 @@ class RayFleet:
         return found
 
     def close(self) -> None:
-        """Part with the cluster; one that was started here ends."""
+        """Part with the cluster; one that was started here ends.
+
+        Without a head Ray would not answer until there is one: it is then left to the end of the process, which
+        `sightline.commands.main.end_process` sees to.
+        """
         self._over.set()
+        parting = threading.Thread(target=self._part, name="await Ray", daemon=True)
+        parting.start()
+        parting.join(_PARTING_S)
+        if parting.is_alive():
+            logger.warning("cluster: Ray does not answer, as without a head; this process ends without it")
+
+    def _part(self) -> None:
         self._thread.join()
         ray.shutdown()
 

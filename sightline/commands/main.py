@@ -194,12 +194,12 @@ def _written(output: TextIO, more: str = "") -> bool:
 
 
 def end_process(code: int) -> NoReturn:
-    """End the process, also while a read of a silent camera is under way, which nothing can call off."""
+    """End the process, also while what nothing can call off is under way: a read of a silent camera, a call to Ray."""
     logging.shutdown()
     if not _written(sys.stdout) and code == 0:
         code = 1
     sys.stderr.flush()
-    if any(thread.name.startswith("decode ") for thread in threading.enumerate()):
+    if any(thread.name.startswith(("decode ", "await ")) for thread in threading.enumerate()):
         os._exit(code)
     sys.exit(code)
 

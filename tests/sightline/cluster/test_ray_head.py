@@ -111,3 +111,22 @@ def test_under_a_new_head_that_knows_nothing_streams_begin_anew_where_they_left(
             driver.kill()
             reader.close()
     check_feed(reader.events, killed=True)
+
+
+def test_a_run_that_is_told_to_stop_without_a_head_ends(demo_clip: Path, tmp_path: Path) -> None:
+    require_ray()
+    with cameras(demo_clip) as server, RayCluster(list(PLACES.values()), environment=WAITING) as cluster:
+        config = configured(server, tmp_path)
+        driver, reader = Driver(cluster, config), Reader(endpoint(config))
+        try:
+            wait_for(lambda: driver.places() == PLACES, "both cameras run")
+            wait_for(lambda: goes_on(reader, dict.fromkeys(PLACES, 0)), "objects are seen")
+            cluster.kill_head()
+            driver("stop")
+            printed = driver.end()
+            assert driver.process.returncode == 0, printed
+            wait_for(lambda: not cluster.shards(), "the processes end, too")
+        finally:
+            driver.kill()
+            reader.close()
+    check_feed(reader.events, killed=False)
