@@ -114,8 +114,8 @@ class BufferedTracker(ArrayTracker):
     def _weigh_scores(self) -> None:
         start = _START * self._scale.typical
         self.start_score = max(self._min_score, start)
-        self._trusted = min(self._scale.on_tracks(_TRUSTED), self.start_score)
-        self._believed = min(self._scale.on_tracks(_BELIEVED), start)
+        trusted, believed = self._scale.on_tracks(_TRUSTED, _BELIEVED)
+        self._trusted, self._believed = min(trusted, self.start_score), min(believed, start)
 
     def _predict(self, steps: float) -> None:
         size, change = self._filter.position[:, 2:], self._filter.velocity[:, 2:]

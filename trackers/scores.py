@@ -46,13 +46,13 @@ class ScoreScale:
         from_above = np.cumsum(mass[::-1])
         return (_BINS - int(np.searchsorted(from_above, from_above[-1] / 2.0)) - 0.5) / _BINS
 
-    def on_tracks(self, part: float) -> float:
-        """The least score such that of it, and of all higher ones, at least this part of detections is on tracks."""
+    def on_tracks(self, *parts: float) -> list[float]:
+        """For each part the least score such that of it, and of all higher ones, that part of detections is on tracks."""
         share = (np.convolve(self._on_tracks, _WINDOW, "same") + _PRIOR_SHARE * _PRIOR_SHARE_WEIGHT) / (
             np.convolve(self._count, _WINDOW, "same") + _PRIOR_SHARE_WEIGHT
         )
-        doubtful = (share < part).nonzero()[0]
-        return (int(doubtful[-1]) + 1) / _BINS if len(doubtful) else 0.0
+        doubtful = [(share < part).nonzero()[0] for part in parts]
+        return [(int(bins[-1]) + 1) / _BINS if len(bins) else 0.0 for bins in doubtful]
 
     def note(self, score: Float32Array, on_track: BoolArray, pts_s: float) -> None:
         """Take in the scores of one look, ``(N,)``, and whether each is on a track that is beyond doubt."""

@@ -127,12 +127,13 @@ def test_a_false_detection_now_and_then_starts_no_track_whatever_the_detectors_l
 def test_a_scale_knows_what_scores_are_typical_and_which_are_on_tracks() -> None:
     scale = ScoreScale()
     assert scale.typical == pytest.approx(0.7, abs=0.01)
-    assert scale.on_tracks(0.5) == 0.0
+    assert scale.on_tracks(0.5) == [0.0]
     for index in range(200):
         score = np.array([0.92, 0.92, 0.92, 0.3, 0.3], np.float32)
         scale.note(score, score > 0.5, index / 25)
     assert scale.typical == pytest.approx(0.92, abs=0.01)
-    assert 0.3 < scale.on_tracks(0.5) <= scale.on_tracks(0.7) < 0.92
+    half, most = scale.on_tracks(0.5, 0.7)
+    assert 0.3 < half <= most < 0.92
     # An hour later little of it is left.
     scale.note(np.zeros(0, np.float32), np.zeros(0, np.bool_), 3600.0)
     assert scale.typical == pytest.approx(0.7, abs=0.01)
