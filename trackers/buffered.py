@@ -59,7 +59,7 @@ class BufferedTracker(ArrayTracker):
     Detections below ``min_score`` start nothing; down to ``low_score`` they carry on tracks that exist. How much more
     is needed is not fixed, but learned from the stream's own scores (`trackers.scores`): to *start* a track, 0.85 of
     the score that is typical of the detector; to be *trusted*, the score from which on at least half of its detections
-    are on tracks; for a track to be *believed*, a mean score from which on two of three are.
+    are on tracks; for a track to be *believed*, a mean score from which on two of three are, or the typical one now.
 
     Each frame, in this order: trusted detections with confirmed tracks by overlap of boxes enlarged by ``buffer``; what
     is left of them with tracks that were missing already, by overlap of boxes enlarged by ``wide_buffer``; the others
@@ -112,7 +112,8 @@ class BufferedTracker(ArrayTracker):
         self._others_s = -np.inf  # when a track was seen last that its scores had confirmed
 
     def _weigh_scores(self) -> None:
-        start = _START * self._scale.typical
+        self._typical = self._scale.typical
+        start = _START * self._typical
         self.start_score = max(self._min_score, start)
         trusted, believed = self._scale.on_tracks(_TRUSTED, _BELIEVED)
         self._trusted, self._believed = min(trusted, self.start_score), min(believed, start)
@@ -128,7 +129,9 @@ class BufferedTracker(ArrayTracker):
 
     def _believed_rows(self) -> BoolArray:
         rows = self._rows
-        believed = rows["faint"] | ~rows["confirmed"] | (rows["scores"] >= self._believed * rows["scored"])
+        by_mean = rows["scores"] >= self._believed * rows["scored"]
+        # Who comes near may have scored little for long.
+        believed = rows["faint"] | ~rows["confirmed"] | by_mean | (rows["score"] >= self._typical)
         return np.asarray((rows["missed"] == 0) & believed)
 
     def _sighted_rows(self) -> BoolArray:

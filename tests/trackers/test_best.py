@@ -124,6 +124,22 @@ def test_a_false_detection_now_and_then_starts_no_track_whatever_the_detectors_l
     assert ids == {1}
 
 
+def test_who_scores_as_is_typical_is_shown_at_once_however_long_they_scored_little() -> None:
+    tracker = BufferedTracker(min_score=0.25)
+    random = np.random.default_rng(1)
+    shown = []
+    for index in range(252):
+        coming = 0.3 if 2 <= index < 250 else 0.95
+        rows, scores = [walker(0.0), walker(0.0, start=300.0), walker(0.0, start=700.0)], [0.9, 0.9, coming]
+        for x in random.uniform(900, 5000, 3):  # what is nobody scores more than who is far away
+            rows, scores = [*rows, walker(0.0, start=float(x))], [*scores, 0.5]
+        tracks = tracker.update(detections(rows, score=scores), index / 25)
+        shown.append(len(tracks))
+    assert shown[0] == 3
+    assert set(shown[100:250]) == {2}
+    assert shown[250:] == [3, 3]
+
+
 def test_a_scale_knows_what_scores_are_typical_and_which_are_on_tracks() -> None:
     scale = ScoreScale()
     assert scale.typical == pytest.approx(0.7, abs=0.01)
