@@ -47,7 +47,7 @@ class ScoreScale:
         return (_BINS - int(np.searchsorted(from_above, from_above[-1] / 2.0)) - 0.5) / _BINS
 
     def on_tracks(self, *parts: float) -> list[float]:
-        """For each part the least score such that of it, and of all higher ones, that part of detections is on tracks."""
+        """For each part the least score of which, with all higher ones, that part of detections is on tracks."""
         share = (np.convolve(self._on_tracks, _WINDOW, "same") + _PRIOR_SHARE * _PRIOR_SHARE_WEIGHT) / (
             np.convolve(self._count, _WINDOW, "same") + _PRIOR_SHARE_WEIGHT
         )

@@ -300,7 +300,7 @@ def test_analysis_goes_on_while_the_disk_is_full(tmp_path: Path, monkeypatch: py
             wait_for(lambda: recorded().lost > 60, "a loss")
             lost, processed = recorded().lost, pipeline.status()[0].ledger.processed
             wait_for(lambda: pipeline.status()[0].ledger.processed > processed + 50, "frames that are analysed")
-            assert recorded().lost > lost
+            wait_for(lambda: recorded().lost > lost, "a further loss")
             disk.free()
             written = recorded().written
             wait_for(lambda: recorded().written > written + 60, "a recording that goes on")
