@@ -9,12 +9,10 @@ from typing import Any, Literal, Protocol
 
 from pipeline.analytics.event_stamper import EventStamper
 from pipeline.events import AlertEnded, AlertStarted, AlertUpdated, Event
+from pipeline.rules.episodes import ROUNDING_S
 from pipeline.rules.rule import Rule
 
 EndOfAlert = Literal["cleared", "gap", "schedule", "reload", "end"]
-
-# Media times are sums of floats: what is due may look early by less than this.
-_ROUNDING_S = 1e-6
 
 # Most ids that an event lists.
 LISTED = 64
@@ -111,7 +109,7 @@ class RuleAlert:
         counts = self._counts(now.utc_s)
         if self._told is None:
             if self._ended_s is not None and now.pts_s - self._ended_s < self._rule.cooldown_s:
-                self.wake_s = self._ended_s + self._rule.cooldown_s - _ROUNDING_S
+                self.wake_s = self._ended_s + self._rule.cooldown_s - ROUNDING_S
                 return []
             return self._start(watched, now) if counts else []
         if not sure:
@@ -120,7 +118,7 @@ class RuleAlert:
             return self.end("schedule", now)
         if now.pts_s - self._told_s >= _UPDATE_S:
             return self._update(watched.situation(LISTED), now)
-        self.wake_s = self._told_s + _UPDATE_S - _ROUNDING_S
+        self.wake_s = self._told_s + _UPDATE_S - ROUNDING_S
         return []
 
     def _counts(self, utc_s: float) -> bool:
@@ -153,7 +151,7 @@ class RuleAlert:
 
     def _tell_of(self, situation: Situation, now: Moment, alert_id: int) -> None:
         rule = self._rule
-        self._told_s, self.wake_s = now.pts_s, now.pts_s + _UPDATE_S - _ROUNDING_S
+        self._told_s, self.wake_s = now.pts_s, now.pts_s + _UPDATE_S - ROUNDING_S
         self._told = {
             "alert_id": alert_id,
             "rule": rule.name,

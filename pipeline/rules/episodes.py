@@ -8,7 +8,7 @@ import math
 from collections import Counter
 
 # Media times are sums of floats: what is due may look early by less than this.
-_ROUNDING_S = 1e-6
+ROUNDING_S = 1e-6
 
 
 class Episodes:
@@ -64,7 +64,7 @@ class Episodes:
         self._open[subject] = since_s
         self._class_of.setdefault(subject, class_name)
         if subject not in self.sure:
-            due_s = since_s + self._for_s - _ROUNDING_S
+            due_s = since_s + self._for_s - ROUNDING_S
             heapq.heappush(self._due, (due_s, subject))
             if due_s < self.wake_s:
                 self.wake_s = due_s
@@ -109,7 +109,7 @@ class Episodes:
             subject = heapq.heappop(self._due)[1]
             since_s = self._open.get(subject)
             # One that lapsed meanwhile, and came again, has another entry for its new time.
-            if since_s is not None and since_s + self._for_s - _ROUNDING_S <= now_s:
+            if since_s is not None and since_s + self._for_s - ROUNDING_S <= now_s:
                 self._add(subject)
         while self._over and self._is_over(self._over[0][0], now_s):
             last_s, subject = heapq.heappop(self._over)
@@ -146,7 +146,7 @@ class Episodes:
             self.wake_s = last_s + self._clear_s
 
     def _is_over(self, last_s: float, now_s: float) -> bool:
-        return now_s - last_s > self._clear_s + _ROUNDING_S
+        return now_s - last_s > self._clear_s + ROUNDING_S
 
     def _add(self, subject: int) -> None:
         if subject not in self.sure:

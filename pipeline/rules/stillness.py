@@ -7,15 +7,13 @@ from collections.abc import Collection
 import numpy as np
 
 from pipeline.analytics.track_table import TrackTable
+from pipeline.rules.episodes import ROUNDING_S
 from pipeline.types import BoolArray, Float32Array, Float64Array, IndexArray
 
 # An object has moved when its middle is this part of its box's longer side away from where it stood.
 _PART = 0.25
 # Here all middles are twice what they are, which is what two edges of a box add up to.
 _REACH = np.float32(2 * _PART)
-
-# Media times are sums of floats: what is due may look early by less than this.
-_ROUNDING_S = 1e-6
 
 Stand = tuple[float, float, float]
 """Twice the middle of a box in pixels, x and y, and since when it is there, in seconds of media time."""
@@ -104,7 +102,7 @@ class Stillness:
         rows = rows[self._reached.values[rows] != 0]
         if len(rows):
             self._reached.values[rows] = 0
-            self._due.values[rows] = due_s = pts_s + self._shortest_s - _ROUNDING_S
+            self._due.values[rows] = due_s = pts_s + self._shortest_s - ROUNDING_S
             self._earliest_s = min(self._earliest_s, due_s)
             self._again += rows.tolist()
 
@@ -123,7 +121,7 @@ class Stillness:
     def _reach(self, rows: IndexArray, pts_s: float) -> list[int]:
         """Find when the next is due of rows that were; returns those who have stood for one."""
         since = np.minimum(self._since.values[rows], pts_s)  # Who was never seen stands nowhere before now.
-        ends = since[:, None] + self._lasting - _ROUNDING_S
+        ends = since[:, None] + self._lasting - ROUNDING_S
         before, reached = self._reached.values[rows], (ends <= pts_s).sum(axis=1)
         self._reached.values[rows] = reached
         self._due.values[rows] = np.where(ends > pts_s, ends, np.inf).min(axis=1, initial=np.inf)
@@ -136,7 +134,7 @@ class Stillness:
 
     def stands(self, row: int, lasting_s: float, pts_s: float) -> bool:
         """Whether an object has stood where it is for so long."""
-        return bool(self._since.values[row] + lasting_s - _ROUNDING_S <= pts_s)
+        return bool(self._since.values[row] + lasting_s - ROUNDING_S <= pts_s)
 
     def stand_of(self, row: int) -> Stand:
         """Where the object in a row stands, and since when."""
@@ -148,7 +146,7 @@ class Stillness:
         self._middle.values[row] = stand[:2]
         self._since.values[row] = stand[2]
         self._strayed.values[row], self._reached.values[row] = False, 0
-        self._due.values[row] = due_s = stand[2] + self._shortest_s - _ROUNDING_S
+        self._due.values[row] = due_s = stand[2] + self._shortest_s - ROUNDING_S
         self._earliest_s = min(self._earliest_s, due_s)
 
     def close(self) -> None:

@@ -6,11 +6,11 @@ import heapq
 
 from pipeline.events import WindowSecond
 from pipeline.rules.alert import Situation
+from pipeline.rules.episodes import ROUNDING_S
 from pipeline.rules.members import Members
 from pipeline.rules.rule import Rule
 from pipeline.rules.watch import Watch
 
-_ROUNDING_S = 1e-6
 # The stream as a whole; no track has this id.
 _STREAM = -1
 
@@ -113,7 +113,7 @@ class CoverageBelow(_OfStream):
     def window(self, event: WindowSecond) -> None:
         """Compare it."""
         assert self.rule.coverage is not None
-        if self._end_s is not None and event.start_s > self._end_s + _ROUNDING_S:
+        if self._end_s is not None and event.start_s > self._end_s + ROUNDING_S:
             self.episodes.begin(_STREAM, self._end_s)
             self.episodes.settle(event.start_s)
             self.episodes.wake()
