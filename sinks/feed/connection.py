@@ -93,8 +93,8 @@ class FeedConnection:
     def _connect(self, kind: int, address: str) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
         made.setsockopt(zmq.IPV6, int("[" in address))
+        # Always so soon, however long nobody was there: a run may be over within a second of its beginning.
         made.setsockopt(zmq.RECONNECT_IVL, 100)
-        made.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
         made.setsockopt(zmq.TCP_KEEPALIVE, 1)
         made.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 15)
         made.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 5)

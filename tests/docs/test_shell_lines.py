@@ -11,9 +11,9 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from pipeline.event_codec import decode_json
 from sightline.commands.feed import describe
 from sightline.commands.main import main
 from tests.support.clips import write_clip
-from tests.support.free_ports import free_port
+from tests.support.free_ports import free_port, free_port_pair
 from tests.support.images import blocks as blocks_of
 from tests.support.rtsp_server import FileLoop, RtspServer, require_rtsp_server
 
@@ -144,13 +144,16 @@ def test_the_readme_s_cameras(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_who_listens_gets_what_is_in_the_file(folder: Path) -> None:
     run, listen = of_page("README.md", "tcp://127.0.0.1:5556")
-    address = f"tcp://127.0.0.1:{free_port()}"
+    port = free_port_pair()
+    address = f"tcp://127.0.0.1:{port}"
     run, listen = ([word.replace("tcp://127.0.0.1:5556", address) for word in words] for words in (run, listen))
     command = [sys.executable, str(ROOT / "run_pipeline.py"), *listen]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
         try:
-            # It may come before the run, and must be there before the first event for both to have all of them.
-            threading.Event().wait(3)
+            # It may come before the run, and must be there before the run is over: until it is, somebody else answers.
+            with socket.create_server(("127.0.0.1", port)) as door:
+                door.settimeout(60)
+                door.accept()[0].close()
             assert main([*run, "--duration", "2", "--quiet"]) == 0
             heard, _ = listener.communicate(timeout=60)
         finally:

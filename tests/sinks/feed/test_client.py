@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from benchmarks.feed import restart
 from pipeline.errors import ConfigError
@@ -69,6 +71,17 @@ def test_a_subscriber_may_be_there_first() -> None:
     assert isinstance(opening, FeedSnapshot)
     assert (opening.seq, opening.streams) == (0, {})
     assert [event for event in [*events, *rest] if not isinstance(event, FeedSnapshot)] == run
+
+
+def test_who_has_waited_long_looks_as_often_as_at_first() -> None:
+    # A short run may be over before somebody who looks seldom has noticed that it is there.
+    with subscribe(f"tcp://127.0.0.1:{free_port_pair()}") as waiting:
+        (subscriber, _), *_ = waiting._link.poller.sockets
+        assert isinstance(subscriber, zmq.Socket)
+        monitor = subscriber.get_monitor_socket(zmq.EVENT_CONNECT_RETRIED)
+        pauses_ms = [recv_monitor_message(monitor)["value"] for _ in range(6)]
+        subscriber.disable_monitor()
+    assert max(pauses_ms) <= 200  # ZeroMQ adds at random up to as much as it was told
 
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
