@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client.exposition import choose_encoder
@@ -16,6 +16,7 @@ from sightline.cluster.metrics import cluster_registry
 from sightline.cluster.pictures import StreamPicture
 from sightline.cluster.status import ClusterStatus
 from sightline.server.access import Access
+from sightline.server.api.asked import known_parameters
 from sightline.server.api.problems import answer_problems
 from sightline.server.api.session import session_router
 from sightline.server.api.streams import StreamName
@@ -41,18 +42,19 @@ def cluster_app(
     """
     app = FastAPI(title="Sightline cluster", openapi_url=None, docs_url=None, redoc_url=None)
     answer_problems(app)
-    app.include_router(session_router(access))
+    asked = [Depends(known_parameters)]
+    app.include_router(session_router(access), dependencies=asked)
     registry = cluster_registry(look)
 
     @app.get("/")
     async def page() -> FileResponse:
         return FileResponse(PAGE / "cluster.html", headers={"Cache-Control": "no-cache"})
 
-    @app.get("/api/cluster")
+    @app.get("/api/cluster", dependencies=asked)
     def state() -> Response:
         return Response(msgspec.json.encode(look()), media_type="application/json")
 
-    @app.get("/api/streams/{name}/frame.jpg")
+    @app.get("/api/streams/{name}/frame.jpg", dependencies=asked)
     def frame(name: StreamName, width: Annotated[int, Query(ge=16, le=4096)] = 1920) -> Response:
         found = picture(name, width)
         if found is None:

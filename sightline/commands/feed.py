@@ -8,8 +8,17 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pipeline.event_codec import encode_json, event_type, json_schema_text
-from pipeline.events import Event
+from pipeline.event_codec import (
+    EVENT_TYPES_BY_NAME,
+    encode_json,
+    event_kind,
+    event_type,
+    json_schema_text,
+    type_name,
+)
+from pipeline.events import Event, Heartbeat
+from pipeline.feed_events import FEED_EVENT_TYPES
+from sightline.commands.options import some_names
 
 # Fields of an event that its line shows elsewhere, or that only programs need.
 _NOT_SHOWN = {"schema", "seq", "run", "stream", "pts_s", "wall", "origin", "class_name", "track_id"}
@@ -30,7 +39,7 @@ def listen_command(
         bool, typer.Option("--history", help="Begin with what the feed still holds of the run.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Give up when nothing is heard for so long.")
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Give up when nothing is heard for so long.")
     ] = None,
     key: Annotated[Path | None, typer.Option(metavar="X.key_secret", help="This client's secret key.")] = None,
     server_key: Annotated[
@@ -43,13 +52,14 @@ def listen_command(
     """
     from sinks.feed.client import subscribe
 
-    chosen = {name.strip() for name in types.split(",")} if types is not None else None
+    chosen = _event_types(types)
     try:
         with subscribe(
             endpoint,
             topics=topic or (),
             follow=follow,
             history=history,
+            heartbeats=chosen is not None and type_name(Heartbeat) in chosen,
             timeout_s=timeout,
             keys=key,
             server_key=server_key,
@@ -60,6 +70,15 @@ def listen_command(
     except TimeoutError:
         typer.echo(f"error: nothing was heard from {endpoint} for {timeout:g} s; is a run publishing there?", err=True)
         raise typer.Exit(1) from None
+
+
+def _event_types(types: str | None) -> tuple[str, ...] | None:
+    chosen = some_names(types, "--types", "type", "line.crossed")
+    known = {*EVENT_TYPES_BY_NAME, *map(type_name, FEED_EVENT_TYPES)}
+    for name in chosen or ():
+        if name not in known:
+            event_kind(name)  # says what there is
+    return chosen
 
 
 def describe(event: Event) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.errors import ConfigError
 from sightline.commands.plain_log import LogFormat
 
 EXIT_INTERRUPTED = 130
@@ -58,3 +59,15 @@ def some_folder(value: str) -> Path:
 def split_names(value: str | None) -> tuple[str, ...] | None:
     """Split ``person,car``."""
     return tuple(name.strip() for name in value.split(",") if name.strip()) if value is not None else None
+
+
+def some_names(value: str | None, option: str, kind: str, example: str) -> tuple[str, ...] | None:
+    """The same for an option that chooses among things of a kind.
+
+    Raises:
+        ConfigError: it names none, which would choose nothing.
+    """
+    names = split_names(value)
+    if names == ():
+        raise ConfigError(f"{option}: names no {kind}; give some, such as {example}, or leave it out for all of them")
+    return names

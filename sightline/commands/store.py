@@ -19,7 +19,7 @@ from rich.table import Column, Table
 
 from pipeline.errors import ConfigError
 from sightline.commands.images import count_of
-from sightline.commands.options import split_names
+from sightline.commands.options import some_names
 from sinks.csv_text import csv_text
 from sinks.html_report.page import report_html
 from sinks.store.exports import Format, export
@@ -85,9 +85,7 @@ def export_command(
     ] = None,
 ) -> None:
     """Write events of a store to a CSV, Parquet or JSON Lines file."""
-    chosen = split_names(types)
-    if chosen == ():
-        raise ConfigError("--types: names no type; give some, such as line.crossed, or leave it out for all of them")
+    chosen = some_names(types, "--types", "type", "line.crossed")
     events = export(store, output, format=_format(output, file_format), run=run, stream=stream, types=chosen)
     typer.echo(f"{count_of(events, 'event')} written to {output}", err=True)
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI, Security
 from fastapi.responses import FileResponse
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from sightline.server.access import COOKIE, Access
+from sightline.server.api.asked import known_parameters
 from sightline.server.api.counts import counts_router
 from sightline.server.api.dry_run import dry_run_router
 from sightline.server.api.events import events_router
@@ -68,6 +69,9 @@ def create_app(
     known = KnownEvidence(run, evidence)
     # What the guard has let in; here they only tell programs how to ask.
     keys = [Security(HTTPBearer(auto_error=False)), Security(APIKeyCookie(name=COOKIE, auto_error=False))]
+    # Health and metrics are asked by programs that may add parameters of their own.
+    app.include_router(health_router(run), dependencies=keys if access.login else ())
+    asked = [Depends(known_parameters), *(keys if access.login else ())]
     for router in (
         session_router(access),
         streams_router(run),
@@ -77,9 +81,8 @@ def create_app(
         events_router(run, events, known),
         evidence_router(known),
         run_router(run),
-        health_router(run),
     ):
-        app.include_router(router, dependencies=keys if access.login else ())
+        app.include_router(router, dependencies=asked)
     app.include_router(live_router(live))
 
     @app.get("/", include_in_schema=False)

@@ -13,5 +13,6 @@ replay_ring       The newest events of a feed, kept as they were sent, for reade
 sequence          Puts numbered events back in order
 sockets           The sockets of an event feed, and what protects them
 state             What holds now according to a feed
+topics            Which events a reader wants
 zeromq_sink       The event feed
 """

@@ -118,7 +118,7 @@ def subscribe(endpoint: str, topics: Sequence[str] = (), **options: Unpack[Subsc
         options: see ``SubscribeOptions``.
 
     Raises:
-        ConfigError: a bad endpoint or bad keys.
+        ConfigError: a bad endpoint, bad keys, or a topic that no event has.
         TimeoutError: while iterating; see ``timeout_s``.
     """
     return Subscription(FeedConnection(endpoint, Options(topics=topics, **options)))

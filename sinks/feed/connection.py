@@ -21,6 +21,7 @@ from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.keys import read_key_pair, read_public_key
 from sinks.feed.protocol import HEARTBEAT_TOPIC, encode_message, read_event
 from sinks.feed.reader import FeedReader, ReadCounters
+from sinks.feed.topics import topic_prefixes
 
 _TICK_S = 0.1
 _MESSAGES_AT_A_TIME = 1000
@@ -72,7 +73,7 @@ class FeedConnection:
         self.counters = ReadCounters()
         self._endpoint = endpoint
         self._options = options
-        self._prefixes = tuple(options.topics)
+        self._prefixes = topic_prefixes(options.topics)
         self._reader = FeedReader(history=options.history, give_up_s=options.give_up_s)
         self._final = False
         self._heard_at = time.monotonic()

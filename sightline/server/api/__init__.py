@@ -1,5 +1,6 @@
 """What can be asked and done over HTTP, a module a subject.
 
+asked     What a query names: parameters, types of events, streams, zones, lines and classes that there are
 counts    What was counted: in this run so far, and over time
 dry_run   What zones and lines would have counted
 evidence  Pictures and clips of events

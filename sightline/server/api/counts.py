@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from pipeline.runtime.report import StreamReport
+from sightline.server.api.asked import check_names
 from sightline.server.api.problems import BUSY, NOT_NOW
 from sightline.server.api.stored import asked, moment, unix_seconds
 from sightline.server.run_access import InvalidError, Mistake, RunAccess
@@ -88,6 +89,8 @@ def counts_router(run: RunAccess) -> APIRouter:
         )
         with asked(run) as connection:
             rows = connection.execute(sql, (stream, begin, begin, end, end, _MOST_WINDOWS)).fetchall()
+            if not rows:
+                check_names(run, connection, {"stream": stream})
         return _history([(wall, json.loads(data)) for wall, data in reversed(rows)], step_s)
 
     return router

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from sightline.server.api.asked import EventTypes, check_names, check_streams, check_types
 from sightline.server.api.evidence import KnownEvidence
 from sightline.server.api.problems import BUSY, NOT_NOW
 from sightline.server.api.stored import asked, moment
@@ -41,7 +42,7 @@ def events_router(run: RunAccess, hub: EventHub, known: KnownEvidence) -> APIRou
     @router.get("", responses=NOT_NOW)
     def events(
         stream: _Name = None,
-        type: _Names = None,  # noqa: A002 - its name in the address
+        type: EventTypes = None,  # noqa: A002 - its name in the address
         class_name: Annotated[str | None, Query(alias="class", max_length=200)] = None,
         zone: _Name = None,
         line: _Name = None,
@@ -51,6 +52,7 @@ def events_router(run: RunAccess, hub: EventHub, known: KnownEvidence) -> APIRou
         cursor: _Cursor = None,
     ) -> StoredEvents:
         """Events of the store, the newest first; ``type`` may be given several times."""
+        check_types(type)
         equal = {"stream": stream, "class": class_name, "zone": zone, "line": line}
         conditions = [(f'"{column}" = ?', value) for column, value in equal.items() if value is not None]
         for condition, value in (("wall >= ?", moment("since", since)), ("wall < ?", moment("until", until))):
@@ -64,6 +66,8 @@ def events_router(run: RunAccess, hub: EventHub, known: KnownEvidence) -> APIRou
         sql = f"SELECT id, data FROM events WHERE {' AND '.join(where or ['TRUE'])} ORDER BY id DESC LIMIT ?"
         with asked(run) as connection:
             rows = connection.execute(sql, [*(value for _, value in conditions), *(type or ()), limit]).fetchall()
+            if not rows:
+                check_names(run, connection, equal)
         # The last page may be full as well; the one after it is then empty.
         return StoredEvents(
             events=known.shown([json.loads(data) for _, data in rows]),
@@ -71,8 +75,10 @@ def events_router(run: RunAccess, hub: EventHub, known: KnownEvidence) -> APIRou
         )
 
     @router.get("/live", response_class=StreamingResponse, responses={**_EVENT_STREAM, **BUSY})
-    async def live(stream: _Names = None, type: _Names = None) -> StreamingResponse:  # noqa: A002 - likewise
+    async def live(stream: _Names = None, type: EventTypes = None) -> StreamingResponse:  # noqa: A002 - likewise
         """Server-Sent Events: each event as it happens, and ``lost`` where they come faster than they are read."""
+        check_types(type)
+        check_streams(run, stream)
         client = hub.join(stream or (), type or ())
         if client is None:
             raise HTTPException(503, "too many others listen, or the run is over")

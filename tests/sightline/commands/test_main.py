@@ -357,6 +357,13 @@ def test_a_command_without_its_argument_shows_its_help(command: str, capsys: pyt
         (["frobnicate", "--quiet"], "error: frobnicate: there is no such file and no such command; check the path"),
         (["nothing.mp4"], "error: nothing.mp4: no such file"),
         (["run", "--fps"], "error: Option '--fps' requires an argument"),
+        (
+            ["listen", "tcp://127.0.0.1:1", "--types", "zone.letf"],
+            "error: unknown event type 'zone.letf': did you mean",
+        ),
+        (["listen", "tcp://127.0.0.1:1", "--types", "stats,nope"], "error: unknown event type 'nope': there are"),
+        (["listen", "tcp://127.0.0.1:1", "--types", ","], "error: --types: names no type"),
+        (["listen", "tcp://127.0.0.1:1", "--topic", "zone.left"], "error: topic 'zone.left': begins with a type"),
     ],
 )
 def test_a_slip_is_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,7 +238,7 @@ def test_events_are_found_by_what_they_are_and_page_by_page(served: Served) -> N
     assert len(crossed) == len(events_of(served, LineCrossed))
     both = served.get("/api/events?type=line.crossed&type=zone.entered&zone=left").json()["events"]
     assert {event["type"] for event in both} == {"zone.entered"}
-    assert served.get("/api/events?zone=nowhere").json() == {"events": [], "cursor": None}
+    assert served.get("/api/events?type=alert.ended&zone=other").json() == {"events": [], "cursor": None}
     middle = all_of_them[len(all_of_them) // 2]
     wall = next(event["wall"] for event in found if event["seq"] == middle["seq"])
     before = served.get("/api/events", params={"until": wall, "limit": 1000}).json()["events"]
@@ -247,7 +247,47 @@ def test_events_are_found_by_what_they_are_and_page_by_page(served: Served) -> N
     assert all(event["wall"] < wall for event in before)
     assert errors(served.get("/api/events?since=yesterday")).keys() == {"since"}
     assert errors(served.get("/api/events?cursor=1%20OR%201=1")).keys() == {"cursor"}
-    assert served.get("/api/events", params={"stream": "' OR 1=1 --"}).json()["events"] == []
+    assert errors(served.get("/api/events", params={"stream": "' OR 1=1 --"})).keys() == {"stream"}
+
+
+@pytest.mark.parametrize(
+    ("query", "where", "told"),
+    [
+        ("events?type=nope", "type", "there are stream.started, "),
+        ("events?type=zone.left&type=zone.lef", "type", "did you mean zone.left"),
+        ("events?types=zone.left", "types", "did you mean type?"),
+        ("events?stream=dor", "stream", "did you mean door?"),
+        ("events?stream=nowhere", "stream", "there is door"),
+        ("events?class=cat", "class", "there is blob"),
+        ("events?zone=nowhere", "zone", "there is none"),
+        ("events?line=nowhere", "line", "there is none"),
+        ("events/live?type=nope", "type", "there are stream.started"),
+        ("events/live?stream=nowhere", "stream", "there is door"),
+        ("events/live?zone=left", "zone", "there are stream, type"),
+        ("counts?stream=door", "stream", "there is none"),
+        ("counts/history?stream=nowhere", "stream", "there is door"),
+        ("counts/history?stream=door&step=60", "step", "did you mean step_s"),
+        ("streams/door/frame.jpg?box=1", "box", "did you mean boxes?"),
+        ("report?stream=door", "stream", "there is none"),
+    ],
+)  # fmt: skip
+def test_what_a_query_names_and_there_is_not_is_told(calm: Served, query: str, where: str, told: str) -> None:
+    (mistake,) = errors(calm.get(f"/api/{query}")).items()
+    assert mistake[0] == where
+    assert told in mistake[1]
+
+
+def test_health_and_metrics_may_be_asked_with_any_parameters(calm: Served) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert calm.get(f"{path}?probe=1").ok
+
+
+def test_what_only_stored_events_name_is_known(served: Served) -> None:
+    served.put("/api/streams/door/zones", {"zones": {"left": LEFT}})
+    served.wait_for(lambda: events_of(served, ZoneEntered), "the zone")
+    served.put("/api/streams/door/zones", {"zones": {}})
+    answer = served.get("/api/events?zone=left&type=line.crossed")
+    assert answer.json() == {"events": [], "cursor": None}
 
 
 def test_a_dry_run_counts_what_the_run_counted(served: Served) -> None:

@@ -240,6 +240,8 @@ def test_names_run_no_script(browser: Browser, run: ServedRun) -> None:
         page = visitor.page
         for pattern, answer in answers.items():
             page.route(pattern, answering(answer))
+        # The run has no such stream, and says so.
+        page.route("**/api/events/live?*", lambda route: route.fulfill(content_type="text/event-stream", body=":\n\n"))
         visitor.log_in(run.token)
         page.get_by_role("link", name=f"Open {_HOSTILE}").click()
         page.get_by_role("button", name="Edit zones and lines").click()
