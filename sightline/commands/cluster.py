@@ -11,6 +11,7 @@ from sightline.commands.options import LogFormatOption, QuietOption, VerboseOpti
 from sightline.commands.plain_log import set_log
 from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
 from sightline.commands.systemd import ServiceManager
+from sightline.config.idle import warn_of_idle_settings
 from sightline.config.loading import load_config
 
 _DEFAULT_CONTROL = "tcp://127.0.0.1:5558"
@@ -48,7 +49,9 @@ def run_command(
     from sightline.cluster.driver import ClusterRun
 
     options = {"cluster": {"address": address}, "web": {"address": web}}
-    run = ClusterRun(load_config(config, override or (), options), lambda: load_config(config, override or (), options))
+    settings = load_config(config, override or (), options)
+    warn_of_idle_settings(settings)
+    run = ClusterRun(settings, lambda: load_config(config, override or (), options))
     manager = ServiceManager.of_environment()
 
     def stop() -> None:

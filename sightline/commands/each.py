@@ -16,6 +16,7 @@ from sightline.commands.images import count_of
 from sightline.commands.options import EXIT_INTERRUPTED
 from sightline.commands.signals import stopping_on_signals
 from sightline.composition.outputs import written_files
+from sightline.config.idle import warn_of_idle_settings
 from sightline.config.schema import Config
 from sinks.output_files import written_file
 
@@ -46,6 +47,7 @@ def run_each(
         raise ConfigError("--each: name the files to process")
     work = jobs(sources, lambda name, path: read({"streams": {name: {"source": path}}}))
     say = (lambda _: None) if quiet else typer.echo
+    warn_of_idle_settings(work[0].config)
     place = manifest or _place(work)
     _refuse_conflicts(place, work)
     with Manifest(place) as record:

@@ -38,6 +38,7 @@ from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
 from sightline.config.changes import Changes
+from sightline.config.idle import warn_of_idle_settings
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
 from sightline.terminal.preview import PreviewSink
@@ -222,6 +223,7 @@ def run(
 def _run(read: Callable[[Changes], Config], changes: Changes, *, path: Path | None, quiet: bool, show: bool) -> None:
     """Put the parts together, run them, and write and print what happened."""
     config = read(changes)
+    warn_of_idle_settings(config)
     if changes.path is not None and changes.path.exists() and not quiet:
         typer.echo(f"{changes.path}: what was changed while a run went on wins over {path}", err=True)
     with ExitStack() as stack:

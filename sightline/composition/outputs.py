@@ -5,7 +5,6 @@ Those that many runs have no use for, and what they stand on, are imported when 
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Collection
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from sinks.recording.sink import RecordingSink
 
 AnySink = TypeVar("AnySink", bound=Sink)
-
-logger = logging.getLogger(__name__)
 
 
 def build_sinks(
@@ -163,9 +160,6 @@ def build_video(
             annotate=annotator,
             threads=threads,
         )
-    if output.keep_hours is not None or output.keep_mb is not None:
-        told = "output.keep_hours and keep_mb delete pieces, and without output.segment_s there are none"
-        logger.warning("%s: %s; nothing is deleted", stream.name, told)
     path = unused(output.video, recorded)
     return Mp4Sink(
         path,

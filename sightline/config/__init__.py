@@ -2,6 +2,7 @@
 
 files        The files that a configuration makes a run read: what no output may be
 given        What a program or the command line gives as settings, turned into what YAML would have said
+idle         Settings that change nothing, since what they belong to is off
 loading      A configuration from a file, settings and options, in that order
 problems     Says in plain words what is wrong with a value, and what would be right
 schema       The configuration
