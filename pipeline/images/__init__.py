@@ -8,4 +8,5 @@ letterbox    An image scaled into a network's input with its shape kept
 limits       How large an image may be
 orientation  What holds for every picture, from a camera or a file
 reading      Pictures of any kind that a program may hold
+sequences    Whether a picture's file holds further pictures
 """

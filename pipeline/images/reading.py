@@ -31,6 +31,7 @@ from pipeline.images.header import HEADER_BYTES, read_header
 from pipeline.images.heif import open_heif
 from pipeline.images.limits import MAX_PIXELS, MAX_SIDE, too_large
 from pipeline.images.orientation import UPRIGHT
+from pipeline.images.sequences import holds_several
 from pipeline.printable import readable
 from pipeline.redaction import redact_missing_path
 from pipeline.types import Image
@@ -108,6 +109,9 @@ def decode_picture(data: bytes, name: str) -> Image:
     if header is None:
         raise SourceError(f"{name}: {_what_else(data)}")
     _check_size(header.width, header.height, name)
+    if holds_several(data, header.kind):
+        advice = "give it to the command run" if header.kind == "gif" else "make a video of it to have all of them"
+        logger.warning("%s: holds several pictures, of which only the first is read; %s", name, advice)
     if header.kind == "heif":
         return _from_pillow(open_heif(data, name, partial(_check_size, name=name)), name)
     decoded = _decode(data, header.kind)
