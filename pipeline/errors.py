@@ -7,7 +7,7 @@
     │   └── SourceRefusedError             1   asking again would bring nothing else
     ├── ModelError    (ValueError)         1   weights that are missing, damaged or of another network
     ├── SinkError     (OSError)            1   an output that can't be written
-    │   └── SinkPathError                  2   its path is one that no such output can have
+    │   └── SinkPathError                  2   its path or address is one that no such output can have
     └── CallbackError (RuntimeError)       1   the user's own code raised
 
 Each is also a built-in kind, so that code which knows nothing of Sightline can catch it. Each message is one line that
@@ -65,7 +65,7 @@ class SinkError(PipelineError, OSError):
 
 
 class SinkPathError(SinkError):
-    """A path that no output of this kind can have: that of a folder, say, or one with the wrong ending."""
+    """A path or address that no output of this kind can have: that of a folder, say, or one with the wrong ending."""
 
     exit_code = 2
 

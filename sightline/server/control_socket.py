@@ -23,7 +23,7 @@ from typing import Self
 
 import zmq
 
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, SinkPathError
 from sinks.feed.endpoint import Endpoint, bind_problem
 
 logger = logging.getLogger(__name__)
@@ -139,14 +139,16 @@ def parse_endpoint(text: str) -> Endpoint:
     """The address of a ``ControlSocket``.
 
     Raises:
-        SinkError: it is none, or one that other machines can reach.
+        SinkPathError: it is none, or one that other machines can reach.
     """
     try:
         endpoint = Endpoint.parse(text)
     except SinkError as error:
-        raise SinkError(str(error).replace("events endpoint", "control endpoint", 1)) from None
-    if endpoint.path or not endpoint.local:
-        raise SinkError(
+        raise SinkPathError(str(error).replace("events endpoint", "control endpoint", 1)) from None
+    if endpoint.path:
+        raise SinkPathError(f"control endpoint {text!r}: commands are taken over TCP; use tcp://127.0.0.1:PORT")
+    if not endpoint.local:
+        raise SinkPathError(
             f"control endpoint {text!r}: commands are taken from this machine only; use tcp://127.0.0.1:PORT"
         )
     return endpoint

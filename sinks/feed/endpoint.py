@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, SinkPathError
 
 _FOR_REQUESTS = "endpoint for requests to the event feed"
 _TCP = re.compile(r"tcp://(?P<host>\[[^]\s]*\]|[^\s:/\[\]]+):(?P<port>\*|\d{1,5})")
@@ -39,22 +39,22 @@ class Endpoint:
         """Read ``tcp://HOST:PORT`` or ``ipc://PATH``; ``localhost`` is taken as 127.0.0.1.
 
         Raises:
-            SinkError: it is no such address.
+            SinkPathError: it is no such address.
         """
         if text.startswith("ipc://"):
             return cls(path=_socket_path(text))
         match = _TCP.fullmatch(text)
         if match is None:
-            raise SinkError(f"events endpoint {text!r}: {_EXAMPLE}")
+            raise SinkPathError(f"events endpoint {text!r}: {_EXAMPLE}")
         host = match["host"].strip("[]")
         if match["host"].startswith("["):
             try:
                 ipaddress.IPv6Address(host)
             except ValueError:
-                raise SinkError(f"events endpoint {text!r}: {host} is not an IPv6 address; {_EXAMPLE}") from None
+                raise SinkPathError(f"events endpoint {text!r}: {host} is not an IPv6 address; {_EXAMPLE}") from None
         port = 0 if match["port"] == "*" else int(match["port"])
         if match["port"] != "*" and not 1 <= port <= 65535:
-            raise SinkError(f"events endpoint {text!r}: port {port} is not between 1 and 65535; {_EXAMPLE}")
+            raise SinkPathError(f"events endpoint {text!r}: port {port} is not between 1 and 65535; {_EXAMPLE}")
         return cls("127.0.0.1" if host == "localhost" else host, port)
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class Endpoint:
         if self.path:
             return Endpoint(path=f"{self.path}.requests", purpose=_FOR_REQUESTS)
         if self.port == 65535:
-            raise SinkError(f"events endpoint {self}: the port after it is for requests, so use 65534 or less")
+            raise SinkPathError(f"events endpoint {self}: the port after it is for requests, so use 65534 or less")
         return Endpoint(self.host, self.port + 1 if self.port else 0, purpose=_FOR_REQUESTS)
 
     def check_free(self) -> None:
@@ -114,7 +114,7 @@ class Endpoint:
 def _socket_path(text: str) -> str:
     path = text.removeprefix("ipc://")
     if not path or path.startswith("@") or len(os.fsencode(path)) > _MAX_PATH_BYTES:
-        raise SinkError(
+        raise SinkPathError(
             f"events endpoint {text!r}: expected ipc://PATH with the path of a file, of {_MAX_PATH_BYTES} bytes at most"
         )
     return path

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, SinkPathError
 from pipeline.event_codec import EVENT_TYPES_BY_NAME
 from pipeline.events import Event, Heartbeat, OutputCounts
 from pipeline.interfaces import Sink
@@ -100,7 +100,7 @@ class ZeroMqSink(Sink):
         requests = Endpoint.parse(self._wanted[1]) if self._wanted[1] is not None else endpoint.requests()
         for each in (endpoint, requests):
             if not each.local and self._keys is None and not self._insecure:
-                raise SinkError(
+                raise SinkPathError(
                     f"{each.purpose} {each}: other machines could read the events there; use 127.0.0.1, give keys, or "
                     "set insecure"
                 )

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Mapping
 
 from pipeline.addresses import parse_address
-from pipeline.errors import ConfigError, SinkError
+from pipeline.errors import ConfigError, SinkPathError
 from pipeline.redaction import redact
 
 
@@ -24,12 +24,12 @@ class WebhookTarget:
             parts = parse_address(url)
             self._host, self._port = parts.host_and_port()
         except ConfigError as error:
-            raise SinkError(f"webhook: {error}") from None
+            raise SinkPathError(f"webhook: {error}") from None
         if parts.scheme not in {"http", "https"} or not self._host:
-            raise SinkError(f"webhook: expected an http or https URL with a host, got {parts.scheme}")
+            raise SinkPathError(f"webhook: expected an http or https URL with a host, got {parts.scheme}")
         target = parts.tail.partition("#")[0]
         if re.search(r"[^!-~]", target):
-            raise SinkError("webhook: the URL holds characters that must be written as %XX")
+            raise SinkPathError("webhook: the URL holds characters that must be written as %XX")
         self._secure = parts.scheme == "https"
         self._path = target if target.startswith("/") else f"/{target}"
         self._shown = f"{parts.scheme}://{parts.host}{_shown_path(target)}"
@@ -43,7 +43,7 @@ class WebhookTarget:
             self._headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
         for name, value in self._headers.items():
             if not f"{name}{value}".isprintable() or not f"{name}{value}".isascii():
-                raise SinkError(f"webhook: the header {name!r} must be printable ASCII")
+                raise SinkPathError(f"webhook: the header {name!r} must be printable ASCII")
         self._secret = secret.encode() if secret is not None else None
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None

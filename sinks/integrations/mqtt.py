@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import SinkError
+from pipeline.errors import SinkPathError
 from pipeline.event_codec import encode_json, event_kinds, event_type
 from pipeline.events import Event, EvidenceReady, OutputCounts
 from pipeline.interfaces import Sink
@@ -75,7 +75,7 @@ class MqttSink(Sink):
             raise ValueError("expected window 'second' or 'minute', reconnect_most_s >= 1 and linger_s >= 0")
         for each in (topic, *([] if discovery is None else [discovery])):
             if not can_begin_topics(each):
-                raise SinkError(f"mqtt: {each!r:.80} can't begin a topic; choose a short word without + and #")
+                raise SinkPathError(f"mqtt: {each!r:.80} can't begin a topic; choose a short word without + and #")
         self._address = BrokerAddress(url)
         self._topics = Topics(
             topic.strip("/"), window=window, discovery=discovery, places=places, pictures=evidence is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.addresses import parse_address
-from pipeline.errors import ConfigError, SinkError
+from pipeline.errors import ConfigError, SinkPathError
 from pipeline.redaction import redact_address
 
 
@@ -15,9 +15,9 @@ class BrokerAddress:
             parts = parse_address(url)
             host, port = parts.host_and_port()
         except ConfigError as error:
-            raise SinkError(f"mqtt: {error}") from None
+            raise SinkPathError(f"mqtt: {error}") from None
         if parts.scheme not in {"mqtt", "mqtts"} or not host or parts.tail.strip("/"):
-            raise SinkError(f"mqtt: expected mqtt://HOST:PORT, or mqtts://, got {redact_address(url)}")
+            raise SinkPathError(f"mqtt: expected mqtt://HOST:PORT, or mqtts://, got {redact_address(url)}")
         self.secure = parts.scheme == "mqtts"
         self.host = host
         self.port = port or (8883 if self.secure else 1883)

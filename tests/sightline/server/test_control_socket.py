@@ -12,7 +12,7 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, SinkPathError
 from sightline.server.control_socket import MAX_COMMAND_BYTES, ControlSocket, send_command
 
 
@@ -100,7 +100,7 @@ def test_a_client_that_leaves_without_its_answer_harms_nobody() -> None:
 )
 def test_only_this_machine_is_listened_to(endpoint: str) -> None:
     for use in (lambda: ControlSocket(endpoint, COMMANDS), lambda: send_command(endpoint, "stop")):
-        with pytest.raises(SinkError, match="control endpoint") as caught:
+        with pytest.raises(SinkPathError, match="control endpoint") as caught:
             use()
         assert len(str(caught.value).splitlines()) == 1
 

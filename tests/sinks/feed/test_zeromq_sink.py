@@ -50,6 +50,7 @@ def test_a_bad_endpoint_is_one_plain_line(endpoint: str, says: str) -> None:
         ZeroMqSink(endpoint).check()
     assert "\n" not in str(caught.value)
     assert endpoint in str(caught.value)
+    assert caught.value.exit_code == (1 if says.startswith("no folder") else 2)
 
 
 def test_a_port_in_use_is_said_before_the_first_frame() -> None:

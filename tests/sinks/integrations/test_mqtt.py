@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError, SinkError
+from pipeline.errors import ConfigError, SinkError, SinkPathError
 from pipeline.events import (
     ClassCounts,
     Event,
@@ -274,7 +274,7 @@ def test_without_paho_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("url", ["localhost", "http://host", "mqtt://", "mqtt://u:secret@/", "mqtt://u:secret@h:x"])
 def test_other_urls_are_refused_in_one_line_without_passwords(url: str) -> None:
-    with pytest.raises(SinkError, match=r"^mqtt: [^\n]*$") as caught:
+    with pytest.raises(SinkPathError, match=r"^mqtt: [^\n]*$") as caught:
         MqttSink(url)
     assert "secret" not in str(caught.value)
 

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from pipeline.errors import ConfigError, SinkError
+from pipeline.errors import ConfigError, SinkError, SinkPathError
 from pipeline.event_codec import decode_json
 from pipeline.events import Event, OutputCounts
 from pipeline.types import SourceInfo
@@ -277,7 +277,7 @@ def test_only_the_types_asked_for(serve: Callable[..., Server], tmp_path: Path) 
     ["file:///etc/passwd", "ftp://host/", "localhost:80", "http://", "http://h:99999/", "http://h/ü", "http://[::"],
 )
 def test_other_urls_are_refused_in_one_line_without_the_url(url: str, tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match=r"^webhook: [^\n]*$"):
+    with pytest.raises(SinkPathError, match=r"^webhook: [^\n]*$"):
         WebhookSink(url, spool=tmp_path / "spool")
 
 
