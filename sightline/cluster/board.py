@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,9 @@ from sightline.cluster.placement import Node
 from sightline.cluster.shard_link import ShardHandle, ShardLink
 from sightline.cluster.stream_record import StreamRecord
 from sightline.config.schema import Config
+
+# What waits for longer waits for a machine.
+_UNDER_WAY_S = 30.0
 
 
 class Fleet(Protocol):
@@ -47,6 +51,7 @@ class Board:
         refused: why a node, by its id, takes no streams.
         changed_s: when streams were placed, or a shard was lost, last (``time.monotonic()``).
         parting: shards that are lost, and whose events are still taken in.
+        news: is set when something has changed that calls for a look.
     """
 
     config: Config
@@ -60,10 +65,17 @@ class Board:
     refused: dict[str, str] = field(default_factory=dict)
     changed_s: float = field(default_factory=time.monotonic)
     parting: int = 0
+    news: threading.Event = field(default_factory=threading.Event)
 
     def changed(self) -> None:
         """Let streams alone for a while."""
         self.changed_s = time.monotonic()
+
+    def busy(self) -> bool:
+        """Whether streams are under way from one shard to another, or are soon to be."""
+        places = {record.place for record in self.records.values()}
+        waiting = "waiting" in places and time.monotonic() - self.changed_s < _UNDER_WAY_S
+        return bool(self.parting) or waiting or "leaving" in places
 
     def link_of(self, record: StreamRecord) -> ShardLink | None:
         """The shard that has a stream."""

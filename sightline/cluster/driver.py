@@ -6,7 +6,6 @@ import logging
 import os
 import queue
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from sightline.cluster.memory import recall
 from sightline.cluster.merger import Merger, merged_error
 from sightline.cluster.messages import own_versions
 from sightline.cluster.pictures import PictureReader, StreamPicture
+from sightline.cluster.ray_environment import use_ray_environment
 from sightline.cluster.status import ClusterStatus, cluster_status, status_text
 from sightline.cluster.supervisor import Supervisor
 from sightline.composition.outputs import build_shared_sinks
@@ -33,14 +33,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_CONTROL = "tcp://127.0.0.1:5558"
-_STEP_S = 0.2
 
 Ending = Literal["stop", "leave"]
 
 
 def _fleet(address: str | None) -> RayFleet:
     """The machines of that cluster."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    use_ray_environment()
     if address is None or address.rpartition(":")[0] in ("127.0.0.1", "localhost"):
         # Ray would take 127.0.0.1 for an address by which others reach this machine, and open it to them. It looks at
         # this when it is imported.
@@ -75,7 +74,6 @@ class ClusterRun:
         self._read = read
         self._begun_s = time.monotonic()
         self._ending: Ending | None = None
-        self._woken = threading.Event()
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         memory = recall(config.cluster.state)
         with ExitStack() as stack:
@@ -145,8 +143,7 @@ class ClusterRun:
                     raise error
                 if all(record.place == "done" for record in self._supervisor.records):
                     break
-                self._woken.wait(_STEP_S)
-                self._woken.clear()
+                self._supervisor.wait()
                 while not self._calls.empty():
                     self._calls.get()()
             if self._ending == "leave":
@@ -159,7 +156,7 @@ class ClusterRun:
     def call(self, function: Callable[[], None]) -> None:
         """Have the thread that runs it call a function when it next comes around; for any thread."""
         self._calls.put(function)
-        self._woken.set()
+        self._supervisor.wake()
 
     def look(self) -> ClusterStatus:
         """How all is; for any thread."""
@@ -180,5 +177,5 @@ class ClusterRun:
     def end(self, how: Ending = "stop") -> str:
         """Have ``run`` return: ``stop`` ends all streams, ``leave`` has them go on without this driver."""
         self._ending = self._ending or how
-        self._woken.set()
+        self._supervisor.wake()
         return "stopping" if how == "stop" else "leaving; all streams go on"

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,10 @@ from sinks.feed.keys import KeyPair, write_key_pair
 
 logger = logging.getLogger(__name__)
 
-_TICK_MS = 50
+# Feeds tell every second that they are there. What nobody woke this thread for is looked after so often, and oftener
+# where something is awaited.
+_TICK_S = 1.0
+_AWAITING_S = 0.05
 # A feed that is lost is listened to until nothing has come of it for so long.
 _QUIET_S = 0.3
 
@@ -53,9 +58,14 @@ class _Link:
             secret = write_key_pair(pair, Path(folder) / "reader.key_secret")
             options = Options(history=True, follow=True, keys=secret, server_key=feed.server_key, give_up_s=30.0)
             self.connection = FeedConnection(feed.endpoint, options)
-        self.heard_s = time.monotonic()
+        self.heard_s = self.looked_s = time.monotonic()
         self.run = ""
         self.leaving: tuple[str | None, Future[None]] | None = None
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether something is to happen at a time, not with what comes."""
+        return self.leaving is not None or self.connection.repairing
 
 
 class Merger:
@@ -82,6 +92,9 @@ class Merger:
         self._class_names = tuple(class_names)
         self._links: dict[str, _Link] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._wake_end, self._sleep_end = socket.socketpair()
+        self._wake_end.setblocking(False)
+        self._poller = self._polled()
         self._lock = threading.Lock()
         self._positions = dict(positions)
         self._streams: dict[str, StreamContinuity] = {}
@@ -97,7 +110,8 @@ class Merger:
 
     def follow(self, shard: str, node: str, feed: Feed) -> None:
         """Take in a shard's events from where they were left; nothing happens where it is followed."""
-        self._calls.put(lambda: self._follow(shard, node, feed))
+        if shard not in self._links:
+            self._call(lambda: self._follow(shard, node, feed))
 
     def leave(self, shard: str, lost: str | None = None) -> Future[None]:
         """Follow a shard no more, once all that it has published is here.
@@ -110,7 +124,7 @@ class Merger:
             Is done when all of that has gone out.
         """
         done: Future[None] = Future()
-        self._calls.put(lambda: self._leave(shard, lost, done))
+        self._call(lambda: self._leave(shard, lost, done))
         return done
 
     def position(self, run: str) -> int:
@@ -151,12 +165,23 @@ class Merger:
         if self._over:
             return
         self._over = True
+        self._wake()
         self._thread.join()
+        self._wake_end.close()
+        self._sleep_end.close()
         for link in self._links.values():
             link.connection.close()
         failure = self._group.close(self.failure)
         if failure is not None and failure is not self.failure:
             raise failure
+
+    def _call(self, function: Callable[[], None]) -> None:
+        self._calls.put(function)
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # the thread has more than enough reason to wake already
+            self._wake_end.send(b"\0")
 
     # The thread.
 
@@ -168,22 +193,31 @@ class Merger:
             self.failure = error
 
     def _turn(self) -> None:
+        wait_s = _AWAITING_S if any(link.awaiting for link in self._links.values()) else _TICK_S
+        readable = {polled for polled, _ in self._poller.poll(int(1000 * wait_s))}
+        if self._sleep_end.fileno() in readable:
+            self._sleep_end.recv(4096)
+            while not self._calls.empty():
+                self._calls.get()()
+        now_s = time.monotonic()
+        for link in list(self._links.values()):
+            due = link.awaiting or now_s - link.looked_s >= _TICK_S
+            if due or any(polled in readable for polled, _ in link.connection.poller.sockets):
+                self._take_in(link, now_s)
+
+    def _polled(self) -> zmq.Poller:
+        """Of all that this thread waits for."""
         poller = zmq.Poller()
+        poller.register(self._sleep_end, zmq.POLLIN)
         for link in self._links.values():
             for polled, flags in link.connection.poller.sockets:
                 poller.register(polled, flags)
-        poller.poll(_TICK_MS)
-        while True:
-            try:
-                self._calls.get_nowait()()
-            except queue.Empty:
-                break
-        for link in list(self._links.values()):
-            self._take_in(link)
+        return poller
 
     def _follow(self, shard: str, node: str, feed: Feed) -> None:
         if shard not in self._links:
             self._links[shard] = _Link(shard, node, feed)
+            self._poller = self._polled()
 
     def _leave(self, shard: str, lost: str | None, done: Future[None]) -> None:
         link = self._links.get(shard)
@@ -192,10 +226,9 @@ class Merger:
             return
         link.leaving, link.heard_s = (lost, done), time.monotonic()
 
-    def _take_in(self, link: _Link) -> None:
-        connection = link.connection
+    def _take_in(self, link: _Link, now_s: float) -> None:
+        connection, link.looked_s = link.connection, now_s
         connection.receive()
-        now_s = time.monotonic()
         while connection.events:
             link.heard_s = now_s
             self._take(link, connection.events.popleft())
@@ -209,6 +242,7 @@ class Merger:
             self._take(link, connection.events.popleft())
         connection.close()
         del self._links[link.shard]
+        self._poller = self._polled()
         if lost is not None:
             self._break_off(link, lost)
         with self._lock:
@@ -275,7 +309,7 @@ class Merger:
 
     def announce(self, name: str, node: str, info: SourceInfo) -> None:
         """Tell that a stream runs that began before this merger followed it. For any thread."""
-        self._calls.put(lambda: self._announce(name, node, info))
+        self._call(lambda: self._announce(name, node, info))
 
     def _announce(self, name: str, node: str, info: SourceInfo) -> None:
         if name in self._streams:

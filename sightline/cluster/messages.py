@@ -124,6 +124,11 @@ class ShardStatus:
     trouble: str | None
     streams: Mapping[str, StreamState]
 
+    def outline(self) -> tuple[object, ...]:
+        """What of it decides where streams run: equal ones call for nothing to be done."""
+        states = {name: (stream.epoch, stream.state) for name, stream in self.streams.items()}
+        return self.version, self.capacity, self.trouble, states
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardSpec:

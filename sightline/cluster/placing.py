@@ -91,7 +91,8 @@ class Placing:
             name=name, group=group, node=node.name, host=node.host, threads=threads, config=self._board.config
         )
         self._begun.setdefault((node.id, group), []).append(time.monotonic())
-        self._board.links[name] = ShardLink(name, node, group, self._board.fleet.start(spec, node))
+        handle = self._board.fleet.start(spec, node)
+        self._board.links[name] = ShardLink(name, node, group, handle, news=self._board.news.set)
 
     def _end_idle(self) -> None:
         """End processes that a node is to have no more."""

@@ -36,7 +36,6 @@ _NAME_LABEL = "name"
 _LOOPBACK = "127.0.0.1"
 # Ray starts its workers with a niceness of 15: whatever else a machine does would take the processor from its cameras.
 _PRIORITY = {"RAY_worker_niceness": "0"}
-_CALLS_AT_ONCE = 8
 _NODES_S = 1.0
 _PARENT_S = 0.5
 _ENDING_S = 3.0
@@ -45,7 +44,11 @@ _ANSWERING_S = 1.0
 
 
 class _ShardActor:
-    """A shard as Ray calls it."""
+    """A shard as Ray calls it, one call after the other in the main thread of its process.
+
+    While that thread waits in ``sync`` it costs nothing. Left to itself it would look for signals a hundred times a
+    second, as Ray has it do, and take the interpreter from the pipeline each time.
+    """
 
     def __init__(self, spec: ShardSpec) -> None:
         self._spec = spec
@@ -64,8 +67,8 @@ class _ShardActor:
     def spec(self) -> ShardSpec:
         return self._spec
 
-    def sync(self, order: Order | None) -> ShardStatus:
-        return self._shard.sync(order)
+    def sync(self, order: Order | None, wait_s: float) -> ShardStatus:
+        return self._shard.sync(order, wait_s)
 
     def close(self) -> None:
         """End the streams, then, once that was answered, the process: without a head nobody else could."""
@@ -91,8 +94,8 @@ class _RayShard:
     def spec(self, timeout_s: float) -> ShardSpec:
         return cast(ShardSpec, self._call("spec", timeout_s))
 
-    def sync(self, order: Order | None, timeout_s: float) -> ShardStatus:
-        return cast(ShardStatus, self._call("sync", timeout_s, order))
+    def sync(self, order: Order | None, wait_s: float, timeout_s: float) -> ShardStatus:
+        return cast(ShardStatus, self._call("sync", timeout_s, order, wait_s))
 
     def close(self, timeout_s: float) -> None:
         with contextlib.suppress(ShardSilentError, ShardGoneError):
@@ -189,7 +192,6 @@ class RayFleet:
             num_cpus=0,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=_CALLS_AT_ONCE,
             scheduling_strategy=strategy,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, spec.threads)), **_PRIORITY}},
         )

@@ -64,6 +64,9 @@ class Shard:
         self._hub = LiveHub()
         self._pictures = PictureServer(spec.host, self._hub, security)
         self._changed = threading.Condition()
+        self._news = threading.Event()
+        self._hub.listen(self._news.set)
+        self._process = psutil.Process()
         self._order: Order | None = None
         self._version = 0
         self._over = False
@@ -80,19 +83,28 @@ class Shard:
         self._thread = threading.Thread(target=self._work, name="shard")
         self._thread.start()
 
-    def sync(self, order: Order | None = None) -> ShardStatus:
-        """Take an order to be carried out soon, and tell how all is. Returns at once; for any thread.
+    def sync(self, order: Order | None = None, wait_s: float = 0.0) -> ShardStatus:
+        """Take an order to be carried out soon, and tell how all is. For any thread.
+
+        Args:
+            order: what to run from now on; None leaves it as it is.
+            wait_s: how long to wait, at most, for a change since this was told last: a stream that comes, goes or ends,
+                an order that is carried out.
 
         Raises:
             RuntimeError: the shard can do no more.
         """
-        if self._failure is not None:
-            raise RuntimeError(f"the shard's thread ended: {self._failure}") from self._failure
         with self._changed:
             if order is not None and order.version > (0 if self._order is None else self._order.version):
                 self._order = order
                 self._changed.notify()
+        self._news.wait(wait_s)
+        self._news.clear()
+        if self._failure is not None:
+            raise RuntimeError(f"the shard's thread ended: {self._failure}") from self._failure
+        with self._changed:
             states = self._states()
+            self._await_frames(states)
             return ShardStatus(
                 name=self._spec.name,
                 version=self._version,
@@ -104,10 +116,17 @@ class Shard:
                 pasts_age_s=time.monotonic() - self._pasts_s if self._pipeline is not None else 0.0,
                 capacity=self._capacity,
                 threads=self._spec.threads,
-                memory_mb=round(psutil.Process().memory_info().rss / 1e6, 1),
+                memory_mb=round(self._process.memory_info().rss / 1e6, 1),
                 trouble=self._trouble,
                 streams=states,
             )
+
+    def _await_frames(self, states: Mapping[str, StreamState]) -> None:
+        """The next frame of a stream that has none makes news."""
+        for name, stream in states.items():
+            if stream.state in ("starting", "waiting", "offline"):
+                self._hub.forget(name, self._news.set)
+                self._hub.call_at_next(name, self._news.set)
 
     def close(self) -> None:
         """End all streams, complete their outputs, and end. May be called again."""
@@ -163,6 +182,7 @@ class Shard:
         except BaseException as error:
             logger.exception("the shard's thread ended")
             self._failure = error
+            self._news.set()
 
     def _is_done(self) -> bool:
         return self._order is None or self._order.version == self._version
@@ -182,6 +202,7 @@ class Shard:
         except PipelineError as error:
             self._trouble = redact(str(error))
             logger.error("the detector can't be had: %s", error)
+        self._news.set()
 
     def _carry_out(self, order: Order) -> None:
         wanted = dict(order.streams)
@@ -199,6 +220,7 @@ class Shard:
                     self._begin_or_change(config, described[name], assignment)
         with self._changed:
             self._version = order.version
+        self._news.set()
 
     def _has_ended(self, name: str, epoch: int) -> bool:
         return name in self._ended and self._ended[name].epoch == epoch
@@ -311,6 +333,7 @@ class Shard:
                 self._running.pop(name)
                 state: ShardState = "ended" if error is None else "failed"
                 self._ended[name] = StreamState(epoch=assignment.epoch, state=state, error=error)
+            self._news.set()
         if over:
             with self._changed:
                 self._pipeline = self._runner = self._reloader = None

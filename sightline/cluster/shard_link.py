@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,9 +15,13 @@ from sightline.cluster.placement import Node
 
 logger = logging.getLogger(__name__)
 
-# How often a shard is asked, and how long an answer may take.
-PERIOD_S = 0.5
+# How long a shard waits for something to tell: an order that comes meanwhile reaches it afterwards.
+STEADY_S = 1.0
+BUSY_S = 0.25
+# How long an answer may take beyond that.
 _ANSWER_S = 1.0
+# Between two questions, however much there is to tell.
+_PAUSE_S = 0.1
 # A shard of which nothing was heard for so long is lost; one that has just been made may have much to load.
 PATIENCE_S = 4.0
 _FIRST_S = 120.0
@@ -55,8 +60,8 @@ class ShardGoneError(Exception):
 class ShardHandle(Protocol):
     """A shard, wherever it runs."""
 
-    def sync(self, order: Order | None, timeout_s: float) -> ShardStatus:
-        """As ``Shard.sync``. Raises ``ShardSilentError`` or ``ShardGoneError``."""
+    def sync(self, order: Order | None, wait_s: float, timeout_s: float) -> ShardStatus:
+        """As ``Shard.sync``. Raises ``ShardSilentError``, after ``timeout_s``, or ``ShardGoneError``."""
         ...
 
     def close(self, timeout_s: float) -> None:
@@ -87,17 +92,26 @@ class ShardLink:
         heard_s: when that was (``time.monotonic()``).
         loss: why it is lost, if it is.
         begun_s: when it was made, or found.
+        wait_s: how long it is to wait for something to tell.
+
+    Args:
+        handle: of the shard.
+        news: is called, from the link's thread, when it tells of a change, or is lost.
     """
 
-    def __init__(self, name: str, node: Node, group: int, handle: ShardHandle, *, period_s: float = PERIOD_S) -> None:
+    def __init__(
+        self, name: str, node: Node, group: int, handle: ShardHandle, *, news: Callable[[], object] = lambda: None
+    ) -> None:
         self.name, self.node, self.group = name, node, group
+        self.wait_s = BUSY_S
         self.status: ShardStatus | None = None
         self.begun_s = self.heard_s = time.monotonic()
         self.loss: Loss | None = None
         self._handle = handle
-        self._period_s = period_s
+        self._news = news
         self._order: Order | None = None
         self._poked = threading.Event()
+        self._answers = False
         self._over = False
         self._thread = threading.Thread(target=self._keep, name=f"link {name}", daemon=True)
         self._thread.start()
@@ -125,14 +139,14 @@ class ShardLink:
         """Ask no more, and end the shard in order, within that time."""
         self._over = True
         self._poked.set()
-        self._thread.join(_ANSWER_S + self._period_s)
+        self._thread.join(_ANSWER_S + STEADY_S)
         self._handle.close(timeout_s)
 
     def leave(self) -> None:
         """Ask no more; the shard goes on."""
         self._over = True
         self._poked.set()
-        self._thread.join(_ANSWER_S + self._period_s)
+        self._thread.join(_ANSWER_S + STEADY_S)
 
     def kill(self) -> None:
         """Ask no more, and end the shard at once."""
@@ -143,15 +157,20 @@ class ShardLink:
     def _keep(self) -> None:
         while not self._over and self.loss is None:
             self._poked.clear()
+            before = None if self.status is None else self.status.outline()
             self._ask()
-            self._poked.wait(self._period_s)
+            if self.loss is not None or (self.status is not None and self.status.outline() != before):
+                self._news()
+            self._poked.wait(_PAUSE_S)
 
     def _ask(self) -> None:
+        # What a silent one is asked it answers later, one after the other: then none of these is to wait.
+        wait_s, self._answers = self.wait_s if self._answers else 0.0, False
         order, status = self._order, self.status
         new = order if order is not None and (status is None or status.version != order.version) else None
         try:
-            self.status = self._handle.sync(new, _ANSWER_S)
-            self.heard_s = time.monotonic()
+            self.status = self._handle.sync(new, wait_s, wait_s + _ANSWER_S)
+            self.heard_s, self._answers = time.monotonic(), True
         except ShardSilentError as error:
             silent_s = time.monotonic() - self.heard_s
             if silent_s >= (PATIENCE_S if status is not None else _FIRST_S):

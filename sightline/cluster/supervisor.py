@@ -2,8 +2,9 @@
 
     nodes, statuses of shards --Supervisor.step--> orders for shards, what the merger is to follow
 
-One thread calls ``step`` several times a second; nothing in it waits. What it decides is in the records of the streams,
-and what shards are to do follows from these, so that it does not matter which answers come when.
+One thread calls ``step``, in which nothing waits, and then ``wait``, which lasts a second, or until something has
+changed. What it decides is in the records of the streams, and what shards are to do follows from these, so that it does
+not matter which answers come when.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sightline.cluster.merger import Merger
 from sightline.cluster.messages import ShardStatus
 from sightline.cluster.placement import Node, choose_node
 from sightline.cluster.placing import Placing
-from sightline.cluster.shard_link import ShardLink
+from sightline.cluster.shard_link import BUSY_S, STEADY_S, ShardLink
 from sightline.cluster.stream_record import StreamRecord
 from sightline.cluster.watching import Watching
 from sightline.composition.reload import differing
@@ -33,6 +34,8 @@ from sightline.config.schema import Config
 logger = logging.getLogger(__name__)
 
 _SAVE_S = 2.0
+_STEP_S = 1.0
+_BUSY_STEP_S = 0.1
 
 
 class Supervisor:
@@ -64,6 +67,7 @@ class Supervisor:
     def reload(self, config: Config) -> str:
         """Run another configuration's streams from now on; returns what changed."""
         with self._lock:
+            self.wake()
             return self._describe(config)
 
     def drain(self, node: str) -> str:
@@ -72,6 +76,7 @@ class Supervisor:
             if node not in {each.name for each in self._board.fleet.nodes()}:
                 return f"error: there is no node {node}; there are {', '.join(sorted(self._node_names()))}"
             self._board.drained.add(node)
+            self.wake()
             moved = [record.name for record in self._board.on_node(node)]
             return f"{node} is drained: {', '.join(moved) or 'nothing runs there'}"
 
@@ -81,6 +86,7 @@ class Supervisor:
             if node not in self._board.drained:
                 return f"error: {node} is not drained"
             self._board.drained.discard(node)
+            self.wake()
             return f"{node} takes streams again"
 
     def move(self, stream: str, node: str | None = None) -> str:
@@ -91,6 +97,7 @@ class Supervisor:
                 return f"error: there is no stream {stream}"
             if record.place == "aside":
                 record.wait("asked for")
+                self.wake()
                 return f"{stream} is tried again"
             if record.place != "placed" or record.shard not in self._board.links:
                 return f"error: {stream} is {record.place} and can't be moved now"
@@ -108,6 +115,7 @@ class Supervisor:
             if chosen is None:
                 return f"error: no other node may run {stream}"
             record.place, record.goes_to = "leaving", chosen.id
+            self.wake()
             if not record.crashes:
                 record.group = None
             return f"{stream} moves from {here.name} to {chosen.name}"
@@ -152,8 +160,20 @@ class Supervisor:
                 if link.status is not None:
                     self._watching.see(link, link.status)
             self._placing.step()
+            busy = self._board.busy()
+            for link in self._board.links.values():
+                link.wait_s = BUSY_S if busy else STEADY_S
             if time.monotonic() - self._saved_s >= _SAVE_S:
                 self.save()
+
+    def wait(self) -> None:
+        """Wait until it is time for the next ``step``."""
+        self._board.news.wait(_BUSY_STEP_S if self._board.busy() else _STEP_S)
+        self._board.news.clear()
+
+    def wake(self) -> None:
+        """Have ``wait`` return; for any thread."""
+        self._board.news.set()
 
     def save(self) -> None:
         """Write down what the next driver is to know."""
@@ -243,7 +263,8 @@ class Supervisor:
             if node is None:
                 handle.kill()
                 continue
-            link = self._board.links[spec.name] = ShardLink(spec.name, node, spec.group, handle)
+            link = ShardLink(spec.name, node, spec.group, handle, news=self._board.news.set)
+            self._board.links[spec.name] = link
             until_s = time.monotonic() + 10.0
             while link.status is None and link.loss is None and time.monotonic() < until_s:
                 time.sleep(0.05)

@@ -32,9 +32,9 @@ class LocalShard:
         self._lock = threading.Lock()
         self._shard = Shard(spec, dict(versions), detector=BlobDetector())
 
-    def sync(self, order: Order | None, timeout_s: float) -> ShardStatus:
+    def sync(self, order: Order | None, wait_s: float, timeout_s: float) -> ShardStatus:
         if self._gone is None:
-            status = self._shard.sync(order)
+            status = self._shard.sync(order, wait_s)
             if not self._crashes(status):
                 return status
             self.end(ShardGoneError("the process ended", crashed=True))

@@ -21,13 +21,12 @@ from typing import Any, Self
 import psutil
 import pytest
 
+from sightline.cluster.ray_environment import RAY_ENVIRONMENT
+
 # About the least that Ray takes; nothing of a size goes through it.
 _STORE_BYTES = 80_000_000
-# What keeps Ray on loopback addresses, and to itself.
-ENVIRONMENT = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
+# Nodes are started as docs/cluster.md has it, and kept on loopback addresses.
+ENVIRONMENT = {**RAY_ENVIRONMENT, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def require_ray() -> None:
@@ -102,6 +101,7 @@ class RayCluster:
         self._cluster.add_node(
             num_cpus=0,
             include_dashboard=False,
+            include_log_monitor=False,
             object_store_memory=_STORE_BYTES,
             node_ip_address="127.0.0.1",
             **port,
@@ -117,6 +117,7 @@ class RayCluster:
         self._nodes[name] = self._cluster.add_node(
             wait=False,
             num_cpus=self._cores,
+            include_log_monitor=False,
             object_store_memory=_STORE_BYTES,
             node_ip_address="127.0.0.1",
             labels={"name": name, **self._labels.get(name, {})},

@@ -23,6 +23,7 @@ from pipeline.events import (
     ZoneLeft,
 )
 from pipeline.runtime.streams.stream_past import RunPasts, StreamPast
+from sightline.cluster import merger as merger_module
 from sightline.cluster.merger import Merger
 from sightline.cluster.messages import Feed
 from sightline.cluster.shard_feed import open_feed
@@ -102,6 +103,15 @@ def test_it_goes_on_where_an_earlier_merger_stopped(feeds: dict[str, tuple[ZeroM
     merger.close()
     assert [origin(event).seq for event in sink.events] == list(range(31, 51))
     assert merger.missed == 0
+
+
+def test_what_it_is_told_does_not_wait_for_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merger_module, "_TICK_S", 3600.0)
+    merger = Merger([MemorySink()], ["person"], capacity=4, positions={})
+    try:
+        merger.leave("none").result(20)
+    finally:
+        merger.close()
 
 
 Kind = TypeVar("Kind", bound=Event)

@@ -116,6 +116,17 @@ def test_streams_come_go_and_go_on(cameras: RtspServer) -> None:
         assert made.sync().version == 4, "an old order is not carried out"
 
 
+def test_it_tells_as_soon_as_there_is_something_to_tell(cameras: RtspServer) -> None:
+    config = configured(cameras, "door")
+    with shard(config) as made:
+        status = made.sync(wait_s=3600.0)
+        assert status.capacity is not None, "its detector is ready"
+        status = made.sync(order(1, config, {"door": Assignment(1)}), wait_s=3600.0)
+        while not online(status, "door"):
+            status = made.sync(wait_s=3600.0)
+        assert made.sync(wait_s=0.01).streams["door"].state == "online", "nor does it wait for ever"
+
+
 def test_a_stream_that_cannot_be_run_harms_no_other(cameras: RtspServer, tmp_path: Path) -> None:
     config = load_config(
         None,

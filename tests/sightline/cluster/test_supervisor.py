@@ -130,6 +130,7 @@ def test_a_node_is_lost(cameras: RtspServer, tmp_path: Path) -> None:
     fleet = LocalFleet({"a": {}, "b": {}})
     with running(configured(cameras, tmp_path, "door"), fleet) as cluster:
         cluster.until(lambda: cluster.node("door") is not None and len(cluster.of(TrackStarted, "door")) > 0)
+        cluster.until(lambda: cluster.record("door").past.pts_s > 0)
         here = str(cluster.node("door"))
         fleet.lose(here)
         cluster.until(lambda: cluster.node("door") not in (None, here))
