@@ -17,10 +17,10 @@ from pipeline.interfaces import DetectorLike
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.report import Report
 from sightline.batch.manifest import Entry, Manifest, State, fingerprint, is_done
-from sightline.composition.outputs import written_files
 from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
+from sightline.composition.written import present_files, written_files
 from sightline.config.schema import Config
 
 _PATTERN = "{stream}"
@@ -141,7 +141,8 @@ class Batch:
 
         def note(state: State, report: Report | None = None, error: str | None = None) -> Entry:
             stream = None if report is None else report.streams[job.name]
-            written = written_files(job.config).values() if state == "done" else ()
+            there = present_files(job.config) if state == "done" else []
+            written = [path for path in there if path in own or path not in before]
             return Entry(
                 input=str(job.input),
                 bytes=size,
@@ -156,6 +157,7 @@ class Batch:
                 error=error,
             )
 
+        own, before = {*written_files(job.config).values()}, {*present_files(job.config)}
         begun_s = time.monotonic()
         with self._lock:
             self.manifest.record(note("running"))

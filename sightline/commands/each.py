@@ -15,7 +15,7 @@ from sightline.batch.runs import Batch, Job, jobs
 from sightline.commands.images import count_of
 from sightline.commands.options import EXIT_INTERRUPTED
 from sightline.commands.signals import stopping_on_signals
-from sightline.composition.outputs import written_files
+from sightline.composition.written import written_files
 from sightline.config.idle import warn_of_idle_settings
 from sightline.config.schema import Config
 from sinks.output_files import written_file

@@ -33,10 +33,10 @@ from sightline.commands.options import (
 from sightline.commands.plain_log import set_log
 from sightline.commands.signals import reloading_on_hangup, stopping_on_signals
 from sightline.commands.systemd import ServiceManager
-from sightline.composition.outputs import written_files
 from sightline.composition.pipeline import build_pipeline
 from sightline.composition.reloader import build_reloader
 from sightline.composition.running import run_configured
+from sightline.composition.written import shown_files
 from sightline.config.changes import Changes
 from sightline.config.idle import warn_of_idle_settings
 from sightline.config.loading import load_config
@@ -280,7 +280,7 @@ def _run_beside(
             report = run_configured(config, pipeline, reloader)
         interrupted = stopped()
         if not quiet:
-            print_summary(Console(), report, written_files(config))
+            print_summary(Console(), report, shown_files(config))
         if site is not None and config.web.stay and not interrupted:
             if not quiet:
                 typer.echo(f"web: {site.url} stays open until it is stopped", err=True)

@@ -10,4 +10,5 @@ reloader    What takes over a changed configuration while the pipeline runs
 running     A configured run with its control socket and its report
 serving     A configured run as the HTTP server sees it, and the server with it
 streams     A stream with its source, tracker, filters and outputs
+written     What a run leaves behind
 """

@@ -295,19 +295,3 @@ def notification_targets(config: Config) -> dict[str, AppriseTarget]:
         name: AppriseTarget(name, os.environ[one.url_env], where=environment_variable(one.url_env))
         for name, one in config.notify.targets.items()
     }
-
-
-def written_files(config: Config) -> dict[str, Path]:
-    """What the run leaves behind, by kind."""
-    streams = config.resolved_streams()
-    paths = {
-        **{f"video of {stream.name}" if len(streams) > 1 else "video": stream.output.video for stream in streams},
-        **{
-            f"recording of {stream.name}" if len(streams) > 1 else "recording": stream.recording.folder
-            for stream in streams
-        },
-        **{f"tracks of {stream.name}" if len(streams) > 1 else "tracks": stream.output.tracks for stream in streams},
-        "events": config.output.jsonl,
-        "report": config.output.report,
-    }
-    return {kind: path for kind, path in paths.items() if path is not None}

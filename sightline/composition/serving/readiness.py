@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.events import OutputCounts
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import StreamStatus
-from sightline.composition.outputs import written_files
+from sightline.composition.written import written_files
 from sightline.config.schema import Config
 from sightline.server.run_access import Readiness
 

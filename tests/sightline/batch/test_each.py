@@ -65,6 +65,24 @@ def check_whole(clips: list[str]) -> None:
         assert (events[0], events[-1]) == ("stream.started", "stream.ended")
 
 
+def test_videos_in_pieces_and_recordings_are_noted_piece_by_piece(clips: list[str]) -> None:
+    pieces = ["--set", "output.segment_s=1", "--set", "recording.segment_s=1", "--record", "out/kept-{stream}"]
+    command = ["run", *clips[:2], "--each", "-q", "-o", "out/{stream}.mp4", *pieces]
+    assert main(command) == 0
+    for entry in entries():
+        name = Path(entry["input"]).stem
+        video, recorded = sorted(entry["outputs"], key=len)
+        assert video.startswith(f"out/{name}-2")
+        assert recorded.startswith(f"out/kept-{name}/{name}-2")
+        assert all(Path(path).stat().st_size == size for path, size in entry["outputs"].items())
+    before = entries()
+    assert main(command) == 0
+    assert entries() == before, "they are done"
+    Path(sorted(before[0]["outputs"])[0]).unlink()
+    assert main(command) == 0
+    assert sum(len(entry["outputs"]) for entry in entries()) == 4, "of the new run, not of that before"
+
+
 @pytest.mark.slow
 def test_a_batch_that_is_killed_three_times_does_every_file_once(clips: list[str]) -> None:
     chance = random.Random(17)
