@@ -51,7 +51,8 @@ class Site:
         self._hub, self._events = LiveHub(), EventHub()
         folder = config.evidence.folder
         self._evidence = None if folder is None else EvidenceBook(folder)
-        self.sinks: Sequence[Sink] = (self._hub, self._events, *([] if self._evidence is None else [self._evidence]))
+        # Who is told of a picture asks for it at once: it is known before.
+        self.sinks: Sequence[Sink] = (*([] if self._evidence is None else [self._evidence]), self._hub, self._events)
         self._over = threading.Event()
         self._server = HttpServer(host.strip("[]"), int(port))
 

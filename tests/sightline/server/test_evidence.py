@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from pipeline.events import EvidenceReady
+from sightline.composition.serving.site import Site
+from sightline.config.loading import load_config
 from sightline.server.evidence import EvidenceBook
+from sightline.server.feed import EventHub
 from tests.support.evidence_events import RUN, alert, ready
 from tests.support.served_run import READER, Served, served_run
 
@@ -114,6 +117,13 @@ def test_the_newest_are_known_without_a_store(tmp_path: Path) -> None:
         name = files(run)[0].evidence
         assert run.get(f"/api/evidence/{name}/picture").status_code == 200
         assert run.get("/api/evidence/0123abcd-1/picture").status_code == 404
+
+
+def test_a_picture_is_known_before_anybody_is_told_of_it(tmp_path: Path) -> None:
+    given = {"source": "door.mp4", "web": {"address": "127.0.0.1:0"}, "evidence": {"folder": tmp_path, "zones": True}}
+    with Site(load_config(None, (), given)) as site:
+        kinds = [type(sink) for sink in site.sinks]
+    assert kinds.index(EvidenceBook) < kinds.index(EventHub)
 
 
 def test_a_book_gives_files_of_its_folder_alone(tmp_path: Path) -> None:
