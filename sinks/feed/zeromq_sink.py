@@ -60,7 +60,7 @@ class ZeroMqSink(Sink):
         keys: Path | None = None,
         clients: Sequence[str | Path] = (),
         insecure: bool = False,
-        linger_s: float = 1.0,
+        linger_s: float = 5.0,
     ) -> None:
         if types is not None and not (types and EVENT_TYPES_BY_NAME.keys() >= set(types)):
             raise ValueError(f"types: expected some of {', '.join(EVENT_TYPES_BY_NAME)}, got {sorted(types)}")

@@ -33,8 +33,8 @@ def updated(seq: int, *, stream: str = "cam", run: str = RUN, track_id: int = 1,
 
 @contextmanager
 def opened(endpoint: str = "tcp://127.0.0.1:*", **options: Any) -> Iterator[ZeroMqSink]:
-    """A sink that publishes; closed at the end."""
-    sink = ZeroMqSink(endpoint, **options)
+    """A sink that publishes; closed at the end. Who reads in the thread that closes it can't say that it has all."""
+    sink = ZeroMqSink(endpoint, **{"linger_s": 1.0, **options})
     try:
         sink.check()
         sink.open("cam", SourceInfo(width=64, height=48), ["person"])
