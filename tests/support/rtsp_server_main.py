@@ -32,8 +32,9 @@ Due = tuple[float, Callable[[], tuple[bytes, bool]]]
 Unit = tuple[float, bytes, bool]
 
 SYNC = (1, 0, 1, 1, 0, 0, 1, 0)
+# In one thread: of several, each codes a strip of the picture, and on a busy machine gives a strip no bits.
 ENCODERS = {
-    "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} "
+    "h264": "x264enc threads=1 tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} "
     "! video/x-h264,profile=baseline ! rtph264pay name=pay0 pt=96 config-interval=1",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate={kbps} "
     "! rtph265pay name=pay0 pt=96 config-interval=1",
