@@ -76,7 +76,7 @@ def serving(camera: str) -> Iterator[tuple[psutil.Process, str]]:
     address = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen([*_PROGRAM, "run", camera, "--web", address, "--quiet"], cwd=ROOT)
     try:
-        with LiveClient(f"ws://{address}/api/live", wait_s=60) as client:
+        with LiveClient(f"ws://{address}/api/live", starting=True) as client:
             client.watch(live=160)
             client.picture(timeout_s=60)
         yield psutil.Process(process.pid), address

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +15,7 @@ from pipeline.errors import ModelError
 from pipeline.models import registry as models
 from pipeline.models.published import find_packaged
 from sample_videos.fetch import BIKES
+from tests.support.held_resources import give_back_memory
 
 # How long an example takes says something about the machine, not about the code. CI tries the same examples every time:
 # what it says of a change is then about that change. Everybody else's runs look for new ones.
@@ -45,6 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
     file = (folder / f"crash.{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.txt").open("w")
     config.stash[_FAULTS] = file
     faulthandler.enable(file)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _networks_are_let_go() -> Iterator[None]:
+    """Large networks are of no use behind the module that made them, and other tests run beside it."""
+    yield
+    give_back_memory(beyond=2 << 30)
 
 
 @pytest.fixture(scope="session")

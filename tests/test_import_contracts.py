@@ -32,7 +32,7 @@ def verdicts(product: Path) -> tuple[int, dict[str, str]]:
     contracts = tomllib.loads((product / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     done = subprocess.run(
         [Path(sysconfig.get_path("scripts")) / "lint-imports"],
-        cwd=product, env={**os.environ, "COLUMNS": "500"}, capture_output=True, text=True, timeout=100, check=False,
+        cwd=product, env={**os.environ, "COLUMNS": "500"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     lines = done.stdout.splitlines()
     found = {}

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def importing(folder: Path) -> str:
     """What is said where a folder comes before Sightline on ``sys.path``."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sightline"], cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", "import sightline"], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])},
     )  # fmt: skip
     return done.stderr.rpartition("ImportError: ")[2].strip()

@@ -46,7 +46,7 @@ def test_a_program_of_the_page_runs(
 
 def test_the_loop_and_the_command_line_give_the_same(folder: Path, tiny_weights: Path) -> None:
     given = ["clip.mp4", "--duration", "5", "--tracks", "out/clip.txt", "--quiet", "--set", "threads.network=1"]
-    subprocess.run([sys.executable, ROOT / "run_pipeline.py", *given], check=True, timeout=110)
+    subprocess.run([sys.executable, ROOT / "run_pipeline.py", *given], check=True)
     by_loop = sightline.to_mot(sightline.analyze("clip.mp4", duration_s=5, threads={"network": 1}))
     assert by_loop == (folder / "out" / "clip.txt").read_text()
     assert by_loop.count("\n") > 50

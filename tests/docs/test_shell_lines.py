@@ -28,6 +28,7 @@ from tests.support.clips import write_clip
 from tests.support.free_ports import free_port, free_port_pair
 from tests.support.images import blocks as blocks_of
 from tests.support.rtsp_server import FileLoop, RtspServer, require_rtsp_server
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 # Those in Chinese have the same lines, as test_chinese.py sees to.
@@ -152,10 +153,10 @@ def test_who_listens_gets_what_is_in_the_file(folder: Path) -> None:
         try:
             # It may come before the run, and must be there before the run is over: until it is, somebody else answers.
             with socket.create_server(("127.0.0.1", port)) as door:
-                door.settimeout(60)
+                door.settimeout(PATIENCE_S)
                 door.accept()[0].close()
             assert main([*run, "--duration", "2", "--quiet"]) == 0
-            heard, _ = listener.communicate(timeout=60)
+            heard, _ = listener.communicate(timeout=PATIENCE_S)
         finally:
             listener.kill()
     told = heard.splitlines()

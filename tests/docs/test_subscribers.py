@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.feed_parts import RUN, opened, updated
 from tests.support.feed_runs import recorded_run
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -31,7 +32,7 @@ def start(command: Sequence[str]) -> tuple[subprocess.Popen[str], IO[str]]:
 
 def test_python() -> None:
     run = recorded_run(31, 400)
-    with opened() as sink:
+    with opened(linger_s=PATIENCE_S) as sink:
         for event in run[:100]:
             sink.on_event(event)
         process, output = start([sys.executable, str(EXAMPLES / "subscriber.py"), sink.endpoint])
@@ -42,7 +43,7 @@ def test_python() -> None:
                     sink.on_event(event)
                 sink.close()
                 lines = output.read().splitlines()
-                assert process.wait(30) == 0
+                assert process.wait(PATIENCE_S) == 0
             finally:
                 process.kill()
     assert joined.startswith(f"run {RUN} after event ")
@@ -69,7 +70,7 @@ def node() -> str:
 def test_node(node: str) -> None:
     """It is stopped for so long that messages are dropped for it, and has to ask for them."""
     before, total = 100, 25_000
-    with opened(replay=total, high_water=500, linger_s=20.0) as sink:
+    with opened(replay=total, high_water=500, linger_s=PATIENCE_S) as sink:
         for seq in range(1, before + 1):
             sink.on_event(updated(seq))
         process, output = start([node, str(EXAMPLES / "subscriber.mjs"), sink.endpoint])
@@ -85,7 +86,7 @@ def test_node(node: str) -> None:
                     events.append(json.loads(output.readline()))
                 sink.close()
                 assert output.read() == ""
-                assert process.wait(30) == 0
+                assert process.wait(PATIENCE_S) == 0
             finally:
                 process.kill()
         assert sink.counters["requests"] > 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.rtsp_server import LivePicture, RtspServer, missing_packages
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-pa55"
@@ -33,10 +34,10 @@ def test_a_password_is_in_no_byte_of_what_comes_out(tmp_path: Path) -> None:
         )
         assert SECRET in config.read_text(), "the address must hold the password"
         process = start(tmp_path, "--config", str(config), "--set", "input.read_timeout_s=2")
-        printed, errors = process.communicate(timeout=100)
+        printed, errors = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, errors
         wrong = start(tmp_path, server.url.replace(SECRET, SECRET + "x"), "--set", "input.reconnect=false")
-        told, why = wrong.communicate(timeout=60)
+        told, why = wrong.communicate(timeout=PATIENCE_S)
         assert wrong.returncode == 1
     assert json.loads((tmp_path / "x.json").read_text())["streams"]["live"]["processed"] > 0
     for text in (printed, errors, told, why):

@@ -49,7 +49,6 @@ def test_nothing_is_loaded_once_frames_are_looked_at(
         env={**os.environ, "PYTHONPATH": str(ROOT), CACHE_VARIABLE: str(tmp_path / "cache")},
         capture_output=True,
         text=True,
-        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "late:"

@@ -22,6 +22,7 @@ from tests.support.clips import read_number, write_clip
 from tests.support.free_ports import free_port
 from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener
 from tests.support.passwords import FORMS, SECRET, USER, Form, shown_secrets
+from tests.support.waiting import PATIENCE_S
 
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
@@ -95,7 +96,7 @@ def test_a_run_shows_no_secret_anywhere(
     received: list[str] = []
 
     def follow() -> None:
-        with subscribe(f"tcp://127.0.0.1:{feed}", follow=False, timeout_s=60) as events:
+        with subscribe(f"tcp://127.0.0.1:{feed}", history=True, follow=False, timeout_s=PATIENCE_S) as events:
             received.extend(map(repr, events))
 
     with _Camera(clip) as camera:

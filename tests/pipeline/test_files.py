@@ -220,14 +220,14 @@ def folder_without_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
     make, mount = (shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in ("mkntfs", "lowntfs-3g"))
     if os.geteuid() != 0 or make is None or mount is None:
         pytest.skip("needs root, mkntfs and lowntfs-3g (Debian: ntfs-3g), for a disk without capitals")
-    subprocess.run([make, "-Q", "-F", "-q", str(image)], check=True, timeout=30, capture_output=True)
-    mounted = subprocess.run([mount, "-o", "ignore_case", str(image), str(disk)], capture_output=True, timeout=30)
+    subprocess.run([make, "-Q", "-F", "-q", str(image)], check=True, capture_output=True)
+    mounted = subprocess.run([mount, "-o", "ignore_case", str(image), str(disk)], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"this machine mounts no disk without capitals: {mounted.stderr.decode().strip()}")
     try:
         yield disk
     finally:
-        subprocess.run(["umount", str(disk)], check=True, timeout=30)
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_capitals_where_the_file_system_does_not_tell_them_apart(folder_without_case: Path) -> None:

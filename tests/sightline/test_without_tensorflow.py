@@ -65,7 +65,7 @@ def loaded():
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), CACHE_VARIABLE: str(folder / "cache")}
     done = subprocess.run(
-        [sys.executable, "-c", before + code], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", before + code], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -68,6 +68,7 @@ from sinks.video.mp4 import Mp4Sink
 from sinks.video.segments import SegmentedMp4Sink
 from tests.support.free_ports import free_port
 from tests.support.video_files import tracked, tracks
+from tests.support.waiting import PATIENCE_S
 
 CLASS_NAMES = ("person", "car")
 SEGMENT, SEGMENT_2 = "a-19700101T000000Z.mp4", "a-19700101T000000Z-2.mp4"
@@ -357,13 +358,13 @@ def test_so_is_what_a_sink_in_a_thread_could_not_keep_up_with(
 
     def open_late(*arguments: Any) -> None:
         entered.set()
-        assert gate.wait(20)
+        assert gate.wait(PATIENCE_S)
         opening(*arguments)
 
     monkeypatch.setattr(sink, "open", open_late)
     thread = SinkThread(sink, capacity=2, event_capacity=6, when_full="drop_oldest")
     thread.open("camera", INFO, CLASS_NAMES)
-    assert entered.wait(20)
+    assert entered.wait(PATIENCE_S)
     given: list[TrackedFrame | Event] = [*frames(), *events()]
     for item in given:
         if isinstance(item, TrackedFrame):

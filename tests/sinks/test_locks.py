@@ -33,6 +33,7 @@ from tests.sinks.test_contract import CLASS_NAMES, INFO, Case, feed
 from tests.sinks.test_files import WRITERS
 from tests.support.clips import write_clip
 from tests.support.fakes import BlobDetector
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 # Stores that several runs may write to at once: docs/store.md.
@@ -74,7 +75,7 @@ def another_process(case: Case, folder: Path) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

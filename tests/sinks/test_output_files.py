@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.errors import SinkError
 from sinks.output_files import OutputFile, check_output, commit, is_stream, keep_partial, partial_path
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ class TestOutputFile:
             "os.kill(os.getpid(), signal.SIGKILL)\n"
         )
         root = Path(__file__).parents[2]
-        killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.txt")], cwd=root, timeout=60)
+        killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.txt")], cwd=root)
         assert killed.returncode == -9
         assert not (tmp_path / "x.txt").exists()
         assert (tmp_path / "x.partial.txt").read_text().splitlines() == [str(number) for number in range(1000)]
@@ -201,7 +202,7 @@ class TestOutputFile:
         with OutputFile(pipe) as output:
             output.write(b"a")
             output.write(b"b" * 1_000_000)
-        reader.join(20)
+        reader.join(PATIENCE_S)
         assert read == [b"a" + b"b" * 1_000_000]
         assert stat.S_ISFIFO(pipe.stat().st_mode)
 
@@ -212,7 +213,7 @@ class TestOutputFile:
             "with OutputFile('/dev/stdout') as output: output.write(b'line\\n')\n"
         )
         root = Path(__file__).parents[2]
-        done = subprocess.run([sys.executable, "-c", script], cwd=root, timeout=60, capture_output=True, check=True)
+        done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, check=True)
         assert done.stdout == b"line\n"
 
 

@@ -37,6 +37,7 @@ from tests.support.fakes import BlobDetector, MemorySource
 from tests.support.feed_parts import updated
 from tests.support.small_disk import SmallDisk, small_disk
 from tests.support.video_files import read_video, tracked, tracks
+from tests.support.waiting import wait_until
 from trackers.factory import create_tracker
 
 LIVE = SourceInfo(64, 48, fps=Fraction(10), uri="rtsp://camera", live=True)
@@ -111,11 +112,12 @@ class Camera:
     def counts(self) -> OutputCounts:
         return self.sink.counts() or OutputCounts()
 
-    def until(self, happened: Callable[[OutputCounts], bool], within_s: float = 15.0) -> None:
-        deadline_s = time.monotonic() + within_s
-        while not happened(self.counts()):
-            assert time.monotonic() < deadline_s, self.counts()
+    def until(self, happened: Callable[[OutputCounts], bool]) -> None:
+        def so() -> bool:
             self.run(0.2)
+            return happened(self.counts())
+
+        wait_until(so, "what is to happen", self.counts)
 
 
 def settled(counts: OutputCounts) -> bool:
@@ -225,10 +227,8 @@ def test_trouble_that_lasts_is_told_at_the_end(output: Output, disk: SmallDisk) 
     camera.run(3)
     disk.fill()
     camera.until(lambda counts: counts.retried > 1)
-    began_s = time.monotonic()
     with pytest.raises(SinkError) as caught:
-        camera.sink.close()
-    assert time.monotonic() - began_s < 10
+        camera.sink.close()  # would hang here
     assert len(str(caught.value).splitlines()) == 1
     counts = camera.counts()
     assert counts.lost > 0 or output.name == "segments"
@@ -301,13 +301,12 @@ def test_a_camera_s_broken_output_stops_no_camera_and_is_in_the_report(disk: Sma
     disk.fill()
 
     def watch() -> None:
-        deadline_s = time.monotonic() + 30
-        while time.monotonic() < deadline_s and not all(retried(sink) for sink in (outputs["a"], shared)):
-            time.sleep(0.02)
-        disk.free()
-        while time.monotonic() < deadline_s and not all(goes_on(sink) for sink in (outputs["a"], shared)):
-            time.sleep(0.02)
-        stop.set()
+        try:
+            wait_until(lambda: all(map(retried, (outputs["a"], shared))), "attempts")
+            disk.free()
+            wait_until(lambda: all(map(goes_on, (outputs["a"], shared))), "what is written again")
+        finally:
+            stop.set()
 
     watching = threading.Thread(target=watch)
     watching.start()

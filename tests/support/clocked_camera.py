@@ -20,6 +20,7 @@ from typing import Self
 import av
 
 from tests.support.clips import draw_number
+from tests.support.waiting import PATIENCE_S
 
 _TICKS_S = 90_000
 
@@ -79,7 +80,7 @@ class ClockedCamera:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as requests:
-            connection.settimeout(30)
+            connection.settimeout(PATIENCE_S)
             while (request := _next_request(requests)) is not None:
                 method, url, number = request
                 connection.sendall(self._answer(method, url, number).encode())

@@ -16,6 +16,7 @@ from pipeline.feed_events import FeedGap, FeedSnapshot
 from sinks.feed.client import subscribe
 from tests.support.free_ports import free_port_pair
 from tests.support.ray_cluster import RayCluster
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ class Driver:
 
     def __call__(self, *words: str) -> str:
         process = self._start(*words, "--control", self.control)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE_S)
         return printed
 
     def places(self) -> dict[str, str]:
@@ -53,7 +54,7 @@ class Driver:
             self.process.communicate()
 
     def end(self) -> str:
-        printed, _ = self.process.communicate(timeout=60)
+        printed, _ = self.process.communicate(timeout=PATIENCE_S)
         return printed
 
 
@@ -76,7 +77,7 @@ class Reader:
 
     def close(self) -> None:
         self._over.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
 
     def of(self, kind: type[Any], stream: str) -> list[Any]:
         return [event for event in list(self.events) if isinstance(event, kind) and event.stream == stream]

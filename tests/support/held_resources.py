@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 
-# The other end of a connection, in a thread of this process, takes its time to notice that it is closed.
-PATIENCE_S = 10.0
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 @contextmanager
@@ -19,19 +19,27 @@ def all_given_back() -> Iterator[None]:
     process = psutil.Process()
     threads, files = process.num_threads(), process.num_fds()
     yield
-    deadline_s = time.monotonic() + PATIENCE_S
-    while process.num_threads() > threads or process.num_fds() > files:
-        assert time.monotonic() < deadline_s, (
-            f"{process.num_threads()} threads and {process.num_fds()} files, before {threads} and {files}"
-        )
-        time.sleep(0.05)
+    # The other end of a connection, in a thread of this process, takes its time to notice that it is closed.
+    wait_until(
+        lambda: process.num_threads() <= threads and process.num_fds() <= files,
+        f"{threads} threads and {files} files",
+        lambda: f"{process.num_threads()} and {process.num_fds()}",
+    )
 
 
 @contextmanager
-def all_threads_ended(within_s: float = 20.0) -> Iterator[None]:
-    """Fail where a thread that began in the block still runs ``within_s`` seconds after it."""
+def all_threads_ended() -> Iterator[None]:
+    """Fail where a thread that began in the block does not end."""
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:
-        thread.join(within_s)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), f"{thread.name} is still running"
+
+
+def give_back_memory(beyond: int) -> None:
+    """Return to the system what this process has freed, where it has more than so many bytes."""
+    if psutil.Process().memory_info().rss > beyond:
+        gc.collect()
+        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc keeps it otherwise
+            libc.malloc_trim(0)

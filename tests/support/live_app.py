@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from websockets.sync.client import connect
 
 from sightline.server.live.hub import LiveHub
 from sightline.server.live.websocket import live_router
+from tests.support.waiting import PATIENCE_S, listens, wait_until
 
 
 @contextmanager
@@ -46,20 +48,15 @@ class LiveClient:
 
     Args:
         url: of the WebSocket.
-        wait_s: how long to try, where the server may only be starting.
+        starting: whether the server may only be starting, and is tried again and again.
     """
 
-    def __init__(self, url: str, *, wait_s: float = 0.0) -> None:
+    def __init__(self, url: str, *, starting: bool = False) -> None:
         self._stack = ExitStack()
-        until_s = time.monotonic() + wait_s
-        while True:
-            try:
-                self.connection = self._stack.enter_context(connect(url))
-                return
-            except OSError:
-                if time.monotonic() >= until_s:
-                    raise
-                time.sleep(0.1)
+        if starting:
+            place = urlsplit(url)
+            wait_until(lambda: listens(str(place.hostname), place.port or 0), url)
+        self.connection = self._stack.enter_context(connect(url, open_timeout=PATIENCE_S))
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +73,7 @@ class LiveClient:
         """Ask for the next picture."""
         self.connection.send(json.dumps({"type": "ack", "stream": stream}))
 
-    def picture(self, timeout_s: float = 10) -> tuple[dict[str, Any], bytes]:
+    def picture(self, timeout_s: float = PATIENCE_S) -> tuple[dict[str, Any], bytes]:
         """The next picture's header and JPEG; what is said of states is skipped.
 
         Raises:
@@ -88,7 +85,7 @@ class LiveClient:
                 end = 4 + int.from_bytes(message[:4], "big")
                 return json.loads(message[4:end]), message[end:]
 
-    def states(self, timeout_s: float = 10) -> dict[str, Any]:
+    def states(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """What is said next of the streams' states; pictures are skipped."""
         while True:
             message = self.connection.recv(timeout=timeout_s)

@@ -6,13 +6,13 @@ import getpass
 import importlib
 import os
 import shutil
-import socket
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 from tests.support.free_ports import free_port as free_port
+from tests.support.waiting import PATIENCE_S, listens, wait_until
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 NO_BROKER = "needs mosquitto: apt-get install mosquitto"
@@ -32,17 +32,11 @@ class Broker:
         self._process = subprocess.Popen(
             [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except ConnectionRefusedError:
-                threading.Event().wait(0.05)
-        raise AssertionError("mosquitto did not start")
+        wait_until(lambda: listens("127.0.0.1", port), "mosquitto")
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
 
 class Listener:
@@ -71,7 +65,7 @@ class Listener:
 
     def wait_for(self, topic: str, value: str) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: self.values.get(topic) == value, 20), (topic, self.values)
+            assert self.changed.wait_for(lambda: self.values.get(topic) == value, PATIENCE_S), (topic, self.values)
 
     def stop(self) -> None:
         self._client.disconnect()

@@ -14,10 +14,14 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.support.waiting import PATIENCE_S, wait_until
 
 CHROMIUM = Path("/usr/bin/chromium")
 DESKTOP, PHONE = (1440, 900), (390, 844)
+# Of all that tests expect of a page; Playwright itself would wait for 5 s, and not for what a page's own limit says.
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 
 @contextmanager
@@ -71,7 +75,7 @@ class Visitor:
         self._address = url + path
         self.problems: list[str] = []
         self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(1000 * PATIENCE_S)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         self.page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
@@ -100,11 +104,7 @@ class Visitor:
 
     def wait_for_other_pixels(self, camera: str, before: str) -> None:
         """Wait until a camera's picture has changed."""
-        for _ in range(200):
-            if self.pixels(camera) != before:
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"the picture of {camera} stands still")
+        wait_until(lambda: self.pixels(camera) != before, f"another picture of {camera}")
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(part in message.text for part in self._expected):

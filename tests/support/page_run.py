@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 
 from tests.support.free_ports import free_port
+from tests.support.waiting import PATIENCE_S, wait_until
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,16 +36,27 @@ class ServedRun:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
-    def wait_for(self, path: str, wanted: Any, *, timeout_s: float = 150) -> Any:
+    def wait_for(self, path: str, wanted: Any) -> Any:
         """Ask until ``wanted`` of the answer is true; gives that answer."""
-        until_s = time.monotonic() + timeout_s
-        while not wanted(answer := self.ask(path)):
-            assert time.monotonic() < until_s, f"{path}: {answer}"
-            time.sleep(0.2)
-        return answer
+        answers: list[Any] = []
+
+        def so() -> Any:
+            answers[:] = [self.ask(path)]
+            return wanted(*answers)
+
+        wait_until(so, path, lambda: answers)
+        return answers[0]
+
+    def answers(self) -> bool:
+        """Whether it is there yet."""
+        try:
+            self.ask("api/streams")
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager
@@ -65,15 +76,9 @@ def serve_run(folder: Path, config: Mapping[str, Any]) -> Iterator[ServedRun]:
         )
     try:
         run = ServedRun(f"http://{address}/", token)
-        until_s = time.monotonic() + 60
-        while True:
-            try:
-                run.ask("api/streams")
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < until_s, (folder / "run.log").read_text()
-                time.sleep(0.1)
+        wait_until(lambda: run.answers() or process.poll() is not None, "the page", (folder / "run.log").read_text)
+        assert process.poll() is None, (folder / "run.log").read_text()
         yield run
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import threading
 from pathlib import Path
 from typing import Self
 
 import pytest
 
 from tests.support.free_ports import free_port
+from tests.support.waiting import PATIENCE_S, listens, wait_until
 
 _REDIS = shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
@@ -40,14 +39,9 @@ class RedisServer:
         options = {"--bind": host, "--port": port, "--dir": str(self._folder), "--save": "", "--appendonly": "no"}
         command = [_REDIS, *(word for option in options.items() for word in option)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                socket.create_connection((host, int(port)), 1).close()
-                return self
-            except ConnectionRefusedError:
-                threading.Event().wait(0.05)
-        raise AssertionError("Redis did not start")
+        wait_until(lambda: listens(host, int(port)), "Redis")
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)

@@ -26,6 +26,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support.free_ports import free_port
+
 PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0",
     "gstreamer1.0-rtsp",
@@ -116,7 +118,7 @@ class RtspServer:
         user, password: ask for them.
         digest: ask by the digest method, which doesn't show the password on the wire; else by the basic one.
         transports: what readers may choose from.
-        port: where to listen; 0 for a free one, which ``restart`` keeps.
+        port: where to listen; 0 for a free one. ``restart`` keeps it.
     """
 
     def __init__(
@@ -132,7 +134,7 @@ class RtspServer:
         self.content: Mapping[str, Content] = content if isinstance(content, Mapping) else {"live": content}
         self.user = user
         self.password = password
-        self.port = port
+        self.port = port or free_port()
         self._settings = {"user": user, "password": password, "digest": digest, "transports": list(transports)}
         self._process: subprocess.Popen[str] | None = None
 
@@ -231,8 +233,8 @@ class RtspServer:
 def missing_packages() -> str | None:
     """Why the server can't run here and how to change that; None if it can."""
     try:
-        check = subprocess.run([_PYTHON, "-c", _CHECK], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        check = subprocess.run([_PYTHON, "-c", _CHECK], capture_output=True, text=True, check=False)
+    except OSError as error:
         problem = str(error)
     else:
         if check.returncode == 0:

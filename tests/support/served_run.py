@@ -25,6 +25,7 @@ from sightline.config.changes import Changes
 from sightline.config.loading import load_config
 from sightline.config.schema import Config
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, picture
+from tests.support.waiting import PATIENCE_S, wait_until
 
 ADMIN, READER = "the-token-of-the-admin", "the-token-of-a-reader"
 TOKENS = {"SIGHTLINE_TEST_ADMIN": ADMIN, "SIGHTLINE_TEST_READER": READER}
@@ -81,23 +82,20 @@ class Served:
     end: Callable[[], None]
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(self.url + path, timeout=30, **options)
+        return requests.get(self.url + path, timeout=PATIENCE_S, **options)
 
     def put(self, path: str, body: Any, **options: Any) -> requests.Response:
-        return requests.put(self.url + path, json=body, timeout=30, **options)
+        return requests.put(self.url + path, json=body, timeout=PATIENCE_S, **options)
 
     def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
-        return requests.post(self.url + path, json=body, timeout=30, **options)
+        return requests.post(self.url + path, json=body, timeout=PATIENCE_S, **options)
 
     def delete(self, path: str, **options: Any) -> requests.Response:
-        return requests.delete(self.url + path, timeout=30, **options)
+        return requests.delete(self.url + path, timeout=PATIENCE_S, **options)
 
-    def wait_for(self, done: Callable[[], object], what: str, within_s: float = 30) -> None:
+    def wait_for(self, done: Callable[[], object], what: str) -> None:
         """Wait until ``done`` says so."""
-        until_s = time.monotonic() + within_s
-        while not done():
-            assert time.monotonic() < until_s, f"waited in vain for {what}"
-            time.sleep(0.02)
+        wait_until(done, what)
 
 
 @contextmanager

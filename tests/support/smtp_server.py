@@ -8,6 +8,8 @@ import socketserver
 import threading
 from email.message import EmailMessage
 
+from tests.support.waiting import PATIENCE_S
+
 
 class SmtpServer:
     """Takes messages as RFC 5321 has it: EHLO, MAIL, RCPT, DATA, RSET, NOOP, QUIT."""
@@ -59,7 +61,7 @@ class SmtpServer:
 
     def wait_for(self, count: int) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.messages) >= count, 30), len(self.messages)
+            assert self.changed.wait_for(lambda: len(self.messages) >= count, PATIENCE_S), len(self.messages)
 
     def stop(self) -> None:
         self._server.shutdown()

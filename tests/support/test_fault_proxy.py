@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fault_proxy import FaultProxy, Faults, Splitter, Step, main
+from tests.support.free_ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 PACKETS = [b"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nv=0"] + [
     b"$\x00\x00\x20" + bytes(12) + bytes([number]) * 20 for number in range(200)
@@ -43,7 +45,7 @@ def camera() -> Iterator[tuple[str, int]]:
 
 
 def connect(proxy: FaultProxy) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S)
     connection.sendall(b"PLAY")
     return connection
 
@@ -109,7 +111,7 @@ def test_a_stalled_connection_stays_open_and_goes_on_later() -> None:
         with pytest.raises(TimeoutError):
             connection.recv(1)
         proxy.set(Faults())
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         assert received(connection) == PACKETS
 
 
@@ -157,9 +159,11 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_a_server_that_is_off_ends_the_connection() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with FaultProxy(("127.0.0.1", port)) as proxy, contextlib.suppress(ConnectionError), connect(proxy) as connection:
+    with (
+        FaultProxy(("127.0.0.1", free_port())) as proxy,
+        contextlib.suppress(ConnectionError),
+        connect(proxy) as connection,
+    ):
         assert connection.recv(1) == b""
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tests.support.clips import is_whole, read_number, read_time_ms, write_clip
 from tests.support.rtsp_server import Content, FileLoop, FileOnce, LivePicture, RtspServer, require_rtsp_server
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def _needs_server() -> None:
 
 
 def read(url: str, *, count: int, transport: str = "tcp", size: int | None = None) -> tuple[str, list[av.VideoFrame]]:
-    with av.open(url, options={"rtsp_transport": transport}, timeout=(10, 10)) as container:
+    with av.open(url, options={"rtsp_transport": transport}, timeout=(PATIENCE_S, PATIENCE_S)) as container:
         name = container.streams.video[0].codec_context.name
         return name, list(itertools.islice(container.decode(video=0), count))
 
@@ -45,7 +46,7 @@ def test_a_live_picture_shows_its_number_and_its_time(codec: Literal["h264", "h2
     assert name == {"h264": "h264", "h265": "hevc", "mjpeg": "mjpeg"}[codec]
     if transport == "udp":
         frames = [frame for frame in frames if is_whole(gray(frame))]
-        assert len(frames) >= 15
+        assert len(frames) >= 5, "a busy machine loses some"
     shown = numbers(frames)
     if transport == "tcp":
         assert shown == list(range(shown[0], shown[0] + 20))
@@ -108,7 +109,7 @@ def test_it_comes_back_at_the_same_address_with_other_content() -> None:
 def test_a_frozen_server_keeps_connections_open_and_silent() -> None:
     with (
         RtspServer(LivePicture(160, 120)) as server,
-        av.open(server.url, options={"rtsp_transport": "tcp"}, timeout=(10, 1)) as container,
+        av.open(server.url, options={"rtsp_transport": "tcp"}, timeout=(PATIENCE_S, 1)) as container,
     ):
         # Packets, not pictures: the last one before the silence may be cut short.
         packets = container.demux(video=0)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.runtime.channel import Channel, ChannelClosed, Lane, WhenFull
+from tests.support.waiting import PATIENCE_S
 
-WAIT_S = 20.0
 R = TypeVar("R")
 
 capacities = st.integers(1, 6)
@@ -48,7 +48,7 @@ def read_all(channel: Channel[int], limits: list[int]) -> list[int]:
         limit = limits[step % len(limits)]
         step += 1
         try:
-            batch = channel.get_batch(limit, 0.0005 * (step % 3), WAIT_S) if limit else [channel.get(WAIT_S)]
+            batch = channel.get_batch(limit, 0.0005 * (step % 3), PATIENCE_S) if limit else [channel.get(PATIENCE_S)]
         except ChannelClosed:
             return read
         if not batch:
@@ -65,7 +65,7 @@ class TestWaiting:
         with threads() as start:
             putting = start(lambda: put_all(channel, range(count)))
             assert read_all(channel, limits) == list(range(count))
-            assert putting.result(WAIT_S) == count
+            assert putting.result(PATIENCE_S) == count
 
     @with_threads
     @given(counts=st.lists(st.integers(0, 60), min_size=1, max_size=4), capacity=capacities, readers=st.integers(1, 2))
@@ -80,9 +80,9 @@ class TestWaiting:
             reading = [start(lambda: list(channel)) for _ in range(readers)]
             producing = [start(lambda p=p, c=c: produce(p, c)) for p, c in enumerate(counts)]  # type: ignore[misc]
             for future in producing:
-                future.result(WAIT_S)
+                future.result(PATIENCE_S)
             channel.close()
-            read = [future.result(WAIT_S) for future in reading]
+            read = [future.result(PATIENCE_S) for future in reading]
         assert sorted(item for items in read for item in items) == [
             (producer, number) for producer, count in enumerate(counts) for number in range(count)
         ]
@@ -97,8 +97,8 @@ class TestWaiting:
             putting = start(lambda: put_all(channel, range(50)))
             for expected in range(50):
                 assert len(channel) <= 3
-                assert channel.get(WAIT_S) == expected
-            assert putting.result(WAIT_S) == 50
+                assert channel.get(PATIENCE_S) == expected
+            assert putting.result(PATIENCE_S) == 50
 
 
 class TestDroppingOldest:
@@ -130,7 +130,7 @@ class TestDroppingOldest:
         with threads() as start:
             putting = start(lambda: put_all(channel, range(count)))
             read = read_all(channel, limits)
-            assert putting.result(WAIT_S) == count
+            assert putting.result(PATIENCE_S) == count
         assert sorted(read + dropped) == list(range(count))
         assert read == sorted(read)
         assert dropped == sorted(dropped)
@@ -177,7 +177,7 @@ class TestEnds:
                 channel.close(error)
 
         with threads() as start:
-            start(produce).result(WAIT_S)
+            start(produce).result(PATIENCE_S)
         assert channel.get() == 1
         lengths = []
         for read in (channel.get, lambda: channel.get_batch(2), lambda: list(channel), channel.get):
@@ -218,8 +218,8 @@ class TestEnds:
             full.close()
             empty.close()
             with pytest.raises(ChannelClosed):
-                putting.result(WAIT_S)
-            assert getting.result(WAIT_S) == []
+                putting.result(PATIENCE_S)
+            assert getting.result(PATIENCE_S) == []
         assert list(full) == [0]
 
     def test_cancelling_wakes_the_producer_and_a_reader(self) -> None:
@@ -231,9 +231,9 @@ class TestEnds:
             time.sleep(0.02)  # so that they are likely to be waiting; correct either way
             assert full.cancel() == [0]
             assert empty.cancel() == []
-            assert putting.result(WAIT_S) is False
+            assert putting.result(PATIENCE_S) is False
             with pytest.raises(ChannelClosed):
-                getting.result(WAIT_S)
+                getting.result(PATIENCE_S)
         assert full.put(2) is False
         assert full.cancel() == []
 
@@ -248,12 +248,12 @@ class TestEnds:
             putting = start(lambda: put_all(channel, range(count)))
             read: list[int] = []
             for _ in range(reads):
-                batch = channel.get_batch(1, timeout_s=WAIT_S)
+                batch = channel.get_batch(1, timeout_s=PATIENCE_S)
                 if not batch:
                     break
                 read += batch
             discarded = channel.cancel()
-            taken = putting.result(WAIT_S)
+            taken = putting.result(PATIENCE_S)
         assert sorted(read + dropped + discarded) == list(range(taken))
         assert channel.get_batch(1) == []
 
@@ -266,15 +266,15 @@ class TestEnds:
         barrier = threading.Barrier(3)
 
         def after_barrier(act: Callable[[], R]) -> R:
-            barrier.wait(WAIT_S)
+            barrier.wait(PATIENCE_S)
             return act()
 
         with threads() as start:
             reading = start(lambda: after_barrier(lambda: list(channel)))
             closing = start(lambda: after_barrier(channel.close))
             discarding = start(lambda: after_barrier(channel.cancel))
-            closing.result(WAIT_S)
-            read, discarded = reading.result(WAIT_S), discarding.result(WAIT_S)
+            closing.result(PATIENCE_S)
+            read, discarded = reading.result(PATIENCE_S), discarding.result(PATIENCE_S)
         assert read + discarded == list(range(min(queued, capacity)))
 
 
@@ -289,11 +289,11 @@ class TestBatches:
     def test_waits_for_more_until_the_limit_is_reached(self) -> None:
         channel: Channel[int] = Channel(10)
         with threads() as start:
-            reading = start(lambda: channel.get_batch(3, WAIT_S))
+            reading = start(lambda: channel.get_batch(3, PATIENCE_S))
             for number in range(3):
                 time.sleep(0.005)
                 channel.put(number)
-            assert reading.result(WAIT_S / 2) == [0, 1, 2]
+            assert reading.result(PATIENCE_S / 2) == [0, 1, 2]
 
     def test_waits_no_longer_than_it_may(self) -> None:
         channel: Channel[int] = Channel(10)
@@ -304,19 +304,19 @@ class TestBatches:
         channel: Channel[int] = Channel(10)
         channel.put(1)
         with threads() as start:
-            reading = start(lambda: channel.get_batch(3, 2 * WAIT_S))
+            reading = start(lambda: channel.get_batch(3, 2 * PATIENCE_S))
             channel.close(ValueError("broken"))
-            assert reading.result(WAIT_S) == [1], "what came before the error is still read"
+            assert reading.result(PATIENCE_S) == [1], "what came before the error is still read"
         with pytest.raises(ValueError, match="broken"):
             channel.get_batch(3)
 
     def test_a_producer_without_room_cuts_the_wait_short(self) -> None:
         channel: Channel[int] = Channel(2)
         with threads() as start:
-            reading = start(lambda: channel.get_batch(8, 2 * WAIT_S))
+            reading = start(lambda: channel.get_batch(8, 2 * PATIENCE_S))
             putting = start(lambda: put_all(channel, range(3)))
-            assert reading.result(WAIT_S) == [0, 1]
-            assert putting.result(WAIT_S) == 3
+            assert reading.result(PATIENCE_S) == [0, 1]
+            assert putting.result(PATIENCE_S) == 3
 
     def test_a_live_batch_gives_up_stale_items_while_it_waits(self) -> None:
         channel: Channel[int] = Channel(2, when_full="drop_oldest")
@@ -324,7 +324,7 @@ class TestBatches:
             reading = start(lambda: channel.get_batch(3, 0.2))
             for number in range(100):
                 channel.put(number)
-            batch = reading.result(WAIT_S)
+            batch = reading.result(PATIENCE_S)
         assert batch == sorted(batch)
         assert len(batch) <= 2
 
@@ -387,9 +387,9 @@ class TestLanes:
             producing = [start(lambda stream=stream: produce(stream)) for stream in lanes]  # type: ignore[misc]
             reading = start(lambda: list(channel))
             for future in producing:
-                future.result(WAIT_S)
+                future.result(PATIENCE_S)
             channel.close()
-            read = reading.result(WAIT_S)
+            read = reading.result(PATIENCE_S)
         assert [number for stream, number in read if stream == "file"] == list(range(count))
         live = [number for stream, number in read if stream == "live"]
         assert sorted(live + [number for _, number in dropped]) == list(range(count))

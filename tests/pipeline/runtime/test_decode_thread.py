@@ -20,8 +20,8 @@ from pipeline.runtime.frame_ledger import FrameLedger
 from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo
 from tests.support.held_resources import all_threads_ended
+from tests.support.waiting import PATIENCE_S
 
-WAIT_S = 20.0
 INFO = SourceInfo(width=4, height=2)
 
 
@@ -76,7 +76,7 @@ class ListedSource:
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
-    with all_threads_ended(WAIT_S):
+    with all_threads_ended():
         yield
 
 
@@ -155,10 +155,10 @@ class TestProducer:
         channel: Channel[Frame] = Channel(2)
         producer = DecodeThread(source, channel, ledger, Timings())
         producer.start()
-        assert channel.get(WAIT_S).index == 0
+        assert channel.get(PATIENCE_S).index == 0
         ledger.processed()
-        assert producer.stop("duration", WAIT_S)
-        assert producer.stop("again", WAIT_S)
+        assert producer.stop("duration", PATIENCE_S)
+        assert producer.stop("again", PATIENCE_S)
         account = ledger.snapshot()
         assert account.processed == 1
         assert set(account.dropped) <= {"duration"}
@@ -192,8 +192,8 @@ class TestProducer:
         for _ in channel:
             ledger.processed()
         for stopper in stoppers:
-            stopper.join(WAIT_S)
-        assert producer.stop("end", WAIT_S)
+            stopper.join(PATIENCE_S)
+        assert producer.stop("end", PATIENCE_S)
         assert len(source.closed_by) == 1
         assert ledger.snapshot().decoded == source.decoded
         ledger.check()
@@ -207,7 +207,7 @@ class TestProducer:
         ledger = FrameLedger()
         channel: Channel[Frame] = Channel(1)
         with DecodeThread(FailsToClose(50), channel, ledger, Timings()):
-            channel.get(WAIT_S)
+            channel.get(PATIENCE_S)
             ledger.processed()
         assert "the cable came off" in caplog.text
         ledger.check()

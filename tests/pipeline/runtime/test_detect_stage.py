@@ -17,6 +17,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.runtime.timing import Timings
 from pipeline.types import Detections, Frame, Image
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, picture
+from tests.support.waiting import PATIENCE_S
 from trackers.sort import SortTracker
 
 
@@ -51,7 +52,7 @@ class Meeting(Parallel):
         self._both = threading.Barrier(2)
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
-        self._both.wait(30)
+        self._both.wait(PATIENCE_S)
         return super().detect(images)
 
 
@@ -175,7 +176,7 @@ def test_closing_waits_until_the_detector_is_free_and_forgets_the_rest() -> None
     class Slow(BlobDetector):
         def detect(self, images: Sequence[Image]) -> list[Detections]:
             entered.set()
-            leave.wait(30)
+            leave.wait(PATIENCE_S)
             found = super().detect(images)
             done.append(len(images))
             return found
@@ -183,7 +184,7 @@ def test_closing_waits_until_the_detector_is_free_and_forgets_the_rest() -> None
     done: list[int] = []
     looks = look_ahead(Slow())
     looks.put([Look(frame(index)) for index in range(12)])
-    assert entered.wait(30)
+    assert entered.wait(PATIENCE_S)
     threading.Timer(0.05, leave.set).start()
     looks.close()
     assert done == [4]

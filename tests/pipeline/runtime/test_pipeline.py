@@ -15,6 +15,7 @@ from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
+from tests.support.waiting import PATIENCE_S
 from trackers.sort import SortTracker
 
 
@@ -163,11 +164,13 @@ def test_stop_from_another_thread_ends_a_stalled_run_cleanly() -> None:
                 arrived.set()
 
     sink = Telling()
-    run = pipeline(MemorySource(moving_box(12), stall_s=1.0), [sink])
+    source = MemorySource(moving_box(12), stall_s=PATIENCE_S)
+    run = pipeline(source, [sink])
 
     def stop() -> None:
-        arrived.wait(30)
+        arrived.wait(PATIENCE_S)
         run.stop()
+        threading.Timer(1.0, source.closed.set).start()  # as a read ends that is out of time
 
     stopper = threading.Thread(target=stop)
     stopper.start()

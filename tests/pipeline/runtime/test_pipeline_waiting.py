@@ -26,6 +26,7 @@ from pipeline.sampling.predictive import PredictiveSampler
 from pipeline.sampling.sampler import EveryNth, Sampler
 from pipeline.types import BoolArray, Detections, Frame, Image, SourceInfo, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, picture
+from tests.support.waiting import PATIENCE_S
 from trackers.base import ArrayTracker
 from trackers.buffered import BufferedTracker
 
@@ -340,7 +341,7 @@ class Camera(MemorySource):
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in super().__iter__():
-            self._meeting.wait(10)
+            self._meeting.wait(PATIENCE_S)
             yield frame
 
 
@@ -367,7 +368,7 @@ class Late(MemorySink):
         self.gate = threading.Event()
 
     def open(self, stream: str, info: SourceInfo, class_names: Sequence[str]) -> None:
-        assert self.gate.wait(20)
+        assert self.gate.wait(PATIENCE_S)
 
 
 def test_what_outputs_could_not_keep_up_with_is_told_while_and_after(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from pipeline.runtime.sink_group import SinkGroup
 from pipeline.runtime.streams.stream_events import StreamEvents
 from pipeline.runtime.timing import Durations, Timings
 from pipeline.types import SourceInfo
-from tests.pipeline.runtime.test_sink_thread import INFO, WAIT_S, make_event, make_tracked
+from tests.pipeline.runtime.test_sink_thread import INFO, make_event, make_tracked
 from tests.support.fakes import MemorySink
+from tests.support.waiting import PATIENCE_S
 
 
 class Slow(Sink):
@@ -27,7 +28,7 @@ class Slow(Sink):
 
     def open(self, *_: object) -> None:
         self.entered.set()
-        assert self.gate.wait(WAIT_S)
+        assert self.gate.wait(PATIENCE_S)
 
     def on_event(self, event: Event) -> None:
         self.events.append(event.seq)
@@ -63,7 +64,7 @@ def test_what_two_sinks_of_one_class_missed_and_how_late_they_were_is_told_apart
     both = SinkGroup(sinks, live=True, capacity=1, memory=PictureMemory(1000), timings=timings)
     both.open("camera", INFO, [])
     for sink in sinks:
-        assert sink.entered.wait(WAIT_S)
+        assert sink.entered.wait(PATIENCE_S)
     for number in range(3):
         both.on_result(make_tracked(number), [])
     for sink in sinks:
@@ -92,7 +93,7 @@ def test_events_that_a_sink_could_not_keep_up_with_are_told() -> None:
     sink = Slow()
     slow = group(sink, live=True)
     slow.open("camera", SourceInfo(width=4, height=2), [])
-    assert sink.entered.wait(WAIT_S)
+    assert sink.entered.wait(PATIENCE_S)
     for number in range(10_007):
         slow.on_event(make_event(number))
     assert slow.counts()["Slow"] == OutputCounts(given=7, lost=7, unseen=7), "while it goes on, too"
@@ -107,7 +108,7 @@ def test_frames_are_not_lost_to_a_sink_that_has_no_use_for_them() -> None:
     sink = Slow()
     slow = group(sink, live=True)
     slow.open("camera", INFO, [])
-    assert sink.entered.wait(WAIT_S)
+    assert sink.entered.wait(PATIENCE_S)
     for number in range(9):
         slow.on_result(make_tracked(number), [])
     sink.gate.set()

@@ -19,8 +19,8 @@ from pipeline.runtime.sink_thread import SinkThread
 from pipeline.runtime.timing import Timings
 from pipeline.types import Frame, SourceInfo, TrackedFrame, Tracks
 from tests.support.held_resources import all_threads_ended
+from tests.support.waiting import PATIENCE_S
 
-WAIT_S = 20.0
 INFO = SourceInfo(width=4, height=2)
 
 
@@ -35,7 +35,7 @@ def make_event(seq: int, stream: str = "camera") -> Event:
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
-    with all_threads_ended(WAIT_S):
+    with all_threads_ended():
         yield
 
 
@@ -53,7 +53,7 @@ class Recorder(Sink):
         self.threads.add(threading.current_thread().name)
         self.entered.set()
         if self.gate is not None and name != "close":
-            assert self.gate.wait(WAIT_S)
+            assert self.gate.wait(PATIENCE_S)
         self.calls.append((name, value))
         if self.raise_at is not None and self.raise_at[0] == name:
             raise self.raise_at[1]
@@ -107,7 +107,7 @@ class TestSinkWorker:
 
         worker = SinkThread(sink, capacity=2, when_full="drop_oldest", on_drop=note)
         worker.open("camera", INFO, [])
-        assert sink.entered.wait(WAIT_S)  # it now stalls in `open`
+        assert sink.entered.wait(PATIENCE_S)  # it now stalls in `open`
         for number in range(10):
             worker.on_frame(make_tracked(number))
             worker.on_event(make_event(number))
@@ -125,7 +125,7 @@ class TestSinkWorker:
         worker = SinkThread(sink, capacity=1, event_capacity=3, when_full="drop_oldest")
         worker.open("fast", INFO, [])
         worker.open("slow", INFO, [])
-        assert sink.entered.wait(WAIT_S)
+        assert sink.entered.wait(PATIENCE_S)
         worker.on_event(make_event(1000, "slow"))
         worker.on_frame(make_tracked(1000, "slow"))
         for number in range(50):
@@ -176,7 +176,7 @@ class TestSinkWorker:
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("the run failed")])
     def test_closing_with_an_error_works_off_the_queue_and_tells_the_sink(self, error: BaseException) -> None:
         sink = Recorder(gate=threading.Event())
-        worker = SinkThread(sink, capacity=10, timeout_s=WAIT_S)
+        worker = SinkThread(sink, capacity=10, timeout_s=PATIENCE_S)
         for number in range(5):
             worker.on_frame(make_tracked(number))
         assert sink.gate is not None
@@ -196,7 +196,7 @@ class TestSinkWorker:
         worker = SinkThread(sink, capacity=10, timeout_s=0.5, on_drop=open_the_gate)
         for number in range(5):
             worker.on_frame(make_tracked(number))
-        assert sink.entered.wait(WAIT_S)
+        assert sink.entered.wait(PATIENCE_S)
         try:
             worker.close()
         finally:

@@ -31,6 +31,7 @@ from pipeline.types import Frame
 from tests.support.clips import draw_number, read_number, write_clip
 from tests.support.held_resources import all_given_back
 from tests.support.http_server import serve_http
+from tests.support.waiting import PATIENCE_S
 
 COUNT = 12
 
@@ -203,7 +204,7 @@ def test_another_thread_may_read_it_all(source: Source) -> None:
 
     thread = threading.Thread(target=read)
     thread.start()
-    thread.join(timeout=30)
+    thread.join(PATIENCE_S)
     assert numbers == list(range(COUNT))
 
 

@@ -16,6 +16,7 @@ from pipeline.sources.being_written import is_being_written
 from pipeline.sources.pipe import PipeSource
 from pipeline.sources.video_file import VideoFile
 from tests.support.clips import read_number, write_clip
+from tests.support.waiting import PATIENCE_S
 
 COUNT = 40
 KINDS: dict[str, dict[str, Any]] = {
@@ -135,4 +136,4 @@ def test_a_file_with_its_index_at_the_end_says_why_it_does_not_go_through_a_pipe
             PipeSource(reading, stream="pipe")
     finally:
         os.close(reading)
-        writer.join(10)
+        writer.join(PATIENCE_S)

@@ -15,6 +15,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.sources.network import NetworkStream
 from tests.support.clips import draw_number, read_number
+from tests.support.waiting import PATIENCE_S
 
 COUNT = 12
 FPS = 40
@@ -127,7 +128,7 @@ def pictures() -> list[bytes]:
 def test_every_form_is_read_whole_and_in_order(name: str, pictures: list[bytes]) -> None:
     with (
         camera(FORMS[name], pictures) as address,
-        NetworkStream(address, stream="door", open_timeout_s=10, read_timeout_s=10) as source,
+        NetworkStream(address, stream="door", open_timeout_s=PATIENCE_S, read_timeout_s=PATIENCE_S) as source,
     ):
         assert source.info.live
         frames = list(itertools.islice(source, COUNT))

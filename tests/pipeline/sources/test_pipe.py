@@ -17,6 +17,7 @@ from pipeline.errors import ConfigError, SourceError, SourceNotFoundError
 from pipeline.sources.opening import open_source
 from pipeline.sources.pipe import PipeSource, RawVideo
 from tests.support.clips import draw_number, read_number, write_clip
+from tests.support.waiting import PATIENCE_S
 
 COUNT = 20
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
@@ -66,9 +67,7 @@ def test_standard_input_of_a_program(tmp_path: Path) -> None:
         "    print(source.stream, *(read_number(frame.image) for frame in source))\n"
     )
     with clip.open("rb") as stream:
-        done = subprocess.run(
-            [sys.executable, "-c", program], stdin=stream, capture_output=True, text=True, timeout=60, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", program], stdin=stream, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["stdin", *map(str, range(COUNT))]
     assert done.stderr == ""
 
@@ -82,7 +81,7 @@ def test_a_named_pipe(tmp_path: Path) -> None:
     with open_source(str(path)) as source:
         assert source.stream == "front-door"
         assert [read_number(frame.image) for frame in source] == list(range(COUNT))
-    writer.join(timeout=10)
+    writer.join(PATIENCE_S)
 
 
 def test_a_writer_that_goes_silent(tmp_path: Path) -> None:

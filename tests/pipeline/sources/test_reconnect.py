@@ -21,10 +21,9 @@ from pipeline.interfaces import Source
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.reconnect import ReconnectingSource
 from pipeline.types import Frame, SourceInfo
+from tests.support.waiting import PATIENCE_S
 
 AT_ONCE = Backoff(first_s=1e-6, cap_s=1e-6)
-# No test waits for as long as this; it only keeps a broken one from hanging.
-PATIENCE_S = 60.0
 
 
 @dataclass

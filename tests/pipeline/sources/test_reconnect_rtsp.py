@@ -21,9 +21,7 @@ from tests.pipeline.sources.test_reconnect import Told
 from tests.support.clips import read_number
 from tests.support.fault_proxy import FaultProxy, Faults
 from tests.support.rtsp_server import Content, LivePicture, RtspServer, require_rtsp_server
-
-# No test waits for as long as this; it only keeps a broken one from hanging.
-PATIENCE_S = 60.0
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture
@@ -34,14 +32,14 @@ def rtsp() -> None:
 class Reading:
     """A thread that reads a source, as the run's decode threads do, and what came of it."""
 
-    def __init__(self, url: str, *, read_timeout_s: float = 2.0, backoff: Backoff | None = None) -> None:
+    def __init__(self, url: str, *, read_timeout_s: float = 10.0, backoff: Backoff | None = None) -> None:
         self.told = Told()
         self.shapes: list[tuple[int, int]] = []
         self.numbers: list[int] = []
         self.times: list[float] = []
         self._changed = threading.Condition()
         self.source = ReconnectingSource(
-            lambda: open_source(url, open_timeout_s=5.0, read_timeout_s=read_timeout_s),
+            lambda: open_source(url, open_timeout_s=PATIENCE_S, read_timeout_s=read_timeout_s),
             stream="door",
             uri=url,
             backoff=backoff or Backoff(first_s=0.05, cap_s=0.3),
@@ -62,7 +60,8 @@ class Reading:
         self.until(lambda: self.frames >= wanted)
 
     def until_outages(self, begun: int, over: int) -> None:
-        self.until(lambda: (len(self.told.reasons), len(self.told.outages_s)) == (begun, over))
+        """Until so many have; a busy machine may have made some more."""
+        self.until(lambda: len(self.told.reasons) >= begun and len(self.told.outages_s) >= over)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -115,7 +114,7 @@ def test_a_server_that_is_killed_again_and_again(rtsp: None) -> None:
             server.restart()
             reading.until_outages(outage, outage)
             reading.until_more()
-        assert held() == before
+        wait_until(lambda: held() == before, f"what there was before, {before}", held)
     assert [type(call) for call in reading.told.calls] == [str, float] * 3
     assert all(earlier < later for earlier, later in itertools.pairwise(reading.times))
 
@@ -172,7 +171,7 @@ def test_a_bad_line_neither_hangs_nor_ends_it(rtsp: None, faults: Faults) -> Non
     with (
         RtspServer(content) as server,
         FaultProxy(("127.0.0.1", server.port)) as proxy,
-        Reading(server.url_of("live", port=proxy.port)) as reading,
+        Reading(server.url_of("live", port=proxy.port), read_timeout_s=2.0) as reading,
     ):
         reading.until_more()
         proxy.set(faults)
@@ -188,7 +187,7 @@ def test_half_the_bandwidth_neither_hangs_nor_ends_it(rtsp: None) -> None:
     with (
         RtspServer(LivePicture(320, 240, kbps=2000)) as server,
         FaultProxy(("127.0.0.1", server.port)) as proxy,
-        Reading(server.url_of("live", port=proxy.port)) as reading,
+        Reading(server.url_of("live", port=proxy.port), read_timeout_s=2.0) as reading,
     ):
         reading.until_more()
         before, begun_s = proxy.counts["bytes"], time.monotonic()

@@ -28,7 +28,6 @@ def test_without_ray(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=100,
     )
     assert (told.returncode, told.stderr) == (2, "error: cluster: needs Ray: pip install 'sightline[cluster]'\n")
 

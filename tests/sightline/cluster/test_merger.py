@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -32,6 +31,7 @@ from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.support.fakes import MemorySink
 from tests.support.feed_parts import WALL
 from tests.support.feed_runs import recorded_run
+from tests.support.waiting import PATIENCE_S, wait_until
 
 RUNS = "one", "two"
 
@@ -39,13 +39,6 @@ RUNS = "one", "two"
 def origin(event: Event) -> Origin:
     assert isinstance(event.origin, Origin)
     return event.origin
-
-
-def wait_for(true: Callable[[], bool], within_s: float = 20.0) -> None:
-    until_s = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < until_s, "it did not come about in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -76,7 +69,7 @@ def test_two_feeds_become_one(feeds: dict[str, tuple[ZeroMqSink, Feed]]) -> None
         for run, (feed, _) in feeds.items():
             for event in events[run][200:]:
                 feed.on_event(event)
-        wait_for(lambda: merger.seq == 800)
+        wait_until(lambda: merger.seq == 800, "its events")
     finally:
         merger.close()
     assert [event.seq for event in sink.events] == list(range(1, 801))
@@ -99,7 +92,7 @@ def test_it_goes_on_where_an_earlier_merger_stopped(feeds: dict[str, tuple[ZeroM
         feed.on_event(event)
     merger = Merger([sink], ["person"], capacity=4, positions={"one": 30})
     merger.follow("one", "node", address)
-    wait_for(lambda: merger.seq == 20)
+    wait_until(lambda: merger.seq == 20, "its events")
     merger.close()
     assert [origin(event).seq for event in sink.events] == list(range(31, 51))
     assert merger.missed == 0
@@ -146,8 +139,8 @@ def test_what_a_lost_process_leaves_open_is_told_to_be_over(feeds: dict[str, tup
         for each in given:
             feed.on_event(each)
         merger.follow("one", "node", address)
-        wait_for(lambda: merger.seq == 5)
-        merger.leave("one", "it burnt").result(10)
+        wait_until(lambda: merger.seq == 5, "its events")
+        merger.leave("one", "it burnt").result(PATIENCE_S)
         told = RunPasts(run="one", seq=2, streams={})
         past = merger.past_after("door", StreamPast(highest_id=4), told, since_s=2.0)
     finally:
@@ -172,7 +165,7 @@ def test_the_sinks_are_opened_for_each_stream(feeds: dict[str, tuple[ZeroMqSink,
     merger = Merger([sink], ["person"], capacity=4, positions={})
     feed.on_event(event(StreamStarted, 1, source="x", width=8, height=8, fps=25.0, live=True))
     merger.follow("one", "node", address)
-    wait_for(lambda: merger.seq == 1)
+    wait_until(lambda: merger.seq == 1, "its events")
     merger.close()
     assert sink.calls == ["open", "event", "close"]
     assert sink.closed_with == [None]

@@ -20,6 +20,7 @@ from sightline.server.live.hub import LiveHub
 from sinks.feed.keys import KeyPair
 from sinks.feed.sockets import Security
 from tests.support.tracked_frames import Shown, tracked_frame
+from tests.support.waiting import PATIENCE_S
 
 
 def frame(stream: str, captured_s: float) -> TrackedFrame:
@@ -28,6 +29,11 @@ def frame(stream: str, captured_s: float) -> TrackedFrame:
 
 def keys() -> KeyPair:
     return KeyPair(*zmq.curve_keypair())
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightline.cluster.pictures.ANSWER_S", PATIENCE_S)
 
 
 @contextmanager
@@ -64,12 +70,13 @@ def test_the_newest_picture_comes_as_wide_as_it_is_shown_with_its_boxes_and_its_
 
 
 def test_without_the_key_there_are_none(reader: PictureReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sightline.cluster.pictures.ANSWER_S", 0.5)
     with pictures() as (hub, server, feed):
         hub.on_frame(frame("door", time.monotonic()))
         stranger = keys()
         other = replace(feed, public=stranger.public.decode(), secret=stranger.secret.decode())
-        assert reader.picture(server.endpoint, other, "door", 160) is None
+        with monkeypatch.context() as patch:
+            patch.setattr("sightline.cluster.pictures.ANSWER_S", 0.5)
+            assert reader.picture(server.endpoint, other, "door", 160) is None
         assert reader.picture(server.endpoint, feed, "door", 160) is not None
 
 

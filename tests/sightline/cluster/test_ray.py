@@ -14,6 +14,7 @@ from tests.support.cluster_run import Driver, Reader, check_feed, endpoint, wait
 from tests.support.free_ports import free_port_pair
 from tests.support.ray_cluster import RayCluster, require_ray
 from tests.support.rtsp_server import FileLoop, RtspServer, require_rtsp_server
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("tiny_weights")
 
@@ -88,7 +89,7 @@ def test_a_lost_node_and_a_driver_that_leaves(cluster: RayCluster, config: Path)
         cluster.start(lost)
         wait_for(lambda: f"node {lost}:" in driver("status"), "the node is back")
         assert "all streams go on" in driver("leave")
-        assert driver.process.wait(30) == 0
+        assert driver.process.wait(PATIENCE_S) == 0
         ids = {name: max(event.track_id for event in reader.of(TrackStarted, name)) for name in ("door", "lane")}
         driver = Driver(cluster, config)
         wait_for(lambda: driver.places() == {"door": rest, "lane": rest}, "the next driver takes them over")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from sightline.config.loading import load_config
 from sightline.config.schema import Config
 from tests.support.fakes import BlobDetector
 from tests.support.rtsp_server import LivePicture, RtspServer, require_rtsp_server
+from tests.support.waiting import wait_until
 
 VERSIONS = {"sightline": "here"}
 
@@ -49,12 +49,15 @@ def shard(config: Config) -> Iterator[Shard]:
         made.close()
 
 
-def wait_for(made: Shard, true: Callable[[ShardStatus], bool], within_s: float = 30.0) -> ShardStatus:
-    until_s = time.monotonic() + within_s
-    while not true(status := made.sync()):
-        assert time.monotonic() < until_s, status
-        time.sleep(0.05)
-    return status
+def wait_for(made: Shard, true: Callable[[ShardStatus], bool]) -> ShardStatus:
+    told = [made.sync()]
+
+    def so() -> bool:
+        told[:] = [made.sync()]
+        return true(told[0])
+
+    wait_until(so, "a state", lambda: told)
+    return told[0]
 
 
 def order(version: int, config: Config, streams: dict[str, Assignment]) -> Order:

@@ -22,6 +22,7 @@ from sightline.config.schema import Config
 from tests.support.fakes import MemorySink
 from tests.support.local_fleet import VERSIONS, LocalFleet
 from tests.support.rtsp_server import LivePicture, RtspServer, require_rtsp_server
+from tests.support.waiting import PATIENCE_S
 
 NAMES = ("door", "yard", "lane")
 
@@ -56,7 +57,7 @@ class Cluster:
             return None
         return links.get(record.shard or "")
 
-    def until(self, true: Callable[[], bool], within_s: float = 60.0) -> None:
+    def until(self, true: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
         until_s = time.monotonic() + within_s
         while not true():
             records = [(r.name, r.place, r.shard, r.reason, r.state) for r in self.supervisor.records]

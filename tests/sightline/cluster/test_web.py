@@ -16,6 +16,7 @@ from sightline.cluster.status import ClusterStatus, NodeStatus, StreamStatusLine
 from sightline.cluster.web import cluster_app
 from sightline.server.access import Access
 from sightline.server.http_server import HttpServer
+from tests.support.waiting import PATIENCE_S
 
 TOKEN = "a-word-of-16-letters"
 
@@ -83,29 +84,29 @@ def served(access: Access) -> Iterator[str]:
 
 def test_it_shows_machines_and_streams() -> None:
     with served(Access()) as url:
-        page = requests.get(url, timeout=10)
+        page = requests.get(url, timeout=PATIENCE_S)
         assert page.status_code == 200 and "/page/cluster.js" in page.text
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-        assert requests.get(f"{url}page/cluster.js", timeout=10).ok
-        assert requests.get(f"{url}api/cluster", timeout=10).json()["streams"][0]["name"] == "door"
-        assert requests.get(f"{url}healthz", timeout=10).ok
-        ready = requests.get(f"{url}readyz", timeout=10)
+        assert requests.get(f"{url}page/cluster.js", timeout=PATIENCE_S).ok
+        assert requests.get(f"{url}api/cluster", timeout=PATIENCE_S).json()["streams"][0]["name"] == "door"
+        assert requests.get(f"{url}healthz", timeout=PATIENCE_S).ok
+        ready = requests.get(f"{url}readyz", timeout=PATIENCE_S)
         assert (ready.status_code, ready.json()["trouble"]) == (503, ["lane: waiting"])
 
 
 def test_a_picture_comes_with_its_age() -> None:
     with served(Access()) as url:
-        shown = requests.get(f"{url}api/streams/door/frame.jpg?width=320", timeout=10)
+        shown = requests.get(f"{url}api/streams/door/frame.jpg?width=320", timeout=PATIENCE_S)
         assert shown.content == b"a picture 320 wide"
         assert (shown.headers["Content-Type"], shown.headers["X-Age-Seconds"]) == ("image/jpeg", "0.250")
         assert shown.headers["Cache-Control"] == "no-store"
-        assert requests.get(f"{url}api/streams/lane/frame.jpg", timeout=10).status_code == 404
-        assert requests.get(f"{url}api/streams/door/frame.jpg?width=1", timeout=10).status_code == 422
+        assert requests.get(f"{url}api/streams/lane/frame.jpg", timeout=PATIENCE_S).status_code == 404
+        assert requests.get(f"{url}api/streams/door/frame.jpg?width=1", timeout=PATIENCE_S).status_code == 422
 
 
 def test_metrics_name_the_node() -> None:
     with served(Access()) as url:
-        text = requests.get(f"{url}metrics", timeout=10).text
+        text = requests.get(f"{url}metrics", timeout=PATIENCE_S).text
     told = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -122,19 +123,22 @@ def test_metrics_name_the_node() -> None:
 
 def test_who_has_no_token_sees_nothing() -> None:
     with served(Access(TOKEN)) as url:
-        assert "door" not in requests.get(url, timeout=10).text, "the page asks for the token, and shows nothing before"
+        assert "door" not in requests.get(url, timeout=PATIENCE_S).text, (
+            "the page asks for the token, and shows nothing before"
+        )
         for path in ("api/cluster", "metrics", "api/streams/door/frame.jpg"):
-            refused = requests.get(f"{url}{path}", timeout=10)
+            refused = requests.get(f"{url}{path}", timeout=PATIENCE_S)
             assert refused.status_code == 401 and "door" not in refused.text
-        assert requests.get(f"{url}readyz", timeout=10).json()["trouble"] == []
-        allowed = requests.get(f"{url}api/cluster", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+        assert requests.get(f"{url}readyz", timeout=PATIENCE_S).json()["trouble"] == []
+        allowed = requests.get(f"{url}api/cluster", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=PATIENCE_S)
         assert "door" in allowed.text
         with requests.Session() as browser:
             assert (
-                browser.post(f"{url}api/session", json={"token": "another-word-of-16"}, timeout=10).status_code == 401
+                browser.post(f"{url}api/session", json={"token": "another-word-of-16"}, timeout=PATIENCE_S).status_code
+                == 401
             )
-            assert browser.post(f"{url}api/session", json={"token": TOKEN}, timeout=10).ok
-            assert browser.get(f"{url}api/streams/door/frame.jpg", timeout=10).ok
+            assert browser.post(f"{url}api/session", json={"token": TOKEN}, timeout=PATIENCE_S).ok
+            assert browser.get(f"{url}api/streams/door/frame.jpg", timeout=PATIENCE_S).ok
 
 
 def test_in_words() -> None:

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
@@ -28,6 +27,8 @@ import typer
 from sightline.commands.main import COMMANDS, command_line, main
 from sightline.commands.plain_log import _StandardErrorHandler
 from sightline.server.control_socket import ControlSocket
+from tests.support.free_ports import free_port
+from tests.support.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -173,9 +174,7 @@ def test_no_permission_on_the_output_folder(demo_clip: Path) -> None:
             "os.seteuid(65534); "
             f"sys.exit(run({str(folder / 'locked' / 'x.mp4')!r}))"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert len(done.stderr.splitlines()) == 2, done.stderr
     assert "no permission" in done.stderr.splitlines()[1]
@@ -202,7 +201,7 @@ def finished_run(demo_clip: Path, tiny_weights: Path, tmp_path_factory: pytest.T
             demo_clip, "-o", folder / "x.mp4", "--jsonl", folder / "x.jsonl", "--tracks", folder / "x.txt",
             "--report", folder / "x.json", "--duration", "4",
         ),
-        capture_output=True, text=True, timeout=110, check=False,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "a run that goes well says nothing on standard error where that is no terminal"
@@ -250,6 +249,10 @@ def test_the_events_are_numbered_without_gaps(finished_run: Path) -> None:
     assert sorted(started) == sorted(ended)
 
 
+def in_file(path: Path, text: bytes) -> bool:
+    return path.exists() and text in path.read_bytes()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_finishes_its_outputs(
     number: signal.Signals, demo_clip: Path, tiny_weights: Path, tmp_path: Path
@@ -258,12 +261,10 @@ def test_an_interrupted_run_finishes_its_outputs(
     given = command(demo_clip, "-o", video, "--jsonl", jsonl, "--report", report, "--input-size", "608")
     process = subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     partial = jsonl.with_name("x.partial.jsonl")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (partial.exists() and b"window.second" in partial.read_bytes()):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: process.poll() is not None or in_file(partial, b"window.second"), "the first second")
+    assert process.poll() is None, process.communicate()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     last = json.loads(jsonl.read_text().splitlines()[-1])
@@ -278,36 +279,31 @@ def test_an_interrupted_run_finishes_its_outputs(
 def test_a_run_takes_commands_and_a_changed_configuration(
     demo_clip: Path, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
     config, jsonl = tmp_path / "run.yaml", tmp_path / "x.jsonl"
     text = f"output: {{jsonl: {jsonl}}}\ncontrol: {endpoint}\nmodel: {{input_size: 608}}\nstreams:\n"
     text += f"  one: {{source: {demo_clip}}}\n"
     config.write_text(text)
     process = subprocess.Popen(command("--config", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     partial = jsonl.with_name("x.partial.jsonl")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (partial.exists() and b"window.second" in partial.read_bytes()):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: process.poll() is not None or in_file(partial, b"window.second"), "the first second")
+    assert process.poll() is None, process.communicate()
     assert main(["control", endpoint, "status"]) == 0
     told = re.fullmatch(
         r"one: online, ([\d.]+) fps in, ([\d.]+) fps analysed over the last (\d+) s,.*\n", capsys.readouterr().out
     )
     assert told is not None, "the first answer tells real rates"
-    assert float(told[1]) > 1
-    assert float(told[2]) > 1
+    assert float(told[1]) > 0
+    assert float(told[2]) > 0
     config.write_text(text + f"  two: {{source: {demo_clip}}}\n")
     assert main(["control", endpoint, "reload"]) == 0
     assert "1 added (two), 1 unchanged" in capsys.readouterr().out
     config.write_text("streams: 3\n")
     process.send_signal(signal.SIGHUP)
-    while b'"stream":"two"' not in partial.read_bytes():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: process.poll() is not None or in_file(partial, b'"stream":"two"'), "the other stream")
+    assert process.poll() is None, process.communicate()
     assert main(["control", endpoint, "stop"]) == 0
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert "streams: got 3" in errors
     events = [json.loads(line) for line in jsonl.read_text().splitlines()]
@@ -421,7 +417,7 @@ def test_the_log_may_be_objects(capsys: pytest.CaptureFixture[str]) -> None:
         "logging.getLogger('sinks.video').info('opened %s', 'rtsp://admin:secret@door/')\n"
         "logging.getLogger('elsewhere').info('nobody asked')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     (line,) = done.stderr.splitlines()
     told = json.loads(line)
     assert (told["level"], told["logger"]) == ("info", "sinks.video")
@@ -446,7 +442,7 @@ def test_every_command_is_found_by_its_name() -> None:
 @pytest.mark.parametrize("arguments", ["schema", "--version"])
 def test_a_full_standard_output_is_told_in_one_line(arguments: str) -> None:
     line = f"{sys.executable} {ROOT / 'run_pipeline.py'} {arguments} > /dev/full"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: can't write to standard output: ")
     assert done.stderr.count("\n") == 1
@@ -455,7 +451,7 @@ def test_a_full_standard_output_is_told_in_one_line(arguments: str) -> None:
 def test_closed_standard_streams_are_no_fault(demo_clip: Path, tiny_weights: Path, tmp_path: Path) -> None:
     events = tmp_path / "x.jsonl"
     line = f"{sys.executable} {ROOT / 'run_pipeline.py'} {demo_clip} --duration 0.1 --jsonl {events} <&- >&- 2>&-"
-    assert subprocess.run(["sh", "-c", line], timeout=110, check=False).returncode == 0
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
     assert all(event.startswith("{") for event in events.read_text().splitlines())
 
 

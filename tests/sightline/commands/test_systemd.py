@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from sightline.commands.systemd import ServiceManager
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "packaging" / "sightline.service"
@@ -26,7 +27,7 @@ def told(tmp_path: Path) -> Iterator[socket.socket]:
     """The socket on which systemd listens; its address is ``told`` in ``tmp_path``."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "told"))
-        heard.settimeout(60)
+        heard.settimeout(PATIENCE_S)
         yield heard
 
 
@@ -46,11 +47,11 @@ def test_the_loop_itself_gives_the_words_of_life(told: socket.socket, tmp_path: 
     with manager.watching(ask):
         assert words(told) == ["READY=1"]
         for _ in range(2):
-            assert come.acquire(timeout=60)
+            assert come.acquire(timeout=PATIENCE_S)
         told.setblocking(False)
         with pytest.raises(BlockingIOError):  # the run has not come around
             told.recv(4096)
-        told.settimeout(60)
+        told.settimeout(PATIENCE_S)
         asked[0]()
         assert words(told) == ["WATCHDOG=1"]
     assert words(told) == ["STOPPING=1"]
@@ -71,7 +72,7 @@ def test_an_abstract_address_is_one(tmp_path: Path) -> None:
     name = f"sightline-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(f"\0{name}")
-        heard.settimeout(60)
+        heard.settimeout(PATIENCE_S)
         ServiceManager(f"@{name}").tell("READY=1")
         assert words(heard) == ["READY=1"]
 
@@ -120,7 +121,7 @@ def test_a_run_is_a_service(told: socket.socket, tmp_path: Path, demo_clip: Path
         run.send_signal(signal.SIGTERM)
         while "STOPPING=1" not in heard:
             heard += words(told)
-        assert run.wait(60) in (0, 130)
+        assert run.wait(PATIENCE_S) in (0, 130)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")

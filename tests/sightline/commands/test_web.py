@@ -17,6 +17,7 @@ import requests
 
 from sightline.commands.main import _with_web_address, main
 from tests.support.clips import write_clip
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,13 +45,13 @@ def test_a_run_is_served_and_stays_until_it_is_stopped(clip: Path, tiny_weights:
     with running("run", str(clip), "--web", "127.0.0.1:0", "--web-stay") as (process, url):
         assert process.stderr is not None
         assert next(line for line in process.stderr if "stays open" in line)
-        (view,) = requests.get(f"{url}/api/streams", timeout=10).json()["streams"]
+        (view,) = requests.get(f"{url}/api/streams", timeout=PATIENCE_S).json()["streams"]
         assert (view["name"], view["state"]) == ("clip", "ended")
-        report = requests.get(f"{url}/api/report", timeout=10).json()
+        report = requests.get(f"{url}/api/report", timeout=PATIENCE_S).json()
         assert report["streams"]["clip"]["processed"] == 10
-        assert "text/html" in requests.get(url, timeout=10).headers["Content-Type"]
+        assert "text/html" in requests.get(url, timeout=PATIENCE_S).headers["Content-Type"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, "the run itself had come to its end"
+        assert process.wait(PATIENCE_S) == 0, "the run itself had come to its end"
 
 
 def test_a_port_that_is_in_use_is_one_plain_line(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from sightline.composition.pipeline import build_pipeline
 from sightline.config.loading import load_config
 from tests.sinks.integrations.test_webhook import Server
 from tests.support.fakes import BlobDetector, MemorySource, moving_box
+from tests.support.waiting import PATIENCE_S
 
 pytest.importorskip("apprise", reason="needs Apprise: pip install 'sightline[notify]'")
 FRAMES = 40
@@ -64,7 +65,7 @@ def test_a_run_tells_of_its_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dead_service_costs_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
-    server = Server(answer=lambda number: 200 * go_on.wait(30))
+    server = Server(answer=lambda number: 200 * go_on.wait(PATIENCE_S))
     monkeypatch.setenv("TEST_PHONE", f"json://127.0.0.1:{server.port}/?rto=0.3")
     report = run()
     go_on.set()

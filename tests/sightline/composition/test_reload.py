@@ -24,6 +24,7 @@ from sightline.commands.signals import reloading_on_hangup
 from sightline.composition.reload import Before, Change, Reloader, compare, differing
 from sightline.config.schema import Config
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
+from tests.support.waiting import PATIENCE_S
 from trackers.sort import SortTracker
 
 
@@ -259,7 +260,7 @@ def test_hangup_reloads_in_a_thread_of_its_own() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         if not twice.wait(0.5) and len(came) == 1:  # two pending signals may be delivered as one
             os.kill(os.getpid(), signal.SIGHUP)
-        assert twice.wait(30)
+        assert twice.wait(PATIENCE_S)
     assert set(came) == {"reload"}
     assert signal.getsignal(signal.SIGHUP) is before
     assert "reload" not in [thread.name for thread in threading.enumerate()]

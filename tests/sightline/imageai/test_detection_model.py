@@ -50,7 +50,7 @@ class Meeting:
             self.met |= self._inside > 1
             self._changed.notify_all()
             # The first batch may be the first frame alone; while it waits, the source gets ahead.
-            self._changed.wait_for(lambda: self.met, timeout=1.0)
+            self._changed.wait_for(lambda: self.met, timeout=10.0)
         try:
             return self._run(*arguments)
         finally:

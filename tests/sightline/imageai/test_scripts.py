@@ -137,7 +137,7 @@ def test_first_video_as_a_program_of_its_own(folder: Path) -> None:
     """Nothing of the tests around it: a file, run by Python."""
     (folder / "first.py").write_text(ported(scripts.FIRST_VIDEO))
     done = subprocess.run(
-        [sys.executable, "first.py"], cwd=folder, capture_output=True, text=True, timeout=110, check=False,
+        [sys.executable, "first.py"], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

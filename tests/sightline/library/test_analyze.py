@@ -24,8 +24,7 @@ from pipeline.events import StreamEnded, StreamStarted, TrackEnded, TrackStarted
 from pipeline.types import Image, SourceInfo
 from sinks.files.jsonl import JsonlSink
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box, picture
-
-WAIT_S = 60
+from tests.support.waiting import PATIENCE_S
 
 
 def endless() -> Iterator[Image]:
@@ -152,7 +151,7 @@ def test_a_loop_in_another_thread_works() -> None:
         target=lambda: seen.extend(len(result) for result in sightline.analyze(moving_box(6), detector=BlobDetector()))
     )
     thread.start()
-    thread.join(WAIT_S)
+    thread.join(PATIENCE_S)
     assert len(seen) == 6
 
 
@@ -168,7 +167,6 @@ def test_a_program_may_end_with_a_loop_that_it_never_finished(tmp_path: Path) ->
         [sys.executable, program],
         capture_output=True,
         text=True,
-        timeout=WAIT_S,
         check=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
@@ -188,7 +186,7 @@ def test_async_for() -> None:
     assert asyncio.run(count(99)) == 9
     assert asyncio.run(count(5)) == 5
     for thread in threads() - before:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert threads() == before
 
 
@@ -207,7 +205,7 @@ def test_a_cancelled_async_loop_ends_the_run() -> None:
     before = threads()
     asyncio.run(run())
     for thread in threads() - before:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert threads() == before
 
 

@@ -23,6 +23,7 @@ from sightline.config.changes import Changes
 from sightline.config.loading import load_config
 from tests.support.clips import write_clip
 from tests.support.served_run import Served, served_run
+from tests.support.waiting import PATIENCE_S
 
 LEFT = {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "units": "fraction"}
 MIDDLE = {"start": [0.5, 0], "end": [0.5, 1], "units": "fraction"}
@@ -146,7 +147,7 @@ def test_every_mistake_is_told_at_once_and_nothing_changes(served: Served) -> No
     }
     body = json.dumps({"zones": zones}).replace('"1e400"', "1e400")
     headers = {"Content-Type": "application/json"}
-    found = errors(requests.put(f"{served.url}/api/streams/door/zones", data=body, headers=headers, timeout=30))
+    found = errors(requests.put(f"{served.url}/api/streams/door/zones", data=body, headers=headers, timeout=PATIENCE_S))
     assert set(found) == {
         "zones.short.polygon", "zones.crossed", "zones.named.unit", "zones.named.classes", "zones.far.polygon[1]"
     }  # fmt: skip
@@ -331,7 +332,7 @@ def test_a_feed_that_is_listened_to_does_not_keep_the_server_from_ending(tmp_pat
     ended = threading.Event()
 
     def listen(url: str) -> None:
-        with requests.get(f"{url}/api/events/live", stream=True, timeout=60) as feed:
+        with requests.get(f"{url}/api/events/live", stream=True, timeout=PATIENCE_S) as feed:
             for _ in feed.iter_content(1000):
                 pass
         ended.set()
@@ -339,7 +340,7 @@ def test_a_feed_that_is_listened_to_does_not_keep_the_server_from_ending(tmp_pat
     with served_run(tmp_path) as served:
         threading.Thread(target=listen, args=(served.url,)).start()
         served.wait_for(lambda: len(served.sink.frames) > 30, "frames")
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE_S)
 
 
 def test_a_picture_is_the_newest_frame(calm: Served) -> None:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SinkError, SinkPathError
 from sightline.server.control_socket import MAX_COMMAND_BYTES, ControlSocket, send_command
+from tests.support.free_ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 
 def broken() -> str:
@@ -32,7 +34,7 @@ def control() -> Iterator[ControlSocket]:
     assert set(threading.enumerate()) <= before
 
 
-def exchange(endpoint: str, *frames: bytes, timeout_ms: int = 10_000) -> bytes | None:
+def exchange(endpoint: str, *frames: bytes, timeout_ms: int = round(1000 * PATIENCE_S)) -> bytes | None:
     with zmq.Context() as context, context.socket(zmq.REQ) as client:
         client.setsockopt(zmq.LINGER, 0)
         client.connect(endpoint)
@@ -70,9 +72,9 @@ def test_what_is_too_long_and_what_is_no_zeromq_is_cut_off(control: ControlSocke
     host, port = control.endpoint.removeprefix("tcp://").split(":")
     noise = [np.random.default_rng(seed).bytes(5000) for seed in range(20)]
     for data in (b"GET / HTTP/1.1\r\n\r\n", *noise):
-        with socket.create_connection((host, int(port)), timeout=5) as stranger:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as stranger:
             stranger.sendall(data)
-    with socket.create_connection((host, int(port)), timeout=5):  # says nothing
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S):  # says nothing
         assert send_command(control.endpoint, "reload") == "2 unchanged"
     with pytest.raises(SinkError, match="1 to 256 bytes"):
         send_command(control.endpoint, "x" * 300)
@@ -83,7 +85,7 @@ def test_a_client_that_leaves_without_its_answer_harms_nobody() -> None:
 
     def slow() -> str:
         asked.set()
-        assert may_answer.wait(30)
+        assert may_answer.wait(PATIENCE_S)
         return "done"
 
     with ControlSocket("tcp://127.0.0.1:*", {"slow": slow, "quick": lambda: "yes"}) as control:
@@ -108,8 +110,5 @@ def test_only_this_machine_is_listened_to(endpoint: str) -> None:
 def test_an_address_in_use_and_nobody_there_are_plain_lines(control: ControlSocket) -> None:
     with pytest.raises(SinkError, match="in use"):
         ControlSocket(control.endpoint, COMMANDS)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with pytest.raises(SinkError, match="no reply within"):
-        send_command(f"tcp://127.0.0.1:{port}", "status", timeout_s=0.1)
+        send_command(f"tcp://127.0.0.1:{free_port()}", "status", timeout_s=0.1)

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 from sightline.server.guard import MAX_BODY_BYTES
 from tests.support.served_run import ADMIN, READER, Served, served_run
+from tests.support.waiting import PATIENCE_S
 
 ADMINS, READERS = {"Authorization": f"Bearer {ADMIN}"}, {"Authorization": f"bearer {READER}"}
 ZONES: Any = {"zones": {"yard": {"polygon": [[0, 0], [1, 0], [1, 1]], "units": "fraction"}}}
@@ -51,7 +52,7 @@ def unlocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def raw(served: Served, request: bytes) -> bytes:
     """The first bytes of the answer to what no client would send."""
     place = urlsplit(served.url)
-    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=PATIENCE_S) as connection:
         connection.sendall(request)
         return connection.recv(65536)
 
@@ -62,7 +63,7 @@ def test_without_a_token_only_the_page_its_login_and_the_probes_answer(locked: S
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
         assert answer.json() == {"errors": [{"where": "", "message": "a token is needed"}]}
     for method, path in WRITES:
-        assert requests.request(method, locked.url + path, timeout=30).status_code == 401, path
+        assert requests.request(method, locked.url + path, timeout=PATIENCE_S).status_code == 401, path
     for path in ("/", "/page/index.html", "/healthz", "/api/session"):
         assert locked.get(path).status_code == 200, path
     assert locked.get("/readyz").json()["trouble"] == [], "what there is is not for everybody"
@@ -74,7 +75,7 @@ def test_a_reader_looks_and_changes_nothing(locked: Served) -> None:
         if path not in ("/nothing", "/api/events/live"):
             assert locked.get(path, headers=READERS).status_code == 200, path
     for method, path in WRITES:
-        answer = requests.request(method, locked.url + path, headers=READERS, json=ZONES, timeout=30)
+        answer = requests.request(method, locked.url + path, headers=READERS, json=ZONES, timeout=PATIENCE_S)
         assert answer.status_code == 403, path
         assert answer.json()["errors"][0]["message"] == "this token may only read"
     assert locked.get("/api/streams/door/zones", headers=ADMINS).json() == {"zones": {}}
@@ -201,10 +202,10 @@ def test_no_path_leads_out_of_the_page(unlocked: Served, path: str) -> None:
 
 def test_too_much_is_refused_before_it_is_read(unlocked: Served) -> None:
     body = b"x" * (MAX_BODY_BYTES + 1)
-    answer = requests.put(f"{unlocked.url}/api/streams/door/zones", data=body, timeout=30)
+    answer = requests.put(f"{unlocked.url}/api/streams/door/zones", data=body, timeout=PATIENCE_S)
     assert answer.status_code == 413
     place = urlsplit(unlocked.url)
-    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=30)
+    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=PATIENCE_S)
     # In pieces, which tell no length.
     connection.request(
         "PUT", "/api/streams/door/zones", iter([body[: 1 << 16]] * 6), {"Content-Type": "application/json"},
@@ -218,7 +219,7 @@ def test_too_much_is_refused_before_it_is_read(unlocked: Served) -> None:
 def logged_in(served: Served) -> requests.Session:
     """A browser that has a cookie."""
     session = requests.Session()
-    assert session.post(f"{served.url}/api/session", json={"token": ADMIN}, timeout=30).status_code == 200
+    assert session.post(f"{served.url}/api/session", json={"token": ADMIN}, timeout=PATIENCE_S).status_code == 200
     return session
 
 
@@ -227,18 +228,18 @@ def test_who_logs_out_sees_nothing_more(locked: Served) -> None:
         cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in session.cookies.items())}
         with (
             connect(f"{locked.url.replace('http', 'ws')}/api/live", additional_headers=cookie) as live,
-            session.get(f"{locked.url}/api/events/live", stream=True, timeout=30) as events,
+            session.get(f"{locked.url}/api/events/live", stream=True, timeout=PATIENCE_S) as events,
         ):
             live.send('{"type": "watch", "tiles": [{"stream": "door", "width": 320}]}')
             lines = events.iter_lines()
             next(line for line in lines if line.startswith(b"data:"))
-            assert session.delete(f"{locked.url}/api/session", timeout=30).ok
+            assert session.delete(f"{locked.url}/api/session", timeout=PATIENCE_S).ok
             for _ in lines:  # until its end
                 pass
             live.send('{"type": "ack", "stream": "door"}')
             with pytest.raises(ConnectionClosed) as closed:
                 while True:
-                    live.recv(timeout=30)
+                    live.recv(timeout=PATIENCE_S)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
 
@@ -256,22 +257,22 @@ def test_a_request_that_never_comes_keeps_no_connection(
 ) -> None:
     monkeypatch.setattr("sightline.server.http_connection.REQUEST_S", 0.2)
     place = urlsplit(unlocked.url)
-    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+    with socket.create_connection((place.hostname, place.port), timeout=PATIENCE_S) as connection:
         connection.sendall(begun)
         while connection.recv(65536):  # until it is closed, whatever it was told
             pass
 
 
 def test_what_stays_connected_is_not_taken_for_late(unlocked: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sightline.server.http_connection.REQUEST_S", 0.2)
+    monkeypatch.setattr("sightline.server.http_connection.REQUEST_S", 1.0)
     with (
         connect(f"{unlocked.url.replace('http', 'ws')}/api/live") as live,
-        requests.get(f"{unlocked.url}/api/events/live", stream=True, timeout=30) as events,
+        requests.get(f"{unlocked.url}/api/events/live", stream=True, timeout=PATIENCE_S) as events,
     ):
         lines = events.iter_lines()
-        until_s = time.monotonic() + 0.6
+        until_s = time.monotonic() + 1.5
         while time.monotonic() < until_s:
             next(lines)
         live.send('{"type": "watch", "tiles": [{"stream": "door", "width": 320}]}')
-        while isinstance(live.recv(timeout=30), str):
+        while isinstance(live.recv(timeout=PATIENCE_S), str):
             pass

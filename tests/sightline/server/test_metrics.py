@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.interfaces import Sink
 from pipeline.types import TrackedFrame
 from tests.support.served_run import Served, served_run
+from tests.support.waiting import PATIENCE_S
 
 LEFT = {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]], "units": "fraction"}
 MIDDLE = {"start": [0.5, 0], "end": [0.5, 1], "units": "fraction"}
@@ -110,7 +111,7 @@ def test_a_run_that_does_not_tell_still_tells_of_its_state(tmp_path: Path) -> No
 
         def on_frame(self, tracked: TrackedFrame) -> None:
             if tracked.frame.index == 20:
-                held.wait(30)
+                held.wait(PATIENCE_S)
 
     with served_run(tmp_path, sinks=[Stuck()]) as served:
         served.wait_for(lambda: len(served.sink.frames) >= 20, "frames")
@@ -152,7 +153,7 @@ def test_an_output_that_is_stuck_is_not_ready(tmp_path: Path, monkeypatch: pytes
 
         def on_frame(self, tracked: TrackedFrame) -> None:
             if tracked.frame.index == 10:
-                held.wait(30)
+                held.wait(PATIENCE_S)
 
     monkeypatch.setattr("sightline.composition.serving.readiness._PATIENCE_S", 0.3)
     with served_run(tmp_path, live=True, sinks=[Slow()]) as served:

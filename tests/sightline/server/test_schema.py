@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.support.served_run import Served, served_run
+from tests.support.waiting import PATIENCE_S
 
 CHECKS: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
@@ -61,7 +62,7 @@ def play_requests(run: Served, examples: int) -> tuple[int, list[str]]:
                 nonlocal requests
                 if of_the_run and "name" in case.path_parameters:
                     case.path_parameters["name"] = "door"
-                case.call_and_validate(checks=CHECKS)
+                case.call_and_validate(checks=CHECKS, timeout=PATIENCE_S)
                 requests += 1
 
             try:

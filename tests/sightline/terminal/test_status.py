@@ -13,6 +13,7 @@ from pipeline.runtime.frame_ledger import Rates
 from pipeline.runtime.streams.stream import StreamStatus
 from pipeline.types import SourceInfo
 from sightline.terminal.status import showing_status, status_line, status_table
+from tests.support.waiting import PATIENCE_S
 
 
 def status(decoded: int, processed: int) -> StreamStatus:
@@ -71,7 +72,7 @@ def test_lines_come_at_intervals_where_there_is_no_terminal() -> None:
         return [status(50, 40)]
 
     with showing_status(statuses, Console(file=output, width=40), line_every_s=0.01):
-        assert asked.wait(20)
+        assert asked.wait(PATIENCE_S)
     lines = output.getvalue().splitlines()
     assert all(text.startswith("gate: online") and text.endswith("80 ms)") for text in lines)
     assert "status" not in [thread.name for thread in threading.enumerate()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from sinks.evidence.sink import EvidenceSink
 from tests.support.evidence_scene import FPS, FRAMES, scene
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box, picture
 from tests.support.small_disk import small_disk
+from tests.support.waiting import wait_until
 from trackers.factory import create_tracker
 
 # Three objects, one after the other, in different rows.
@@ -65,7 +65,7 @@ def test_a_full_disk_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     with small_disk(tmp_path / "disk", 300) as disk:
         # The first track ends about picture 24 and the second about 44.
         def room_again() -> None:
-            wait_for(lambda: "lost" in caplog.text)
+            wait_until(lambda: "lost" in caplog.text, "the loss")
             disk.free()
 
         memory = Acting({10: disk.fill, 35: room_again})
@@ -83,14 +83,6 @@ def test_a_full_disk_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert "written again" in caplog.text
         assert isinstance(memory.events[-1], StreamEnded)
         assert memory.events[-1].error is None
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not come to pass")
 
 
 def test_what_is_hidden_from_now_on_is_in_no_picture_from_before(tmp_path: Path) -> None:

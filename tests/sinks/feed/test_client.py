@@ -24,6 +24,7 @@ from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.support.feed_parts import opened, updated
 from tests.support.feed_runs import recorded_run
 from tests.support.free_ports import free_port_pair
+from tests.support.waiting import PATIENCE_S
 
 
 def take(subscription: Iterator[Event], count: int) -> list[Event]:
@@ -88,7 +89,10 @@ def test_who_has_waited_long_looks_as_often_as_at_first() -> None:
 def test_topics_are_prefixes(encoding: str) -> None:
     run = recorded_run(23, 300)
     topics = ["cam/track.", "clip/line.crossed/person"]
-    with opened(encoding=encoding) as sink, subscribe(sink.endpoint, topics, follow=False) as subscription:
+    with (
+        opened(encoding=encoding, linger_s=PATIENCE_S) as sink,
+        subscribe(sink.endpoint, topics, follow=False) as subscription,
+    ):
         assert isinstance(next(subscription), FeedSnapshot)
         for event in run:
             sink.on_event(event)
@@ -191,7 +195,7 @@ def test_asyncio() -> None:
         return events
 
     with opened() as sink:
-        events = asyncio.run(asyncio.wait_for(read(sink), 60))
+        events = asyncio.run(asyncio.wait_for(read(sink), PATIENCE_S))
     assert [event for event in events if not isinstance(event, FeedSnapshot)] == run
 
 
@@ -261,7 +265,7 @@ def test_a_subscriber_that_was_cut_off_catches_up() -> None:
     seq = 0
     with opened(replay=1000, heartbeat_s=0.05) as sink:
         targets = [int(str(address).rsplit(":", 1)[1]) for address in (sink.endpoint, sink.requests_endpoint)]
-        with subscribe(f"tcp://127.0.0.1:{port}", give_up_s=60) as subscription:
+        with subscribe(f"tcp://127.0.0.1:{port}", give_up_s=PATIENCE_S) as subscription:
             for _ in range(3):
                 wires = [Wire(port + index, target) for index, target in enumerate(targets)]
                 for _ in range(100):

@@ -24,6 +24,7 @@ from sinks.feed.keys import read_key_pair, read_public_key, write_keys
 from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.support.feed_parts import opened, updated
 from tests.support.free_ports import free_port_pair
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_nonsense_on_both_sockets_is_dropped_and_counted() -> None:
 def connected(address: str, peer: bytes) -> socket.socket:
     """A bare connection whose ZeroMQ handshake is done."""
     host, port = address.removeprefix("tcp://").rsplit(":", 1)
-    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
     connection.sendall(handshake(peer))
     return connection
 

@@ -24,6 +24,7 @@ from sinks.feed.zeromq_sink import ZeroMqSink
 from tests.support.feed_parts import RUN, opened, updated
 from tests.support.feed_runs import recorded_run
 from tests.support.free_ports import free_port_pair
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_an_event_before_open_is_refused() -> None:
 def plain_subscriber(sink: ZeroMqSink, *prefixes: str) -> Iterator[zmq.Socket[bytes]]:
     """What any program in any language can do; ready when it yields."""
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
-        subscriber.setsockopt(zmq.RCVTIMEO, 20_000)
+        subscriber.setsockopt(zmq.RCVTIMEO, round(1000 * PATIENCE_S))
         subscriber.setsockopt(zmq.LINGER, 0)
         for prefix in (*prefixes, "/heartbeat/"):
             subscriber.subscribe(prefix)
@@ -188,7 +189,7 @@ def test_heartbeats_tell_the_last_number_the_port_for_requests_and_the_end() -> 
 @pytest.mark.parametrize("kind", [zmq.DEALER, zmq.REQ])
 def test_requests_as_any_program_can_make_them(kind: int) -> None:
     with opened() as sink, zmq.Context() as context, context.socket(kind) as client:
-        client.setsockopt(zmq.RCVTIMEO, 20_000)
+        client.setsockopt(zmq.RCVTIMEO, round(1000 * PATIENCE_S))
         client.setsockopt(zmq.LINGER, 0)
         client.connect(str(sink.requests_endpoint))
         total = MAX_REPLY_EVENTS + 500
@@ -211,7 +212,7 @@ def test_requests_as_any_program_can_make_them(kind: int) -> None:
 
 def test_every_request_of_a_quick_reader_is_answered() -> None:
     with opened() as sink, zmq.Context() as context, context.socket(zmq.DEALER) as client:
-        client.setsockopt(zmq.RCVTIMEO, 20_000)
+        client.setsockopt(zmq.RCVTIMEO, round(1000 * PATIENCE_S))
         client.setsockopt(zmq.LINGER, 0)
         client.connect(str(sink.requests_endpoint))
         for _ in range(3000):

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from tests.support.feed_parts import RUN, WALL, updated
 from tests.support.feed_runs import recorded_run
 from tests.support.free_ports import free_port
 from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener
+from tests.support.waiting import PATIENCE_S, wait_until
 
 paho: Any = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'sightline[mqtt]'")
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason=NO_BROKER)
@@ -94,7 +94,7 @@ ENDED = StreamEnded(**common(9), reason="end", ledger=FrameCounts(decoded=1, pro
 
 
 def sink_to(port: int, **options: Any) -> MqttSink:
-    sink = MqttSink(f"mqtt://127.0.0.1:{port}", **{"reconnect_most_s": 1, **options})
+    sink = MqttSink(f"mqtt://127.0.0.1:{port}", **{"reconnect_most_s": 1, "linger_s": PATIENCE_S, **options})
     sink.check()
     sink.open("cam", INFO, [])
     return sink
@@ -292,7 +292,7 @@ def test_other_mistakes() -> None:
 @needs_broker
 def test_what_the_broker_has_confirmed_is_written(start: Callable[..., Broker], port: int) -> None:
     start()
-    sink = sink_to(port, types=["line.crossed"], linger_s=20)
+    sink = sink_to(port, types=["line.crossed"])
     for event in [STARTED, window(2, person=3), window(3, person=4), ENTERED, CROSSED, LEFT, ENDED]:
         assert sink.takes(event)
         sink.on_event(event)
@@ -304,20 +304,13 @@ def test_what_the_broker_has_confirmed_is_written(start: Callable[..., Broker], 
 
 @needs_broker
 def test_events_that_came_while_the_broker_was_away_are_counted(start: Callable[..., Broker], port: int) -> None:
-    sink = sink_to(port, types=["track.updated"], linger_s=20)
+    sink = sink_to(port, types=["track.updated"])
     for number in range(1500):
         sink.on_event(updated(number))
     sink.on_event(window(2, person=3))
-    wait_until(lambda: sink.counts().lost == 500)
+    wait_until(lambda: sink.counts().lost == 500, "the loss")
     assert sink.counts() == OutputCounts(given=1501, lost=500), "a thousand wait, and a value"
     start()
-    wait_until(lambda: sink.counts().written == 1001)
+    wait_until(lambda: sink.counts().written == 1001, "the rest")
     sink.close()
     assert sink.counts() == OutputCounts(given=1501, written=1001, lost=500)
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)

@@ -13,12 +13,13 @@ from pipeline.events import Event, FrameCounts, OutputCounts, StreamEnded, Strea
 from pipeline.types import SourceInfo
 from sinks.integrations.mqtt import MqttSink
 from sinks.integrations.mqtt_topics import Places, Topics
-from tests.sinks.integrations.test_mqtt import needs_broker, wait_until
+from tests.sinks.integrations.test_mqtt import needs_broker
 from tests.sinks.integrations.test_mqtt_retained import publish, retained, until
 from tests.support.alerts import ended, picture, started, updated
 from tests.support.fault_proxy import FaultProxy, Faults
 from tests.support.feed_parts import RUN, WALL
 from tests.support.mqtt_broker import Broker, Listener, free_port
+from tests.support.waiting import PATIENCE_S, wait_until
 
 INFO = SourceInfo(width=64, height=48, live=True)
 JPEG = b"\xff\xd8\xff\xe0 picture %d"
@@ -71,7 +72,7 @@ def start(tmp_path: Path, port: int) -> Iterator[Callable[[], Broker]]:
 def sink_to(port: int, folder: Path, **options: Any) -> MqttSink:
     settings: dict[str, Any] = {
         "reconnect_most_s": 1,
-        "linger_s": 20,
+        "linger_s": PATIENCE_S,
         "evidence": folder,
         "places": {"cam": Places(rules=["prowler"])},
     }
@@ -96,8 +97,8 @@ def test_an_alert_is_on_until_it_is_over_and_has_its_picture(
     about = json.loads(listener.values["sightline/cam/alerts/prowler/about"])
     assert (about["severity"], about["text"], about["tracks"]) == ("critical", "alert 2", [1])
     sink.on_event(picture(3, alert, tmp_path, JPEG % 1))
-    wait_until(lambda: listener.data.get("sightline/cam/alerts/prowler/picture") == JPEG % 1)
-    wait_until(lambda: listener.data.get("sightline/cam/picture") == JPEG % 1)
+    wait_until(lambda: listener.data.get("sightline/cam/alerts/prowler/picture") == JPEG % 1, "the picture")
+    wait_until(lambda: listener.data.get("sightline/cam/picture") == JPEG % 1, "the picture")
     sink.on_event(updated(4, alert_id=2, text="two of them"))
     sink.on_event(ended(5, alert_id=2, text="two of them"))
     listener.wait_for("sightline/cam/alerts/prowler", "OFF")
@@ -124,14 +125,14 @@ def test_after_an_outage_of_the_broker_the_newest_is_there_and_events_came_once_
             sink.on_event(alert)
             sink.on_event(picture(seq + 100, alert, tmp_path, JPEG % seq))
         proxy.set(Faults())
-        wait_until(lambda: first.data.get("sightline/cam/picture") == JPEG % 6)
+        wait_until(lambda: first.data.get("sightline/cam/picture") == JPEG % 6, "the picture")
         first.wait_for("sightline/cam/alerts/prowler", "ON")
         sink.close()
     first.stop()
     told = [json.loads(value)["seq"] for topic, value, _ in first.all if topic.endswith("events/alert.started")]
     assert told == [2, 3, 4, 5, 6]
     late = Listener(port)
-    wait_until(lambda: late.data.get("sightline/cam/alerts/prowler/picture") == JPEG % 6)
+    wait_until(lambda: late.data.get("sightline/cam/alerts/prowler/picture") == JPEG % 6, "the picture")
     late.stop()
 
 
@@ -239,12 +240,12 @@ def test_the_part_with_the_object_will_do_where_there_is_no_whole_picture(
     first, second = started(2, evidence="two"), started(3, evidence="three")
     sink.on_event(first)
     sink.on_event(picture(4, first, tmp_path, JPEG % 1, kind="crop"))
-    wait_until(lambda: listener.data.get("sightline/cam/picture") == JPEG % 1)
+    wait_until(lambda: listener.data.get("sightline/cam/picture") == JPEG % 1, "the picture")
     sink.on_event(second)
     sink.on_event(picture(5, second, tmp_path, JPEG % 2))
     sink.on_event(picture(6, second, tmp_path, JPEG % 3, kind="crop"))
     sink.close()
-    wait_until(lambda: listener.data.get("sightline/cam/picture") == JPEG % 2)
+    wait_until(lambda: listener.data.get("sightline/cam/picture") == JPEG % 2, "the picture")
     listener.wait_for("sightline/status", "offline")
     assert listener.data["sightline/cam/picture"] == JPEG % 2
     listener.stop()

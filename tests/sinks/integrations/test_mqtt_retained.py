@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +35,7 @@ from sinks.integrations.mqtt_topics import Places, Topics
 from tests.support.feed_parts import RUN, WALL
 from tests.support.free_ports import free_port
 from tests.support.mqtt_broker import MOSQUITTO, NO_BROKER, Broker, Listener
+from tests.support.waiting import PATIENCE_S, wait_until
 
 paho: Any = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'sightline[mqtt]'")
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason=NO_BROKER)
@@ -80,7 +79,10 @@ def seen(stream: str, zone: str = "yard", line: str = "gate", name: str = "perso
 
 
 def run(port: int, *streams: str, **options: Any) -> MqttSink:
-    sink = MqttSink(f"mqtt://127.0.0.1:{port}", **{"discovery": "homeassistant", "reconnect_most_s": 1, **options})
+    sink = MqttSink(
+        f"mqtt://127.0.0.1:{port}",
+        **{"discovery": "homeassistant", "reconnect_most_s": 1, "linger_s": PATIENCE_S, **options},
+    )
     for stream in streams:
         sink.open(stream, INFO, CLASSES)
     return sink
@@ -97,12 +99,14 @@ def retained(port: int) -> dict[str, str]:
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", port)
     client.loop_start()
+
     # What is published now comes after what was retained; the listener may not have subscribed yet.
-    with listener.changed:
-        for _ in range(200):
-            client.publish("test/all", b"there", qos=1)
-            if listener.changed.wait_for(lambda: "test/all" in listener.values, 0.1):
-                break
+    def heard() -> bool:
+        client.publish("test/all", b"there", qos=1)
+        with listener.changed:
+            return listener.changed.wait_for(lambda: "test/all" in listener.values, 0.1)
+
+    wait_until(heard, "a message of its own")
     client.disconnect()
     client.loop_stop()
     listener.stop()
@@ -111,9 +115,14 @@ def retained(port: int) -> dict[str, str]:
 
 def until(port: int, is_so: Callable[[dict[str, str]], bool]) -> dict[str, str]:
     """What is retained, as soon as it is as it should be."""
-    end_s = time.monotonic() + 20
-    while not is_so(values := retained(port)):
-        assert time.monotonic() < end_s, values
+    values: dict[str, str] = {}
+
+    def so() -> bool:
+        values.clear()
+        values.update(retained(port))
+        return is_so(values)
+
+    wait_until(so, "what is to be retained", lambda: values)
     return values
 
 
@@ -122,7 +131,7 @@ def publish(port: int, messages: dict[str, str]) -> None:
     client.connect("127.0.0.1", port)
     client.loop_start()
     for topic, value in messages.items():
-        client.publish(topic, value.encode(), qos=1, retain=True).wait_for_publish(10)
+        client.publish(topic, value.encode(), qos=1, retain=True).wait_for_publish(PATIENCE_S)
     client.disconnect()
     client.loop_stop()
 
@@ -135,7 +144,7 @@ class KilledRun:
         self._client.will_set(f"{topic}/status", b"offline", qos=1, retain=True)
         self._client.connect("127.0.0.1", port, keepalive=600)
         self._client.loop_start()
-        self._client.publish(f"{topic}/status", b"online", qos=1, retain=True).wait_for_publish(10)
+        self._client.publish(f"{topic}/status", b"online", qos=1, retain=True).wait_for_publish(PATIENCE_S)
         self._client.loop_stop()
 
     def give_up(self) -> None:
@@ -272,7 +281,7 @@ def test_thousands_of_retained_values_are_all_looked_at(broker: Broker) -> None:
     sent = [
         client.publish(f"sightline/yard/zones/z{number}/person", b"1", qos=1, retain=True) for number in range(count)
     ]
-    sent[-1].wait_for_publish(20)
+    sent[-1].wait_for_publish(PATIENCE_S)
     client.disconnect()
     client.loop_stop()
     sink = run(broker.port, "door")
@@ -406,9 +415,4 @@ def test_waiting_for_a_broker_that_does_not_answer_is_bounded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         sink = run(mute.getsockname()[1], "door", linger_s=0.3)
         send(sink, started("door"))
-        begun_s = time.monotonic()
-        closer = threading.Thread(target=sink.close)
-        closer.start()
-        closer.join(20)
-        assert not closer.is_alive()
-        assert time.monotonic() - begun_s < 10
+        sink.close()  # would hang here

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.support.alerts import ended, picture, started, updated
 from tests.support.feed_parts import updated as track_updated
 from tests.support.free_ports import free_port
 from tests.support.smtp_server import SmtpServer, pictures_of, text_of
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytest.importorskip("apprise", reason="needs Apprise: pip install 'sightline[notify]'")
 INFO = SourceInfo(width=64, height=48, live=True)
@@ -52,8 +53,8 @@ def mail_to(port: int) -> AppriseTarget:
     return AppriseTarget("family", url)
 
 
-def post_to(port: int, timeout_s: float = 4.0) -> AppriseTarget:
-    url = f"json://user:{SECRET}@127.0.0.1:{port}/{SECRET}-path?rto={timeout_s}&method=POST"
+def post_to(port: int) -> AppriseTarget:
+    url = f"json://user:{SECRET}@127.0.0.1:{port}/{SECRET}-path?rto={PATIENCE_S}&method=POST"
     return AppriseTarget("phone", url)
 
 
@@ -62,7 +63,7 @@ def sink_to(target: AppriseTarget, folder: Path, **options: Any) -> Notification
         target,
         spool=folder / "spool",
         evidence=folder,
-        **{"retry_most_s": 0.05, "every_s": 0, "linger_s": 20, **options},
+        **{"retry_most_s": 0.05, "every_s": 0, "linger_s": PATIENCE_S, **options},
     )
     sink.check()
     sink.open("cam", INFO, [])
@@ -113,7 +114,7 @@ def test_after_an_outage_each_comes_once_in_order_with_its_picture(
     port = free_port()
     sink = sink_to(mail_to(port) if service == "mail" else post_to(port), tmp_path, digest_from=10)
     pictures = show(sink, tmp_path, 1, 2, 3)
-    wait_until(lambda: sink.counts().retried >= 2)
+    wait_until(lambda: sink.counts().retried >= 2, "attempts")
     if service == "mail":
         begun.append(mail := SmtpServer(port))
         mail.wait_for(3)
@@ -137,7 +138,7 @@ def test_of_many_that_waited_one_message_tells_how_many_of_which(begun: list[Any
     sink = sink_to(post_to(port), tmp_path, digest_from=5)
     for seq in range(1, 8):
         sink.on_event(started(seq, rule="prowler" if seq < 5 else "parked"))
-    wait_until(lambda: len(waiting(tmp_path)) == 7)
+    wait_until(lambda: len(waiting(tmp_path)) == 7, "all seven")
     begun.append(server := Server(port))
     sink.close()
     (post,) = posted(server)
@@ -147,8 +148,8 @@ def test_of_many_that_waited_one_message_tells_how_many_of_which(begun: list[Any
 
 def test_a_stalled_service_holds_up_nothing(begun: list[Any], tmp_path: Path) -> None:
     go_on = threading.Event()
-    begun.append(server := Server(answer=lambda number: 200 if number > 1 else 200 * go_on.wait(30)))
-    sink = sink_to(post_to(server.port, timeout_s=30.0), tmp_path)
+    begun.append(server := Server(answer=lambda number: 200 if number > 1 else 200 * go_on.wait(PATIENCE_S)))
+    sink = sink_to(post_to(server.port), tmp_path)
     sink.on_event(started(1))
     server.wait_for(1)
     for seq in range(2, 20_001):
@@ -199,7 +200,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_what_a_killed_run_has_not_told_is_told_by_the_next(begun: list[Any], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False)
     begun.append(server := Server())
     sink_to(post_to(server.port), tmp_path).close()
     assert [post["message"].splitlines()[0] for post in posted(server)] == [f"alert {seq}" for seq in range(1, 5)]
@@ -207,8 +208,8 @@ def test_what_a_killed_run_has_not_told_is_told_by_the_next(begun: list[Any], tm
 
 def test_an_attempt_that_goes_on_is_left_to_itself_and_holds_the_folder(begun: list[Any], tmp_path: Path) -> None:
     go_on = threading.Event()
-    begun.append(server := Server(answer=lambda number: 200 * go_on.wait(30)))
-    sink = sink_to(post_to(server.port, timeout_s=30.0), tmp_path, linger_s=0.05)
+    begun.append(server := Server(answer=lambda number: 200 * go_on.wait(PATIENCE_S)))
+    sink = sink_to(post_to(server.port), tmp_path, linger_s=0.05)
     sink.on_event(started(1))
     server.wait_for(1)
     (sender,) = [each for each in threading.enumerate() if each.name == "notify phone sender"]
@@ -216,7 +217,7 @@ def test_an_attempt_that_goes_on_is_left_to_itself_and_holds_the_folder(begun: l
     with pytest.raises(SinkError, match="another run uses it"):
         sink_to(post_to(server.port), tmp_path)
     go_on.set()
-    sender.join(20)
+    sender.join(PATIENCE_S)
     assert waiting(tmp_path) == [], "it came through after all, and is not sent again"
     sink_to(post_to(server.port), tmp_path).close()
     assert len(server.requests) == 1
@@ -230,7 +231,7 @@ def test_a_service_that_takes_no_picture_gets_the_message_without(
     sink = sink_to(post_to(server.port), tmp_path)
     show(sink, tmp_path, 1)
     sink.on_event(started(2))
-    wait_until(lambda: sink.counts().written == 2)
+    wait_until(lambda: sink.counts().written == 2, "both")
     sink.close()
     taken = [post["title"] for post in posted(server) if not post["attachments"]]
     assert taken == ["cam: rule-1", "cam: prowler"]
@@ -321,11 +322,3 @@ def test_without_apprise_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(SinkError, match=r"pip install 'sightline\[notify\]'$"):
         post_to(1).check()
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if happened():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not happen")

@@ -10,7 +10,6 @@ import hmac
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +30,8 @@ from sinks.integrations.spool import Spool
 from sinks.integrations.webhook import WebhookSink
 from tests.support.alerts import picture, started
 from tests.support.feed_parts import updated
+from tests.support.free_ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 INFO = SourceInfo(width=64, height=48)
 
@@ -68,7 +69,7 @@ class Server:
 
     def wait_for(self, count: int) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.requests) >= count, 20)
+            assert self.changed.wait_for(lambda: len(self.requests) >= count, PATIENCE_S)
 
     def keys(self) -> list[str]:
         return [headers["Idempotency-Key"] for _, headers, _ in self.requests]
@@ -104,7 +105,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sink_to(url: str | int, folder: Path, **options: Any) -> WebhookSink:
     address = url if isinstance(url, str) else f"http://127.0.0.1:{url}/hook"
-    sink = WebhookSink(address, spool=folder / "spool", **{"batch_s": 0.01, "retry_most_s": 0.05, **options})
+    quick = {"batch_s": 0.01, "retry_most_s": 0.05, "timeout_s": PATIENCE_S, "linger_s": PATIENCE_S}
+    sink = WebhookSink(address, spool=folder / "spool", **{**quick, **options})
     sink.check()
     sink.open("cam", INFO, [])
     return sink
@@ -148,8 +150,7 @@ def test_a_failing_server_gets_the_same_batch_with_the_same_key_again(
 
 
 def test_a_server_that_comes_late_gets_everything(serve: Callable[..., Server], tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port: int = place.getsockname()[1]
+    port = free_port()
     sink = sink_to(port, tmp_path)
     for seq in range(1, 51):
         sink.on_event(updated(seq))
@@ -164,11 +165,11 @@ def test_a_stalled_server_holds_up_nothing_and_recovers(serve: Callable[..., Ser
 
     def stall(number: int) -> int:
         if number == 1:
-            go_on.wait(30)
+            go_on.wait(PATIENCE_S)
         return 200
 
     server = serve(answer=stall)
-    sink = sink_to(server.port, tmp_path, timeout_s=0.2)
+    sink = sink_to(server.port, tmp_path, timeout_s=2.0)
     sink.on_event(updated(1))
     server.wait_for(1)
     for seq in range(2, 20_001):
@@ -183,12 +184,12 @@ def test_close_leaves_what_a_stalled_server_does_not_take_to_the_next_run(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     go_on = threading.Event()
-    stalled = serve(answer=lambda number: 200 * go_on.wait(30))
-    sink = sink_to(stalled.port, tmp_path, timeout_s=60.0, linger_s=0.1)
+    stalled = serve(answer=lambda number: 200 * go_on.wait(PATIENCE_S))
+    sink = sink_to(stalled.port, tmp_path, linger_s=0.1)
     sink.on_event(updated(1))
     stalled.wait_for(1)
     sink.on_event(updated(2))
-    sink.close()  # would hang here for a minute
+    sink.close()  # would hang here
     go_on.set()
     assert len(waiting(tmp_path)) == 2
     server = serve()
@@ -219,7 +220,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_killed_run_s_batches_are_sent_by_the_next(serve: Callable[..., Server], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "spool")], env=environment, check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "spool")], env=environment, check=False)
     assert waiting(tmp_path)
     server = serve()
     sink_to(server.port, tmp_path).close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from pipeline.types import SourceInfo
 from sinks.store.queries import query
 from sinks.store.sqlite_store import SqliteStore
 from tests.support.feed_parts import updated
+from tests.support.waiting import wait_until
 
 LARGE = 300_000
 
@@ -35,6 +35,10 @@ class Writer:
         self.sink.open("cam", SourceInfo(width=64, height=48), [])
         self.written = 0
 
+    def _is_written(self) -> bool:
+        counts = self.sink.counts()
+        return counts is None or counts.written == self.written
+
     def write(self, batches: int) -> int:
         """Write so many batches of 100; returns the largest size of the log meanwhile."""
         largest = 0
@@ -42,10 +46,7 @@ class Writer:
             for _ in range(100):
                 self.written += 1
                 self.sink.on_event(updated(self.written))
-            deadline_s = time.monotonic() + 20
-            while (counts := self.sink.counts()) is not None and counts.written < self.written:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.002)
+            wait_until(self._is_written, "what is written")
             largest = max(largest, self._log.stat().st_size)
         return largest
 

@@ -19,6 +19,7 @@ from sinks.store.parquet_store import ParquetStore
 from sinks.store.schema import COLUMN_NAMES
 from tests.support.feed_parts import updated
 from tests.support.feed_runs import recorded_run
+from tests.support.waiting import wait_until
 
 parquet: Any = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'sightline[parquet]'")
 INFO = SourceInfo(width=64, height=48)
@@ -93,16 +94,17 @@ def test_the_oldest_files_go_and_nothing_else(tmp_path: Path, monkeypatch: pytes
 
 
 KILLED = """
-import os, signal, sys, time
+import os, signal, sys
 from pipeline.types import SourceInfo
 from sinks.store.parquet_store import ParquetStore
 from tests.support.feed_parts import updated
+from tests.support.waiting import wait_until
 
 sink = ParquetStore(sys.argv[1], flush_s=0.1)
 sink.open("cam", SourceInfo(width=64, height=48), [])
 for seq in range(1, 2001):
     sink.on_event(updated(seq))
-time.sleep(0.8)
+wait_until(lambda: sink.counts().written == 2000, "what was given")
 for seq in range(2001, 2101):
     sink.on_event(updated(seq))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -121,8 +123,7 @@ def test_what_a_killed_run_left_is_completed_by_the_next(tmp_path: Path) -> None
     assert read(tmp_path) == as_stored([updated(seq) for seq in range(1, len(read(tmp_path)) + 1)])
     before = read(tmp_path)
     living.on_event(updated(5000))
-    while not list(tmp_path.glob("*.journal")):
-        time.sleep(0.01)
+    wait_until(lambda: list(tmp_path.glob("*.journal")), "a journal")
     store(tmp_path, [updated(6000)])
     assert read(tmp_path) == [*before, *as_stored([updated(6000)])], "the journal of a living run is left alone"
     living.close()

@@ -204,8 +204,9 @@ def test_epsilon_of_imageai(reference: dict[str, np.ndarray], weights: Path) -> 
     """ImageAI loads the published file into a batch norm with the usual epsilon, and so gets other scores."""
     network = RetinaNet("imageai", coco_slots(COCO_CLASS_NAMES), batch_norm_epsilon=1e-5)
     placement, inputs = draw("wide")
-    engine = RetinaNetEngine(network, read_retinanet_weights(weights, network), precision="float32")
-    (found,) = Decoder("weights", 0.05, 0.5, 300).decode(engine.outputs(inputs), [placement])
+    parameters = read_retinanet_weights(weights, network)
+    with closing(RetinaNetEngine(network, parameters, precision="float32")) as engine:
+        (found,) = Decoder("weights", 0.05, 0.5, 300).decode(engine.outputs(inputs), [placement])
     check_detections(found, reference, "imageai/detections")
     assert np.abs(reference["imageai/detections/score"] - reference["wide/detections/score"]).max() > 1e-4
 
@@ -219,11 +220,11 @@ def shallow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_bfloat16_is_near_float32(shallow_weights: Path) -> None:
     _, inputs = draw("small")
     parameters = read_retinanet_weights(shallow_weights, shallow())
-    exact, rough = (
-        RetinaNetEngine(shallow(), parameters, precision=precision).outputs(inputs)
-        for precision in ("float32", "bfloat16")
-    )
-    for wanted, found in zip(exact, rough, strict=True):
+    outputs = []
+    for precision in ("float32", "bfloat16"):
+        with closing(RetinaNetEngine(shallow(), parameters, precision=precision)) as engine:
+            outputs.append(engine.outputs(inputs))
+    for wanted, found in zip(*outputs, strict=True):
         assert found.logits.dtype == found.offsets.dtype == np.float32
         assert 0 < np.abs(found.offsets - wanted.offsets).mean() < 0.02 * wanted.offsets.std()
         first, second = (1 / (1 + np.exp(-logits)) for logits in (wanted.logits, found.logits))
@@ -294,34 +295,40 @@ def test_what_it_does_not_have(tiny_weights: Path) -> None:
         RetinaNetDetector(Model("odd", shallow, COCO_CLASS_NAMES[::-1]), weights=tiny_weights)
 
 
-def test_the_report_names_the_engine(tmp_path: Path) -> None:
-    weights = write_random_weights(tmp_path / "shallow.pth", shallow())
-    with closing(RetinaNetDetector(shallow_model(), weights=weights, input_size=64, precision="float32")) as detector:
-        stream = Stream(source=MemorySource(moving_box(3)), tracker=SortTracker(), sinks=[])
-        report = Pipeline(stream, detector).run()
+@pytest.fixture(scope="module")
+def shallow_detector(shallow_weights: Path) -> Iterator[RetinaNetDetector]:
+    made = RetinaNetDetector(shallow_model(), weights=shallow_weights, input_size=64, precision="float32")
+    with closing(made):
+        yield made
+
+
+def test_the_report_names_the_engine(shallow_detector: RetinaNetDetector) -> None:
+    detector = shallow_detector
+    stream = Stream(source=MemorySource(moving_box(3)), tracker=SortTracker(), sinks=[])
+    report = Pipeline(stream, detector).run()
     assert (report.engine, report.precision) == ("tensorflow", "float32")
     assert isinstance(detector.engine, Engine)
     assert not isinstance(detector.engine, YoloEngine)
 
 
-def test_threads_that_share_it_take_turns_in_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_share_it_take_turns_in_the_network(
+    shallow_detector: RetinaNetDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two batches at once would want twice the memory."""
-    weights = write_random_weights(tmp_path / "shallow.pth", shallow())
-    with closing(RetinaNetDetector(shallow_model(), weights=weights, input_size=64, precision="float32")) as detector:
-        engine = detector.engine
-        assert isinstance(engine, RetinaNetEngine)
-        turn, run, calls = threading.Lock(), engine._run, []
+    engine = shallow_detector.engine
+    assert isinstance(engine, RetinaNetEngine)
+    turn, run, calls = threading.Lock(), engine._run, []
 
-        def alone(images: Float32Array) -> object:
-            assert turn.acquire(blocking=False), "two threads are in it"
-            try:
-                time.sleep(0.01)
-                calls.append(len(images))
-                return run(images)
-            finally:
-                turn.release()
+    def alone(images: Float32Array) -> object:
+        assert turn.acquire(blocking=False), "two threads are in it"
+        try:
+            time.sleep(0.01)
+            calls.append(len(images))
+            return run(images)
+        finally:
+            turn.release()
 
-        monkeypatch.setattr(engine, "_run", alone)
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda number: detector.detect([picture(64, 64 + number)]), range(8)))
+    monkeypatch.setattr(engine, "_run", alone)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: shallow_detector.detect([picture(64, 64 + number)]), range(8)))
     assert calls == [1] * 8

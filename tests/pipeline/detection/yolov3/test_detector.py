@@ -295,9 +295,7 @@ print(tf.keras.__version__.split(".")[0])
 
 @pytest.mark.slow
 def test_tensorflow_loads_late_and_in_silence() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", SURROUNDINGS], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    result = subprocess.run([sys.executable, "-c", SURROUNDINGS], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stderr == "somebody's own words\n"
     assert result.stdout == "3\n", "Keras 3 is still there for who asks for it"

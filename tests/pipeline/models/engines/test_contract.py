@@ -255,7 +255,7 @@ while engines:
     os.kill(os.getpid(), signal.SIGINT)
 print("signals:", len(came))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "signals: 3\n"), done.stderr
 
 
@@ -267,9 +267,7 @@ def test_openvino_runs_without_tensorflow() -> None:
         "engine = create_engine('openvino', miniature(), random_parameters(miniature()))\n"
         "print(len(engine.heads(np.zeros((1, 32, 32, 3), np.uint8))), 'tensorflow' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "False"]
     assert done.stderr == ""
 

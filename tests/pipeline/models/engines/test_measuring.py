@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.models.engines.measuring import BUDGET_S, find_fastest, time_calls
 from pipeline.types import Image
+from tests.support.waiting import PATIENCE_S
 
 # Milliseconds per image of YOLOv3-tiny at 256x416, measured on machines with two cores.
 ZEN_4 = {"int8": 11.75, "bfloat16": 14.5, "float32": 28.0}
@@ -142,7 +143,7 @@ class Called(Sleeper):
     def __init__(self) -> None:
         super().__init__("called")
         self.shapes: list[tuple[int, ...]] = []
-        self.meeting = threading.Barrier(2, timeout=10)
+        self.meeting = threading.Barrier(2, timeout=PATIENCE_S)
 
     def call(self, images: Image) -> None:
         self.shapes.append(images.shape)

@@ -29,6 +29,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.types import TrackedFrame
 from tests.pipeline.sources.test_reconnect import Camera, Connection, reconnecting
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
+from tests.support.waiting import PATIENCE_S
 from trackers.factory import create_tracker
 
 ALL = Zone("all", [(0, 0), (1, 0), (1, 1), (0, 1)], units="fraction")
@@ -86,7 +87,7 @@ def test_everything_that_is_named_is_told_of_before_the_end() -> None:
 def test_frames_do_not_wait_for_evidence() -> None:
     """The first picture is made when all frames are through."""
     sink, through = MemorySink(), threading.Event()
-    described = stream(EvidenceWanted(zones=True), sink, lambda: through.wait(30))
+    described = stream(EvidenceWanted(zones=True), sink, lambda: through.wait(PATIENCE_S))
 
     class Last(MemorySink):
         def on_frame(self, tracked: TrackedFrame) -> None:
@@ -126,7 +127,7 @@ def test_what_shows_that_a_camera_is_away_is_told_of_while_it_is() -> None:
 
         def __call__(self) -> Source:
             if self.attempts == 1:
-                assert told.wait(30), "no evidence while it is away"
+                assert told.wait(PATIENCE_S), "no evidence while it is away"
             return super().__call__()
 
     first = [(number / 25, 100 + number / 25) for number in range(3)]

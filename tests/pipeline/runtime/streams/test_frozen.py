@@ -16,6 +16,7 @@ from pipeline.runtime.streams.frozen import FrozenWatch, StillPicture
 from pipeline.runtime.streams.stream import Stream
 from pipeline.types import Frame, Image, SourceInfo
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource
+from tests.support.waiting import PATIENCE_S
 from trackers.factory import create_tracker
 
 
@@ -83,7 +84,7 @@ class LiveSource(MemorySource):
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in super().__iter__():
-            self.through.acquire(timeout=10)
+            self.through.acquire(timeout=PATIENCE_S)
             yield frame
 
 

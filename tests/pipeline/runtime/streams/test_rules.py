@@ -20,6 +20,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.types import TrackedFrame
 from tests.pipeline.sources.test_reconnect import Camera, Connection, reconnecting
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
+from tests.support.waiting import PATIENCE_S
 from trackers.factory import create_tracker
 
 YARD = Zone("yard", [(0, 0), (1, 0), (1, 1), (0, 1)], units="fraction")
@@ -112,7 +113,7 @@ class Patient(Camera):
 
     def __call__(self) -> Source:
         if self.attempts == 1:
-            assert self.told.wait(30), "no alert while it is away"
+            assert self.told.wait(PATIENCE_S), "no alert while it is away"
         return super().__call__()
 
 

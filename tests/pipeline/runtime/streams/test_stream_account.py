@@ -21,6 +21,7 @@ from pipeline.runtime.streams.stream import Stream
 from pipeline.runtime.streams.stream_account import StreamAccount
 from pipeline.types import Frame, TrackedFrame
 from tests.support.fakes import BlobDetector, MemorySink, MemorySource, moving_box
+from tests.support.waiting import PATIENCE_S
 from trackers.sort import SortTracker
 
 FIRST = 20
@@ -163,7 +164,7 @@ def test_another_source_goes_on_in_time(live: bool) -> None:
 
 def test_a_stream_that_is_removed_and_added_again_gives_no_id_twice() -> None:
     cameras = [Camera(40), Camera(40)]
-    other = MemorySource(moving_box(10), stream="yard", stall_s=2)
+    other = MemorySource(moving_box(10), stream="yard", stall_s=PATIENCE_S)
     first, second = (Stream(source=camera, tracker=SortTracker(min_hits=1)) for camera in cameras)
 
     def change(pipeline: Pipeline) -> None:

@@ -18,6 +18,7 @@ from pipeline.sources.decoding.conversion import PictureConverter
 from pipeline.sources.opening import open_source
 from pipeline.types import Frame, Image
 from tests.support.clips import read_number, write_clip
+from tests.support.waiting import PATIENCE_S
 
 IMAGE: Image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
@@ -109,7 +110,7 @@ def test_pictures_are_made_after_the_source_is_closed_by_whoever_asks(rotation: 
     together = threading.Barrier(4)
 
     def read(_: int) -> list[tuple[int, int]]:
-        together.wait(10)
+        together.wait(PATIENCE_S)
         return [(read_number(frame.image), read_number(np.asarray(frame.reduced))) for frame in frames]
 
     with ThreadPoolExecutor(4) as threads:
