@@ -120,7 +120,7 @@ def test_a_bad_input_is_one_line(
         (["--report", f"{__file__}/x.json"], 2, "part of its path is a file"),
         (["--classes", ""], 2, "names no class"),
         (["--tracker", "swort"], 2, "did you mean sort"),
-        (["--events", "tcp://0.0.0.0:5556"], 1, "127.0.0.1"),
+        (["--events", "tcp://0.0.0.0:5556"], 2, "127.0.0.1"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
