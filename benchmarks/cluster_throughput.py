@@ -219,7 +219,7 @@ def measure(sides: Mapping[str, Side], setup: Setup, seconds: float) -> dict[str
     for name, turn in turns.items():
         print(f"  {name}: {turn.fps:.1f} frames/s, {turn.frame_ms:.2f} ms of a core a frame", flush=True)
     noisy = " (not quiet: compare costs, not rates)" if cores["others"] > _QUIET and len(sides) == 1 else ""
-    print(f"  cores: {', '.join(f'{each} {used:.2f}' for each, used in cores.items())}{noisy}", flush=True)
+    print(f"  cores: {', '.join(f'{each} {used:.3f}' for each, used in cores.items())}{noisy}", flush=True)
     return turns
 
 

@@ -271,7 +271,9 @@ class Shard:
         )
         self._reloader = build_reloader(pipeline, config, lambda: config, past_of=lambda of: self._pasts_of.get(of))
         self._runner = threading.Thread(target=self._run, args=(pipeline,), name="pipeline")
-        self._pipeline = pipeline
+        with self._changed:
+            self._pasts_s = time.monotonic()  # there was none until now, maybe for long: it has not been hanging
+            self._pipeline = pipeline
         self._runner.start()
 
     def _run(self, pipeline: Pipeline) -> None:

@@ -130,6 +130,17 @@ def test_it_tells_as_soon_as_there_is_something_to_tell(cameras: RtspServer) -> 
         assert made.sync(wait_s=0.01).streams["door"].state == "online", "nor does it wait for ever"
 
 
+def test_one_that_had_nothing_to_do_for_long_does_not_hang(cameras: RtspServer) -> None:
+    config = configured(cameras, "door", "yard")
+    with shard(config) as made:
+        wait_for(made, lambda status: status.capacity is not None)
+        made._pasts_s -= 3600.0
+        status = made.sync(order(1, config, {"door": Assignment(1), "yard": Assignment(1)}))
+        while not online(status, "door", "yard"):
+            assert status.pasts_age_s < 1800.0
+            status = made.sync(wait_s=0.02)
+
+
 def test_a_stream_that_cannot_be_run_harms_no_other(cameras: RtspServer, tmp_path: Path) -> None:
     config = load_config(
         None,
