@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -54,11 +55,17 @@ class _ShardActor:
         self._spec = spec
         self._shard = Shard(spec, own_versions())
         threading.Thread(target=self._end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+        # Ray's own way with it is an exception in this thread, for which the other threads do not end.
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
 
     def _end_with(self, parent: int) -> None:
         """End when Ray on this machine does: nobody could stop this process any more, and its streams run elsewhere."""
         while os.getppid() == parent:
             time.sleep(_PARENT_S)
+        self._end()
+
+    def _end(self) -> None:
+        """End the process, in order if that takes no longer than it may."""
         ending = threading.Thread(target=self._shard.close, daemon=True)  # outputs are completed
         ending.start()
         ending.join(_ENDING_S)
