@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.objects import TrackedObject
 from pipeline.types import Detections, Image, TrackedFrame, Tracks
@@ -107,6 +107,10 @@ class FrameResult:
     @cached_property
     def _annotated(self) -> Image:
         return self._draw()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process is sent: in place of what draws the picture, the picture."""
+        return {**{key: value for key, value in vars(self).items() if key != "_draw"}, "_annotated": self.annotated()}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.stream}, frame {self.index}, {self.pts_s:.2f} s, {self.tracks!r})"

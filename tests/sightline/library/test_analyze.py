@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -53,6 +54,16 @@ def test_the_loop_gives_every_frame_with_its_objects_and_events() -> None:
     assert last.annotated().shape == (120, 160, 3)
     assert last._repr_png_().startswith(b"\x89PNG")
     assert not last.image.flags.writeable
+
+
+def test_results_can_be_sent_to_another_process() -> None:
+    results = list(sightline.analyze(moving_box(5), detector=BlobDetector()))
+    for result in results:
+        sent = pickle.loads(pickle.dumps(result))  # noqa: S301 - of our own
+        assert repr(sent) == repr(result)
+        assert (sent.objects, sent.events) == (result.objects, result.events)
+        assert np.array_equal(sent.image, result.image)
+        assert np.array_equal(sent.annotated(), result.annotated())
 
 
 def test_what_ends_with_the_stream_is_told_after_the_loop() -> None:
