@@ -53,11 +53,12 @@ class Placing:
             link = self._board.link_of(record)
             if link is None or record.place != "placed":
                 continue
-            others = [node for node in self._board.usable() if fits(record.description.node, node)]
-            misplaced = not fits(record.description.node, link.node)
-            if (link.node.name in self._board.drained or misplaced) and others:
+            drained = link.node.name in self._board.drained
+            if not drained and fits(record.description.node, link.node):
+                continue
+            if any(fits(record.description.node, node) for node in self._board.usable()):
                 record.place, record.goes_to = "leaving", None
-            elif link.node.name in self._board.drained:
+            elif drained:
                 record.reason = "no other node may run it, so it stays"
 
     def _start_shards(self) -> None:
