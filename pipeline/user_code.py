@@ -129,6 +129,11 @@ def user_line(error: BaseException, file: Path | None = None) -> str:
     return f"{first}:{[line for name, line in entries if name == first][-1]}"
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, which only the main thread hears; elsewhere the user's code has raised it itself."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
 def summary(error: BaseException) -> str:
     """``ZeroDivisionError: division by zero``, on one line."""
     text = " ".join(str(error).split())

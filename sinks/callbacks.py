@@ -23,7 +23,7 @@ from pipeline.errors import CallbackError, ConfigError
 from pipeline.events import Event, OutputCounts, StreamEnded, WindowMinute, WindowSecond
 from pipeline.interfaces import Sink
 from pipeline.types import SourceInfo, TrackedFrame
-from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
+from pipeline.user_code import check_callable, is_interrupt, load_user_file, summary, trimmed, user_line
 from sinks.callback_results import FrameAnnotator, FrameResult, TrackedObject
 from sinks.drawing.annotator import Annotator
 
@@ -168,7 +168,9 @@ class CallbacksSink(Sink):
             return
         try:
             function(argument)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             self._errors[name] += 1
             self._raised = True
             cause = trimmed(error)

@@ -21,7 +21,7 @@ from pipeline.geometry.shapes import Polygons
 from pipeline.interfaces import DetectionFilter
 from pipeline.models.class_names import class_ids
 from pipeline.types import BoolArray, Detections, Frame
-from pipeline.user_code import check_callable, load_user_file, summary, trimmed, user_line
+from pipeline.user_code import check_callable, is_interrupt, load_user_file, summary, trimmed, user_line
 
 
 class ClassFilter:
@@ -189,7 +189,9 @@ class PredicateFilter:
         when = f"at {frame.pts_s:.3f} s of stream {frame.stream}"
         try:
             keep = self._function(detections, frame)
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything; it is the cause
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             message = f"{user_line(error, self._file)}: the filter raised {summary(error)} {when}"
             raise CallbackError(message) from trimmed(error, self._file)
         if not isinstance(keep, np.ndarray) or keep.dtype != np.bool_ or keep.shape != (len(detections),):

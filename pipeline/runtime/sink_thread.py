@@ -227,6 +227,10 @@ class SinkThread(Sink):
                 if self._memory is not None:
                     self._memory.freed()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+            if not isinstance(error, Exception):  # what ends a thread or a process must not end the caller's
+                failure = SinkError(f"{self._name} raised {type(error).__name__}")
+                failure.__cause__ = error
+                error = failure
             self._failure = error  # before the caller's `put` finds the channel cancelled
         left = self._channel.cancel()
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,27 @@ def test_the_error_of_an_event_says_which_frame_was_the_last() -> None:
 def test_a_function_that_calls_exit_is_an_error() -> None:
     with pytest.raises(CallbackError, match="on_frame raised SystemExit: 3"):
         play(CallbacksSink(on_frame=lambda frame: sys.exit(3)), tracked())
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_a_function_that_raises_what_ends_programs_is_an_error(kind: type[BaseException]) -> None:
+    def fail(_: object) -> None:
+        raise kind
+
+    def call() -> None:
+        play(CallbacksSink(on_frame=fail), tracked())
+
+    # As in a run: Ctrl-C comes to the main thread alone.
+    with ThreadPoolExecutor(1) as pool, pytest.raises(CallbackError, match=f"on_frame raised {kind.__name__}"):
+        pool.submit(call).result()
+
+
+def test_ctrl_c_within_a_function_stays_what_it_is() -> None:
+    def fail(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play(CallbacksSink(on_frame=fail), tracked())
 
 
 def test_a_built_in_function_that_raises() -> None:

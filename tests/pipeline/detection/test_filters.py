@@ -175,6 +175,12 @@ def test_predicate_in_no_file(tmp_path: Path) -> None:
             PredicateFilter(target)
 
 
+def test_predicate_that_calls_exit_is_an_error(tmp_path: Path) -> None:
+    keep = PredicateFilter(user_file(tmp_path, "import sys\ndef keep(detections, frame):\n    sys.exit(3)\n"))
+    with pytest.raises(CallbackError, match="raised SystemExit: 3"):
+        keep(found((BOX, 0.9, 0)), FRAME)
+
+
 def test_predicate_that_raises_tells_when_and_where(tmp_path: Path) -> None:
     keep = PredicateFilter(user_file(tmp_path, "def keep(detections, frame):\n    return 1 / 0\n"))
     says = r"mine.py:2: the filter raised ZeroDivisionError: division by zero at 1.250 s of stream door$"

@@ -44,7 +44,7 @@ class Recorder(Sink):
     """Keeps every call; waits for the gate in each, and raises where told to."""
 
     gate: threading.Event | None = None
-    raise_at: tuple[str, Exception] | None = None
+    raise_at: tuple[str, BaseException] | None = None
     calls: list[tuple[str, object]] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     entered: threading.Event = field(default_factory=threading.Event)
@@ -96,6 +96,15 @@ class TestSinkWorker:
         assert sink.calls == [("open", "camera"), *expected, ("close", None)]
         assert sink.threads == {"sink Recorder"}
         assert worker.dropped_frames == worker.dropped_events == {}
+
+    @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+    def test_what_would_end_the_program_is_raised_as_the_sinks_error(self, error: BaseException) -> None:
+        worker = SinkThread(Recorder(raise_at=("frame", error)), capacity=2)
+        worker.open("camera", INFO, [])
+        worker.on_frame(make_tracked(0))
+        with pytest.raises(SinkError, match=f"Recorder raised {type(error).__name__}") as raised:
+            worker.close()
+        assert raised.value.__cause__ is error
 
     def test_a_stalled_live_sink_loses_its_oldest_frames_but_no_event(self) -> None:
         sink = Recorder(gate=threading.Event())
