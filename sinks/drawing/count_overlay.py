@@ -10,6 +10,7 @@ where ``in`` is, and says how many crossed each way so far.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,17 +69,16 @@ class CountOverlay:
         self._counts = counts
         self._scale = scale
         self._placement = Placement()
-        self._size = (0, 0)
-        self._areas: list[_Area] = []
-        self._arrows: list[_Arrow] = []
-        self._unit = 1.0
+        # Outputs that draw in threads of their own share the overlay of their stream.
+        self._fitting = threading.Lock()
+        self._layout: _Layout | None = None
 
     def __call__(self, picture: Image, tracked: TrackedFrame) -> list[PlacedLabel]:
         return self._draw(self._counts(tracked.frame), picture)
 
     def rescale(self, scale: float) -> None:
         """Draw lines and text of that size from the next picture on; for any thread."""
-        self._scale, self._size = scale, (0, 0)
+        self._scale = scale
 
     def later(self, tracked: TrackedFrame) -> Callable[[Image, TrackedFrame], list[PlacedLabel]]:
         """The overlay with the counts as of this frame, whenever it is drawn."""
@@ -88,48 +88,54 @@ class CountOverlay:
     def _draw(self, counts: LiveCounts, picture: Image) -> list[PlacedLabel]:
         """Draw zones and lines; returns their labels, which go over all lines."""
         height, width = picture.shape[:2]
-        zones, lines = (self._zones, self._lines) if self._shapes is None else self._shapes()
-        if (width, height) != self._size or zones is not self._zones or lines is not self._lines:
-            self._zones, self._lines = zones, lines
-            self._fit(width, height)
-        for zone, area in zip(self._zones, self._areas, strict=True):
+        layout = self._layout_for(width, height)
+        for zone, area in zip(layout.zones, layout.areas, strict=True):
             area.draw(picture, occupied=bool(counts.zones.get(zone.name)))
-        for arrow in self._arrows:
+        for arrow in layout.arrows:
             arrow.draw(picture)
-        letters = lettering(max(8, round(11 * self._unit)))
+        letters = lettering(max(8, round(11 * layout.unit)))
         places = LabelPlaces(width, height)
         labels: list[PlacedLabel] = []
-        for zone, area in zip(self._zones, self._areas, strict=True):
+        for zone, area in zip(layout.zones, layout.areas, strict=True):
             plate = _fitting(letters.plate(zone_text(zone.name, counts.zones.get(zone.name, {})), area.color), picture)
             labels.append(_placed(places, plate, area.corners(plate)))
-        for line, arrow in zip(self._lines, self._arrows, strict=True):
+        for line, arrow in zip(layout.lines, layout.arrows, strict=True):
             plate = _fitting(letters.plate(line_text(line.name, counts.lines.get(line.name, {})), arrow.color), picture)
             labels.append(_placed(places, plate, arrow.corners(plate)))
         return labels
 
-    def _fit(self, width: int, height: int) -> None:
-        self._size = (width, height)
+    def _layout_for(self, width: int, height: int) -> _Layout:
+        with self._fitting:
+            zones, lines = (self._zones, self._lines) if self._shapes is None else self._shapes()
+            known, scale = self._layout, self._scale
+            fits = known is not None and (known.size, known.scale) == ((width, height), scale)
+            if known is None or not fits or zones is not known.zones or lines is not known.lines:
+                known = self._layout = self._fit(zones, lines, width, height, scale)
+            return known
+
+    def _fit(self, zones: Sequence[Zone], lines: Sequence[Line], width: int, height: int, scale: float) -> _Layout:
         self._placement.fit(width, height)
-        self._unit = self._scale * max(1.0, min(width, height) / 480)
-        thickness = max(1, round(2 * self._unit))
-        self._areas = [
+        unit = scale * max(1.0, min(width, height) / 480)
+        thickness = max(1, round(2 * unit))
+        areas = [
             _Area.of(
                 _pixels(zone.polygon, zone.units, width, height, self._placement),
                 _PALETTE[n % len(_PALETTE)],
                 thickness,
                 (width, height),
             )
-            for n, zone in enumerate(self._zones)
+            for n, zone in enumerate(zones)
         ]
-        self._arrows = [
+        arrows = [
             _Arrow.of(
                 _pixels([line.start, line.end], line.units, width, height, self._placement),
-                _PALETTE[(n + len(self._zones)) % len(_PALETTE)],
+                _PALETTE[(n + len(zones)) % len(_PALETTE)],
                 thickness,
-                14 * self._unit,
+                14 * unit,
             )
-            for n, line in enumerate(self._lines)
+            for n, line in enumerate(lines)
         ]
+        return _Layout((width, height), scale, unit, zones, lines, areas, arrows)
 
 
 def zone_text(name: str, counts: Mapping[str, int]) -> str:
@@ -141,6 +147,19 @@ def line_text(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
     """``gate: in 5, out 3``: crossings so far, of all classes together."""
     came, went = (sum(pair[way] for pair in counts.values()) for way in (0, 1))
     return f"{name}: in {came}, out {went}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """Zones and lines in pictures of one size; ``areas`` and ``arrows`` have the order of ``zones`` and ``lines``."""
+
+    size: tuple[int, int]
+    scale: float
+    unit: float
+    zones: Sequence[Zone]
+    lines: Sequence[Line]
+    areas: Sequence[_Area]
+    arrows: Sequence[_Arrow]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
 import numpy as np
 import pytest
 
@@ -81,6 +84,27 @@ def test_shapes_may_change_from_picture_to_picture() -> None:
     assert (draw(overlay) == draw(CountOverlay(zones=[ROOM], counts=nothing))).all()
     shapes.append(([], [gate]))
     assert (draw(overlay) == draw(CountOverlay(lines=[gate], counts=nothing))).all()
+
+
+def test_outputs_in_threads_of_their_own_may_draw_at_once() -> None:
+    overlay: CountOverlay
+    others: list[Future[Image]] = []
+
+    class Zones(tuple[Zone, ...]):
+        """While they are laid out for one output, another one draws."""
+
+        def __iter__(self) -> Iterator[Zone]:
+            if not others:
+                others.append(pool.submit(draw, overlay))
+                wait(others, timeout=0.3)  # it may wait for this one
+            return super().__iter__()
+
+    zones = Zones([ROOM])
+    overlay = CountOverlay(counts=nothing, shapes=lambda: (zones, ()))
+    with ThreadPoolExecutor(1) as pool:
+        first = draw(overlay)
+        assert (others[0].result() == first).all()
+    assert changed(first).any()
 
 
 def test_texts() -> None:
