@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from sightline.commands.main import main
+from tests.support.free_ports import free_port_pair
 from tests.support.images import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -39,27 +41,22 @@ def folder(demo_clip: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_there_is_something_to_run() -> None:
     assert len(COMMANDS) >= 5
     assert len(PROGRAMS) == 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_runs(command: str, folder: Path, tiny_weights: Path) -> None:
-    given = shlex.split(command)
+def test_a_command_of_the_readme_runs(
+    command: str, folder: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    given = shlex.split(command.replace(":5556", f":{free_port_pair()}"))
     of_pictures = given[0] in ("detect", "classify")
     if not of_pictures:
         given += ["--duration", "4"]  # of an option given twice the last one counts
-    printed = run(folder, str(ROOT / "run_pipeline.py"), *given)
+    assert main(given) == 0
+    printed = capsys.readouterr().out
     assert ("1 picture" if of_pictures else "processed") in printed
     for output in re.findall(r"out/\S+", command):
         assert (folder / output).exists()
@@ -70,7 +67,11 @@ def test_a_command_of_the_readme_runs(command: str, folder: Path, tiny_weights: 
 
 def test_the_library_example_runs(folder: Path, tiny_weights: Path) -> None:
     (folder / "example.py").write_text(PROGRAMS[1])
-    assert "person" in run(folder, "example.py")
+    done = subprocess.run(
+        [sys.executable, "example.py"], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert "person" in done.stdout, done.stderr
     assert (folder / "annotated.mp4").stat().st_size > 0
 
 

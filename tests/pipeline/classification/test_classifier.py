@@ -222,7 +222,7 @@ def test_names_that_are_none(text: str, words: str, tmp_path: Path) -> None:
         ({"names": None}, ConfigError, r"tells 6 classes apart, which are not ImageNet's; give their names"),
         ({"names": ("a", "b")}, ConfigError, r"names: got 2 for the 6 classes"),
         ({"batch_size": 0}, ConfigError, "batch_size: got 0"),
-        ({"model": "densenet121"}, ModelError, "the weights don't fit densenet121 .*Layer count mismatch"),
+        ({"model": "resnet50"}, ModelError, "the weights don't fit resnet50 .*Layer count mismatch"),
     ],
 )
 def test_mistakes(options: dict[str, Any], error: type[Exception], words: str, mobilenet: Any, folder: Path) -> None:

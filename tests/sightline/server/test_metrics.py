@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.interfaces import Sink
 from pipeline.types import TrackedFrame
+from sightline.composition.serving.served_run import ServedRun
 from tests.support.served_run import Served, served_run
 from tests.support.waiting import PATIENCE_S
 
@@ -101,7 +102,7 @@ def test_every_metric_is_documented(tmp_path: Path) -> None:
         assert any(name in expression for name in names), expression
 
 
-def test_a_run_that_does_not_tell_still_tells_of_its_state(tmp_path: Path) -> None:
+def test_a_run_that_does_not_tell_still_tells_of_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
 
     class Stuck(Sink):
@@ -116,8 +117,11 @@ def test_a_run_that_does_not_tell_still_tells_of_its_state(tmp_path: Path) -> No
     with served_run(tmp_path, sinks=[Stuck()]) as served:
         served.wait_for(lambda: len(served.sink.frames) >= 20, "frames")
         try:
-            assert served.get("/api/report").status_code == 503
-            samples = scrape(served)
+            with monkeypatch.context() as patch:
+                patch.setattr(ServedRun.report, "__defaults__", (0.3,))
+                patch.setattr("sightline.server.metrics._PATIENCE_S", 0.3)
+                assert served.get("/api/report").status_code == 503
+                samples = scrape(served)
             assert figure(samples, "stream_up", stream="door") == 1
             assert ("sightline_frames_decoded_total", (("stream", "door"),)) not in samples
             assert served.get("/healthz").status_code == 200

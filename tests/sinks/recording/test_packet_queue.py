@@ -53,7 +53,8 @@ def test_what_nobody_wanted_is_no_loss(tracks: CodedTracks) -> None:
     assert queue.lost == 0
 
 
-def test_a_file_waits(tracks: CodedTracks) -> None:
+def test_a_file_waits(tracks: CodedTracks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.recording.packet_queue._SLEEP_S", 0.01)
     queue = PacketQueue(most_waiting=35)
     queue.begin(replace(tracks, live=False))
     reader = threading.Thread(target=put, args=(queue,))

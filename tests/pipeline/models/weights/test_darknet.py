@@ -154,7 +154,7 @@ def test_no_file_no_folder_no_permission(tmp_path: Path, genuine: bytes) -> None
         read_darknet_weights(locked, NETWORK)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_ends_in_weights_or_one_plain_error(tmp_path: Path, genuine: bytes, data: st.DataObject) -> None:
     content = bytearray(genuine)

@@ -309,7 +309,11 @@ def keras_model(network: DarknetNetwork) -> Any:
     return tf.keras.Model(image, [outputs[position] for position in heads])
 
 
-@pytest.mark.parametrize("network", [narrow(yolov3_tiny(2)), narrow(yolov3(2))], ids=lambda network: network.name)
+@pytest.mark.parametrize(
+    "network",
+    [narrow(yolov3_tiny(2)), pytest.param(narrow(yolov3(2)), marks=pytest.mark.slow)],
+    ids=lambda network: network.name,
+)
 def test_keras_loads_what_we_write_and_computes_the_same(network: DarknetNetwork, tmp_path: Path) -> None:
     from pipeline.models.engines.tensorflow_engine import TensorFlowEngine
 
@@ -360,7 +364,7 @@ def test_any_damage_ends_in_weights_or_one_plain_error(tmp_path: Path, name: str
     outcomes = set()
     tracemalloc.start()
     try:
-        for number in range(150):
+        for number in range(60):
             path.write_bytes(mutate(content, random.Random(number)))
             try:
                 read = read_weights(path, NETWORK)

@@ -201,7 +201,7 @@ def test_numbers_of_the_other_byte_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_state_dict(tmp_path / "big.pt")["a"], [1, 2, 3, 4])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(["tensors.pt", "tensors-legacy.pth", "checkpoint.pt"]))
 def test_any_damage_ends_in_arrays_or_one_plain_error(tmp_path: Path, name: str, data: st.DataObject) -> None:
     content = bytearray((FILES / name).read_bytes())
