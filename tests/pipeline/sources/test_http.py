@@ -140,7 +140,7 @@ def test_a_file_with_its_index_at_its_end_is_read_from_a_server_that_gives_no_pa
     server: VideoServer, tmp_path: Path
 ) -> None:
     data = write_clip(
-        tmp_path / "clip.mp4", count=COUNT, codec="mjpeg", pixel_format="yuvj420p", size=(960, 720)
+        tmp_path / "clip.mp4", count=COUNT, codec="mjpeg", pixel_format="yuvj420p", size=(1280, 960)
     ).read_bytes()
     assert data.find(b"moov") > 300_000  # FFmpeg would find its way back from nearer
     answer = Answer(break_after=len(data) - 50)

@@ -139,6 +139,9 @@ def test_of_many_that_waited_one_message_tells_how_many_of_which(begun: list[Any
     for seq in range(1, 8):
         sink.on_event(started(seq, rule="prowler" if seq < 5 else "parked"))
     wait_until(lambda: len(waiting(tmp_path)) == 7, "all seven")
+    # An attempt that is under way has not seen all of them.
+    before = sink.counts().retried
+    wait_until(lambda: sink.counts().retried >= before + 2, "an attempt with all of them")
     begun.append(server := Server(port))
     sink.close()
     (post,) = posted(server)
