@@ -94,6 +94,11 @@ class RuleAlert:
         """Whether there is one now."""
         return self._told is not None
 
+    @property
+    def idle(self) -> bool:
+        """Whether one is on that has nothing more to tell until something changes."""
+        return self._told is not None and self.wake_s == math.inf
+
     def look(self, watched: Watched, now: Moment, *, away: bool = False) -> list[Event]:
         """Let time go on.
 

@@ -21,6 +21,7 @@ class Episodes:
         for_s, clear_s: as `Rule` has them.
 
     Attributes:
+        lapsed: those who don't meet it now, but whose episode goes on: since when, and when they met it last.
         sure: the sure subjects.
         classes: how many of them there are of each class.
         wake_s: media time from which on ``settle`` has something to do.
@@ -38,13 +39,13 @@ class Episodes:
         self._for_s = for_s
         self._clear_s = clear_s
         self._open: dict[int, float] = {}  # since when
-        self._lapsed: dict[int, tuple[float, float]] = {}  # since when, and when it was met last
         self._due: list[tuple[float, int]] = []  # when an open one will have lasted long enough
         self._over: list[tuple[float, int]] = []  # by when a lapsed one met it last
         self._settled_s = -math.inf
         self._resumed: dict[int, tuple[float, float]] = {}  # after a lapse: when, and when it was met last before
         self._class_of: dict[int, str] = {}
         self._in_order: list[int] = []  # the sure ones
+        self.lapsed: dict[int, tuple[float, float]] = {}
         self.sure: set[int] = set()
         self.classes: Counter[str] = Counter()
         self._changed = False
@@ -54,7 +55,7 @@ class Episodes:
         """A subject meets the condition from now on."""
         if subject in self._open:
             return
-        since_s, last_s = self._lapsed.pop(subject, (now_s, now_s))
+        since_s, last_s = self.lapsed.pop(subject, (now_s, now_s))
         # Where frames come seldom nothing was seen of a lapse between two of them.
         if self._is_over(last_s, now_s) and last_s < self._settled_s:
             since_s = now_s
@@ -78,26 +79,26 @@ class Episodes:
         if resumed_s > last_s:  # It came back and went between two frames.
             last_s = before_s
         if since_s <= last_s:
-            self._lapsed[subject] = (since_s, last_s)
-            self._watch_over(last_s, subject)
-            self.wake()  # for ``begin`` to know that a frame went by without it
+            self.lapsed[subject] = (since_s, last_s)
+            heapq.heappush(self._over, (last_s, subject))
+            self.wake_s = -math.inf  # for ``begin`` to know that a frame went by without it
         else:  # It came and went between two frames.
             self._forget(subject)
 
     def pulse(self, subject: int, now_s: float, class_name: str = "") -> None:
         """A subject meets the condition for a moment, which is enough to be sure."""
-        since_s, last_s = self._lapsed.get(subject, (now_s, now_s))
-        self._lapsed[subject] = (now_s if self._is_over(last_s, now_s) else since_s, now_s)
+        since_s, last_s = self.lapsed.get(subject, (now_s, now_s))
+        self.lapsed[subject] = (now_s if self._is_over(last_s, now_s) else since_s, now_s)
         self._class_of.setdefault(subject, class_name)
         self._watch_over(now_s, subject)
         self._add(subject)
 
     def succeed(self, before: int, after: int) -> None:
         """What is known of a subject that lapsed is known of another, new one, which it turns out to be."""
-        if before in self._lapsed and after not in self._lapsed and after not in self._open:
-            self._lapsed[after] = self._lapsed.pop(before)
+        if before in self.lapsed and after not in self.lapsed and after not in self._open:
+            self.lapsed[after] = self.lapsed.pop(before)
             self._class_of[after] = self._class_of[before]
-            self._watch_over(self._lapsed[after][1], after)
+            self._watch_over(self.lapsed[after][1], after)
             if before in self.sure:
                 self._add(after)
             self._forget(before)
@@ -113,8 +114,8 @@ class Episodes:
                 self._add(subject)
         while self._over and self._is_over(self._over[0][0], now_s):
             last_s, subject = heapq.heappop(self._over)
-            if self._lapsed.get(subject, (0.0, now_s))[1] == last_s:
-                del self._lapsed[subject]
+            if self.lapsed.get(subject, (0.0, now_s))[1] == last_s:
+                del self.lapsed[subject]
                 self._forget(subject)
         self.wake_s = min(
             self._due[0][0] if self._due else math.inf,
@@ -129,7 +130,7 @@ class Episodes:
 
     def since_s(self) -> float:
         """When the first of the sure ones' episodes began; to be asked where there are some."""
-        return min(self._open[one] if one in self._open else self._lapsed[one][0] for one in self.sure)
+        return min(self._open[one] if one in self._open else self.lapsed[one][0] for one in self.sure)
 
     def first(self, count: int) -> list[int]:
         """The first of the sure ones by number, so many at most."""
@@ -154,7 +155,7 @@ class Episodes:
             bisect.insort(self._in_order, subject)
             self.classes[self._class_of[subject]] += 1
             self._changed = True
-            self.wake()
+            self.wake_s = -math.inf
 
     def _remove(self, subject: int) -> None:
         if subject in self.sure:
@@ -165,7 +166,7 @@ class Episodes:
             if not self.classes[name]:
                 del self.classes[name]
             self._changed = True
-            self.wake()
+            self.wake_s = -math.inf
 
     def _forget(self, subject: int) -> None:
         """The episode of a subject is over."""

@@ -12,7 +12,6 @@ import numpy as np
 from pipeline.analytics.live_tracks import LiveTracks
 from pipeline.analytics.track_table import Column
 from pipeline.rules.rule import Rule
-from pipeline.types import BoolArray
 
 _Asked = tuple[float, tuple[float, float]]
 _About = tuple[str | None, frozenset[str] | None, _Asked]
@@ -54,17 +53,18 @@ class Quality:
         self._tracks = tracks
         self._waits: Column = tracks.table.column(np.bool_, fill=True)
 
-    def look(self, seen: BoolArray) -> list[int]:
-        """The rows of those that pass for the first time, of those ``seen`` in this frame."""
-        waits = self._waits.values
-        found = (waits[: len(seen)] & seen).nonzero()[0]
+    def look(self, now_s: float) -> list[int]:
+        """The rows of those that pass for the first time, of those seen in the frame of that media time."""
+        found = self._waits.values[: self._tracks.table.used].nonzero()[0]
+        found = found[self._tracks.seen_s.values[found] == now_s]
         found = found[self._tracks.score.values[found] >= self._score]
         if any(self._size):
             boxes = self._tracks.xyxy.values[found]
             wide, high = (boxes[:, side + 2] - boxes[:, side] >= self._size[side] for side in (0, 1))
             found = found[wide & high]
-        waits[found] = False
-        return found.tolist()
+        self._waits.values[found] = False
+        rows: list[int] = found.tolist()
+        return rows
 
     def passed(self, row: int) -> bool:
         """Whether the track in a row did."""
@@ -119,9 +119,10 @@ class Members:
 
     def join(self, subject: Subject, now_s: float) -> None:
         """An object is a member from now on, if it was seen well enough; nothing where it is one already."""
-        if subject.track_id in self.of or not self.is_good(subject):
+        track_id = subject.track_id
+        if track_id in self.of or not (self.quality is None or self.quality.passed(subject.row)):
             return
-        self.of[subject.track_id] = subject
+        self.of[track_id] = subject
         self.classes[subject.class_name] += 1
         self.changes += 1
         for one in self._watching:
@@ -137,18 +138,35 @@ class Members:
             one.leave(subject, last_s)
 
 
+class _Around(dict[tuple[str | None, str], tuple[Members, ...]]):
+    """By a zone, or None for the whole picture, and a class: what an object of that class there may be among."""
+
+    def __init__(self, members: dict[_About, Members]) -> None:
+        super().__init__()
+        self._members = members
+
+    def __missing__(self, key: tuple[str | None, str]) -> tuple[Members, ...]:
+        zone, class_name = key
+        self[key] = found = tuple(one for one in self._members.values() if one.zone == zone and one.takes(class_name))
+        return found
+
+
 class Membership:
-    """All that the rules of a stream are about; rules that are about the same have the same ``Members``."""
+    """All that the rules of a stream are about; rules that are about the same have the same ``Members``.
+
+    Attributes:
+        around: by a zone, or None for the whole picture, and a class: what an object of that class there may be among.
+    """
 
     def __init__(self, tracks: LiveTracks) -> None:
         self._tracks = tracks
         self._qualities: dict[_Asked, Quality] = {}
         self._members: dict[_About, Members] = {}
-        self._around: dict[tuple[str | None, str], tuple[Members, ...]] = {}
+        self.around = _Around(self._members)
 
     def of(self, rule: Rule) -> Members:
         """What a rule is about."""
-        self._around.clear()
+        self.around.clear()
         classes = None if rule.classes is None else frozenset(rule.classes)
         asked = (rule.min_score, rule.min_size)
         quality: Quality | None = None
@@ -165,30 +183,23 @@ class Membership:
 
     def keep(self, rules: Iterable[tuple[Rule, Members]]) -> None:
         """Let go of what none of these rules is about."""
-        self._around.clear()
+        self.around.clear()
         kept = list(rules)
         used = {id(members) for _, members in kept}
-        self._members = {about: members for about, members in self._members.items() if id(members) in used}
+        for about in [about for about, members in self._members.items() if id(members) not in used]:
+            del self._members[about]
         asked = {(rule.min_score, rule.min_size) for rule, _ in kept}
         for key in [key for key in self._qualities if key not in asked]:
             self._qualities.pop(key).close()
 
-    def look(self, seen: BoolArray) -> list[tuple[Quality, list[int]]]:
-        """Who passes each quality for the first time, by row, of those ``seen`` in this frame."""
-        return [(quality, quality.look(seen)) for quality in self._qualities.values()]
-
-    def around(self, zone: str | None, class_name: str) -> tuple[Members, ...]:
-        """What an object of a class in a zone may be among; None for the whole picture."""
-        found = self._around.get((zone, class_name))
-        if found is None:
-            found = tuple(one for one in self._members.values() if one.zone == zone and one.takes(class_name))
-            self._around[zone, class_name] = found
-        return found
+    def look(self, now_s: float) -> list[tuple[Quality, list[int]]]:
+        """Who passes each quality for the first time, by row, of those seen in the frame of that media time."""
+        return [(quality, quality.look(now_s)) for quality in self._qualities.values()]
 
     def join(self, subject: Subject, now_s: float, quality: Quality | None = None) -> None:
         """Have an object be among those that it fits, of those that ask for a quality or, without, of all."""
         for zone in (None, *subject.zones):
-            for members in self.around(zone, subject.class_name):
+            for members in self.around[zone, subject.class_name]:
                 if quality is None or members.quality is quality:
                     members.join(subject, now_s)
 

@@ -35,7 +35,8 @@ class Stillness:
     def __init__(self, table: TrackTable) -> None:
         self._table = table
         # Who was never seen stands nowhere, and was elsewhere at the look before, so the first look is enough.
-        self._middle = table.column(np.float32, (2,), fill=float("inf"))
+        self._x = table.column(np.float32, fill=float("inf"))
+        self._y = table.column(np.float32, fill=float("inf"))
         self._since = table.column(np.float64, fill=float("inf"))
         self._strayed = table.column(np.bool_, fill=True)
         self._lasting: Float64Array = np.zeros(0)  # the times asked for
@@ -80,27 +81,32 @@ class Stillness:
         """Which boxes are not where they stood, ``(rows,)``."""
         rows = len(xyxy)
         if self._work.shape[1] < rows:
-            self._work = np.empty((3, len(self._middle.values)), np.float32)
-        # Buffers that are used again, and both coordinates as one complex number: what this takes is to fetch memory.
-        reach, both = self._work[0, :rows], self._work[1:].reshape(-1)[: 2 * rows]
-        first, second = both[0::2], both[1::2]
-        pairs, corners = both.view(np.complex64), xyxy.view(np.complex64)
-        np.subtract(corners[:, 1], corners[:, 0], out=pairs)
-        np.maximum(first, second, out=reach)
+            self._work = np.empty((3, len(self._x.values)), np.float32)
+        left, top, right, bottom = xyxy.T
+        # As few buffers as will do, and used again: what this takes is to fetch memory.
+        reach, x, y = self._work[:, :rows]
+        np.subtract(right, left, out=reach)
+        np.subtract(bottom, top, out=y)
+        np.maximum(reach, y, out=reach)
         reach *= _REACH
-        np.add(corners[:, 0], corners[:, 1], out=pairs)
-        both -= self._middle.values[:rows].reshape(-1)
-        np.abs(both, out=both)
-        np.maximum(first, second, out=first)
-        return first > reach
+        np.add(left, right, out=x)
+        np.add(top, bottom, out=y)
+        x -= self._x.values[:rows]
+        y -= self._y.values[:rows]
+        np.abs(x, out=x)
+        np.abs(y, out=y)
+        np.maximum(x, y, out=x)
+        elsewhere: BoolArray = x > reach
+        return elsewhere
 
     def _move(self, rows: IndexArray, xyxy: Float32Array, pts_s: float) -> None:
         """Have objects stand where their boxes are now."""
-        boxes = xyxy[rows]
-        self._middle.values[rows] = boxes[:, :2] + boxes[:, 2:]
+        left, top, right, bottom = xyxy.take(rows, axis=0).T
+        self._x.values[rows], self._y.values[rows] = left + right, top + bottom
         self._since.values[rows] = pts_s
-        rows = rows[self._reached.values[rows] != 0]
-        if len(rows):
+        reached = self._reached.values.take(rows)
+        if reached.any():
+            rows = rows[reached != 0]
             self._reached.values[rows] = 0
             self._due.values[rows] = due_s = pts_s + self._shortest_s - ROUNDING_S
             self._earliest_s = min(self._earliest_s, due_s)
@@ -138,18 +144,16 @@ class Stillness:
 
     def stand_of(self, row: int) -> Stand:
         """Where the object in a row stands, and since when."""
-        x, y = self._middle.values[row].tolist()
-        return x, y, float(self._since.values[row])
+        return self._x.values.item(row), self._y.values.item(row), self._since.values.item(row)
 
     def take_stand(self, row: int, stand: Stand) -> None:
         """Have the object in a row stand where another one stood, since when it did."""
-        self._middle.values[row] = stand[:2]
-        self._since.values[row] = stand[2]
+        self._x.values[row], self._y.values[row], self._since.values[row] = stand
         self._strayed.values[row], self._reached.values[row] = False, 0
         self._due.values[row] = due_s = stand[2] + self._shortest_s - ROUNDING_S
         self._earliest_s = min(self._earliest_s, due_s)
 
     def close(self) -> None:
         """Give back the columns."""
-        for column in (self._middle, self._since, self._strayed, self._due, self._reached):
+        for column in (self._x, self._y, self._since, self._strayed, self._due, self._reached):
             self._table.drop(column)

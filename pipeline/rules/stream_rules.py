@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.analytics.event_stamper import EventStamper
@@ -24,16 +24,8 @@ from pipeline.rules.rule import Rule
 from pipeline.rules.speed_bands import SpeedBands
 from pipeline.rules.stillness import Stillness
 from pipeline.rules.successors import Lost, Successors
-from pipeline.rules.watch import Watch
+from pipeline.rules.watched import Concerned, Watched, tell_due
 from pipeline.rules.watches import make_watch
-
-
-@dataclass(slots=True, eq=False)
-class _Watched:
-    """A rule with its condition and its alert."""
-
-    watch: Watch
-    alert: RuleAlert
 
 
 class StreamRules:
@@ -56,19 +48,18 @@ class StreamRules:
         self._stream = stream
         self._tracks = tracks
         self._stamper = stamper
-        self._watched: list[_Watched] = []
+        self._watched: list[Watched] = []
         self._subjects: dict[int, Subject] = {}
         self._subject_of_row: dict[int, Subject] = {}
         self._stillness: Stillness | None = None
         self._bands: SpeedBands | None = None
         self._stationary: list[Stationary] = []
-        self._looking: list[Watch] = []
+        self._looking: list[Watched] = []
         self._membership = Membership(tracks)
         self._lost = Successors(0.0)
-        self._across: dict[tuple[str, str], tuple[Watch, ...]] = {}
-        self._followed: dict[str, tuple[Watch, ...]] = {}
+        self._concerned = Concerned(())
         self._last_s = 0.0
-        self._minute = float("nan")
+        self._minute = math.nan
         self.away = False
         self._takers: dict[type[Event], Callable[[Any, float], None]] = {
             TrackStarted: self._start,
@@ -98,15 +89,15 @@ class StreamRules:
             for one in self._watched:
                 one.watch.settle(now.pts_s)
                 one.watch.come_back(now.pts_s)
-                one.watch.episodes.wake()
+            self._minute = math.nan  # to look at all of them
         if not self._watched:
             self._last_s = now.pts_s
             return []
-        used = self._tracks.table.used
-        seen = self._tracks.seen_s.values[:used] == now.pts_s
-        good = self._membership.look(seen)
+        good = self._membership.look(now.pts_s)
         self._tell(events, now.pts_s)
         if self._stillness is not None:
+            used = self._tracks.table.used
+            seen = self._tracks.seen_s.values[:used] == now.pts_s
             self._stillness.update(self._tracks.xyxy.values[:used], seen, now.pts_s)
         for quality, rows in good:
             for row in rows:
@@ -128,15 +119,16 @@ class StreamRules:
                     for watch in self._stationary:
                         if subject.track_id in watch.members.of:
                             watch.turn(subject, now_s, self._last_s)
-        for looking in self._looking:
-            looking.look(now_s, self._last_s)
+        for one in self._looking:
+            if one.watch.look(now_s, self._last_s) and one.alert.idle:
+                one.alert.wake_s = now_s
 
     def go(self, events: Sequence[Event], now: Moment) -> list[Event]:
         """The stream went away; ``events`` is what analytics made of that, ``now`` the end of its last frame."""
         self.away = True
         for one in self._watched:
             one.watch.go(self._last_s)
-            one.watch.episodes.wake()
+        self._minute = math.nan  # to look at all of them
         self._tell(events, now.pts_s)
         return self._alerts(now, self._watched)
 
@@ -184,7 +176,7 @@ class StreamRules:
         self._stillness = self._bands = None
         return told
 
-    def _take(self, rules: Sequence[Rule], kept: Sequence[_Watched], now_s: float = 0.0) -> None:
+    def _take(self, rules: Sequence[Rule], kept: Sequence[Watched], now_s: float = 0.0) -> None:
         """Have these rules, some of which there are already."""
         if not self._watched:
             self._subjects, self._subject_of_row = {}, {}  # Nobody told of what came and went meanwhile.
@@ -202,17 +194,16 @@ class StreamRules:
             watch = make_watch(rule, self._membership.of(rule), self._stillness, now_s)
             if self.away:
                 watch.go(now_s)
-            self._watched.append(_Watched(watch, RuleAlert(rule, self._stream, self._stamper)))
+            self._watched.append(Watched(watch, RuleAlert(rule, self._stream, self._stamper)))
         watches = [one.watch for one in self._watched]
-        self._looking = [watch for watch in watches if watch.looks]
+        self._looking = [one for one in self._watched if one.watch.looks]
         self._stationary = [watch for watch in watches if isinstance(watch, Stationary)]
         if self._stillness is not None:
             self._stillness.ask({watch.rule.for_s for watch in self._stationary})
         if self._bands is not None:
             self._bands.ask([watch for watch in watches if isinstance(watch, Fast)], now_s)
         self._lost.within_s = max((rule.clear_s for rule in rules), default=0.0)
-        self._across.clear()
-        self._followed.clear()
+        self._concerned = Concerned(watches)
         self._know_all(now_s)
         if self._bands is not None:
             self._bands.update(self._subject_of_row, now_s, self._last_s)
@@ -241,7 +232,7 @@ class StreamRules:
         if subject is None:
             return
         subject.zones.add(event.zone)
-        for members in self._membership.around(event.zone, event.class_name):
+        for members in self._membership.around[event.zone, event.class_name]:
             members.join(subject, now_s)
 
     def _leave(self, event: ZoneLeft, now_s: float) -> None:
@@ -249,18 +240,14 @@ class StreamRules:
         if subject is None:
             return
         subject.zones.discard(event.zone)
-        for members in self._membership.around(event.zone, event.class_name):
+        for members in self._membership.around[event.zone, event.class_name]:
             members.leave(subject, self._last_s)
 
     def _cross(self, event: LineCrossed, now_s: float) -> None:
         subject = self._subjects.get(event.track_id)
         if subject is None:
             return
-        key = (event.line, event.class_name)
-        if key not in self._across:
-            across = [one.watch for one in self._watched if one.watch.rule.line == event.line]
-            self._across[key] = tuple(watch for watch in across if watch.members.takes(event.class_name))
-        for watch in self._across[key]:
+        for watch in self._concerned.across(event.line, event.class_name):
             if watch.members.is_good(subject):
                 watch.cross(subject, event, now_s)
 
@@ -277,19 +264,11 @@ class StreamRules:
         if before is not None:
             if before.stand is not None and self._stillness is not None:
                 self._stillness.take_stand(subject.row, before.stand)
-            for watch in self._following(event.class_name):
-                watch.succeed(before.track_id, subject.track_id)
-        for members in self._membership.around(None, event.class_name):
+            for episodes in self._concerned.following(event.class_name):
+                if before.track_id in episodes.lapsed:
+                    episodes.succeed(before.track_id, subject.track_id)
+        for members in self._membership.around[None, event.class_name]:
             members.join(subject, now_s)
-
-    def _following(self, class_name: str) -> tuple[Watch, ...]:
-        """What keeps in mind single objects of a class."""
-        if class_name not in self._followed:
-            watches = [one.watch for one in self._watched]
-            self._followed[class_name] = tuple(
-                watch for watch in watches if watch.follows and watch.members.takes(class_name)
-            )
-        return self._followed[class_name]
 
     def _end(self, event: TrackEnded, now_s: float) -> None:
         subject = self._subjects.pop(event.track_id, None)
@@ -298,20 +277,14 @@ class StreamRules:
         if self._subject_of_row.get(subject.row) is subject:
             del self._subject_of_row[subject.row]
         # It has left the zones that it was in before it ended.
-        for members in self._membership.around(None, event.class_name):
+        for members in self._membership.around[None, event.class_name]:
             members.leave(subject, self._last_s)
         stand = None if self._stillness is None else self._stillness.stand_of(subject.row)
         self._lost.add(Lost(event.track_id, event.class_name, event.xyxy, now_s, stand))
 
-    def _alerts(self, now: Moment, watched: Sequence[_Watched]) -> list[Event]:
-        """What there is to tell now, of those rules for which something has changed, or is due."""
-        events: list[Event] = []
-        now_s, minute = now.pts_s, now.utc_s // 60
+    def _alerts(self, now: Moment, watched: Sequence[Watched]) -> list[Event]:
+        """What there is to tell now, of some of the rules."""
+        minute = now.utc_s // 60
         every = minute != self._minute  # schedules begin and end with a minute
         self._minute = minute
-        for one in watched:
-            if every or one.watch.episodes.wake_s <= now_s or one.alert.wake_s <= now_s:
-                one.watch.settle(now_s)
-                if one.alert.active or not self.away or one.watch.starts_away:
-                    events += one.alert.look(one.watch, now, away=self.away)
-        return events
+        return tell_due(watched, now, every=every, away=self.away)

@@ -53,12 +53,13 @@ class _Counting(_OfStream):
         super().__init__(rule, members)
         self._changes = -1  # of the members, when they were counted last
 
-    def look(self, now_s: float, last_s: float) -> None:
+    def look(self, now_s: float, last_s: float) -> bool:
         """Count them, if any came or went."""
-        if self.members.changes != self._changes:
-            self._changes = self.members.changes
-            self._set(self._is_met(len(self.members.of)), now_s, last_s)
-            self.episodes.wake()  # who they are may be told
+        if self.members.changes == self._changes:
+            return False
+        self._changes = self.members.changes
+        self._set(self._is_met(len(self.members.of)), now_s, last_s)
+        return True
 
     def _is_met(self, count: int) -> bool:
         raise NotImplementedError
@@ -109,14 +110,20 @@ class CoverageBelow(_OfStream):
     def __init__(self, rule: Rule, members: Members) -> None:
         super().__init__(rule, members)
         self._end_s: float | None = None
+        self._turned = False  # it was sure, or ceased to be, before the newest second
 
     def window(self, event: WindowSecond) -> None:
         """Compare it."""
         assert self.rule.coverage is not None
         if self._end_s is not None and event.start_s > self._end_s + ROUNDING_S:
             self.episodes.begin(_STREAM, self._end_s)
-            self.episodes.settle(event.start_s)
+            self._turned |= self.episodes.settle(event.start_s)
             self.episodes.wake()
         enough = self.rule.coverage + (self.rule.hysteresis if self.episodes.is_open(_STREAM) else 0)
         self._set(event.coverage < enough, event.start_s, event.start_s)
         self._end_s = event.end_s
+
+    def settle(self, now_s: float) -> bool:
+        """Let time go on; returns whether it is sure now, or ceased to be, though only for a while."""
+        turned, self._turned = self._turned, False
+        return super().settle(now_s) or turned

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from itertools import count
 
 from pipeline.events import Box
 from pipeline.rules.stillness import Stand
@@ -13,7 +14,7 @@ from pipeline.rules.stillness import Stand
 _OVERLAP = 0.3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Lost:
     """A track that was let go.
 
@@ -58,6 +59,10 @@ class Successors:
         return self._of_class[class_name].take(xyxy, now_s, self.within_s)
 
 
+# The left edge, a number that no other has, top, right and bottom, and whose they are: told apart by the first two.
+_Entry = tuple[float, int, float, float, float, Lost]
+
+
 class _OfClass:
     """Those of one class, by the left edges of their boxes.
 
@@ -65,44 +70,44 @@ class _OfClass:
     """
 
     def __init__(self) -> None:
-        self._left: list[float] = []
-        self._lost: list[Lost] = []
-        self._by_time: deque[Lost] = deque()  # as they were let go; with those that were taken
+        self._entries: list[_Entry] = []
+        self._by_time: deque[_Entry] = deque()  # as they were let go; with those that were taken
+        self._numbers = count()
 
     def add(self, lost: Lost, within_s: float) -> None:
         self._forget_old(lost.at_s, within_s)
-        place = bisect_right(self._left, lost.xyxy[0])
-        self._left.insert(place, lost.xyxy[0])
-        self._lost.insert(place, lost)
-        self._by_time.append(lost)
+        left, top, right, bottom = lost.xyxy
+        entry = (left, next(self._numbers), top, right, bottom, lost)
+        insort(self._entries, entry)
+        self._by_time.append(entry)
 
     def take(self, xyxy: Box, now_s: float, within_s: float) -> Lost | None:
         self._forget_old(now_s, within_s)
         left, top, right, bottom = xyxy
         # One that is wider than this overlaps too little of itself.
         widest = (right - left) / _OVERLAP + 1
+        near = self._entries[bisect_left(self._entries, (left - widest,)) : bisect_left(self._entries, (right,))]
         best, most = None, _OVERLAP
-        for place in range(bisect_left(self._left, left - widest), bisect_left(self._left, right)):
-            lost = self._lost[place]
-            _, other_top, other_right, other_bottom = lost.xyxy
-            if left < other_right and top < other_bottom and other_top < bottom:
+        for entry in near:
+            _, _, other_top, other_right, other_bottom, lost = entry
+            if top < other_bottom and other_top < bottom and left < other_right:
                 overlap = _overlap(lost.xyxy, xyxy)
-                if overlap > most or (overlap == most and (best is None or lost.at_s >= best.at_s)):
-                    best, most = lost, overlap
-        if best is not None:
-            self._remove(best)
-        return best
+                if overlap > most or (overlap == most and (best is None or lost.at_s >= best[-1].at_s)):
+                    best, most = entry, overlap
+        if best is None:
+            return None
+        self._remove(best)
+        return best[-1]
 
     def _forget_old(self, now_s: float, within_s: float) -> None:
-        while self._by_time and now_s - self._by_time[0].at_s > within_s:
+        while self._by_time and now_s - self._by_time[0][-1].at_s > within_s:
             self._remove(self._by_time.popleft())
 
-    def _remove(self, lost: Lost) -> None:
+    def _remove(self, entry: _Entry) -> None:
         """Keep it no more, if it is kept still."""
-        for place in range(bisect_left(self._left, lost.xyxy[0]), bisect_right(self._left, lost.xyxy[0])):
-            if self._lost[place] is lost:
-                del self._left[place], self._lost[place]
-                return
+        place = bisect_left(self._entries, entry[:2])
+        if place < len(self._entries) and self._entries[place] is entry:
+            del self._entries[place]
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -54,22 +54,25 @@ class Watch:
     def come_back(self, now_s: float) -> None:
         """The stream is back."""
 
-    def look(self, now_s: float, last_s: float) -> None:
-        """Take in a frame, with the time of the one before, after all that happened in it was told."""
+    def look(self, now_s: float, last_s: float) -> bool:
+        """Take in a frame, with the time of the one before, after all that happened in it was told.
 
-    def succeed(self, before: int, after: int) -> None:
-        """A track turned out to be one that was lost."""
-        self.episodes.succeed(before, after)
+        Returns:
+            Whether its ``situation`` may be another, though it be met as before.
+        """
+        return False
 
     @property
     def sure(self) -> bool:
         """Whether something meets the condition for long enough."""
         return bool(self.episodes.sure)
 
-    def settle(self, now_s: float) -> None:
-        """Let time go on."""
-        if self.episodes.settle(now_s) and not self.episodes.sure:
+    def settle(self, now_s: float) -> bool:
+        """Let time go on; returns whether other subjects are sure than the last time."""
+        changed = self.episodes.settle(now_s)
+        if changed and not self.episodes.sure:
             self.forget()
+        return changed
 
     def forget(self) -> None:
         """Nothing is sure any more."""
