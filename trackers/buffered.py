@@ -12,6 +12,9 @@ What it takes from where; docs/tracking.md says what each was measured to gain, 
 - Noise is relative to the size of the box: Wojke, Bewley and Paulus, "Simple online and realtime tracking with a deep
   association metric", ICIP 2017, arXiv:1703.07402; and less where the detector is surer: Du et al., "GIAOTracker",
   ICCVW 2021, arXiv:2202.11983.
+- Motion is taken to be less even where detections lie apart from where they are expected, again and again to the same
+  side, for a filter whose noises are right leaves innovations that are not correlated: Mehra, "On the identification of
+  variances and adaptive Kalman filtering", IEEE Transactions on Automatic Control 15, 1970.
 """
 
 from __future__ import annotations
@@ -34,10 +37,18 @@ _FIRST_VELOCITY = (10.0 * np.array([0.01, 0.01, 0.008, 0.008])) ** 2
 _THINNEST = 1.0
 
 
-# What a track carries beside what all do: whether it was confirmed by lasting rather than by its scores, and the fading
-# sums of its scores and of their number.
+# What a track carries beside what all do: whether it was confirmed by lasting rather than by its scores; the fading
+# sums of its scores and of their number; the last innovation, by its deviation; and how uneven place and size change.
 _ROW = np.dtype(
-    [*TRACK.descr, ("confirmed", np.bool_), ("faint", np.bool_), ("scores", np.float64), ("scored", np.float64)]
+    [
+        *TRACK.descr,
+        ("confirmed", np.bool_),
+        ("faint", np.bool_),
+        ("scores", np.float64),
+        ("scored", np.float64),
+        ("innovation", np.float64, 4),
+        ("uneven", np.float64, 2),
+    ]
 )
 
 # A track starts at this part of the typical score.
@@ -51,6 +62,9 @@ _TRUSTED, _BELIEVED = 1 / 2, 2 / 3
 _MEMORY_S = 10.0
 # The measurement's variance is less by this part times the score.
 _SURER = 0.5
+# How uneven a motion is: the fading mean of products of successive innovations of one sign, where each counts by this
+# part and as no more than so much. It begins at what chance gives; above the last of these noise grows by its square.
+_FOLLOWED, _MOST, _BY_CHANCE, _UNEVEN = 0.2, 10.0, 0.5, 1.5
 
 
 class BufferedTracker(ArrayTracker):
@@ -68,6 +82,9 @@ class BufferedTracker(ArrayTracker):
     at once in the stream's first frame; or when it has been detected in every frame for a second, however weakly, while
     there was no other track to compare it with. A track that is confirmed is shown whenever it is matched and believed;
     one that lasted, whenever it is matched.
+
+    Motion is taken to be as even as the default noises say, but for tracks whose detections lay to the same side of
+    where they were expected again and again: those of a moving camera, or of what turns and stops.
 
     Args:
         min_score: the user's confidence.
@@ -121,8 +138,9 @@ class BufferedTracker(ArrayTracker):
     def _predict(self, steps: float) -> None:
         size, change = self._filter.position[:, 2:], self._filter.velocity[:, 2:]
         change[size + steps * change <= _THINNEST] = 0.0
-        area = (size[:, 0] * size[:, 1])[:, None]
-        self._filter.predict(steps, area * _PROCESS, area * _VELOCITY_PROCESS)
+        uneven = np.maximum(self._rows["uneven"] / _UNEVEN, 1.0) ** 2
+        noise = (size[:, 0] * size[:, 1])[:, None] * np.repeat(uneven, 2, axis=1)
+        self._filter.predict(steps, noise * _PROCESS, noise * _VELOCITY_PROCESS)
 
     def _boxes(self) -> Float64Array:
         return np.asarray(self._filter.position @ _BOXING)
@@ -150,9 +168,7 @@ class BufferedTracker(ArrayTracker):
             self._rows[sums] *= np.exp((self._looked_s - pts_s) / _MEMORY_S)
             self._rows[sums][matched] += one
         self._looked_s = pts_s
-        size = self._filter.position[matched, 2:]
-        noise = (size[:, 0] * size[:, 1] * (1.0 - _SURER * seen.score))[:, None] * _MEASUREMENT
-        self._filter.update(matched, _to_measurements(seen.boxes), noise)
+        self._correct(matched, seen)
         self._confirm(matched, pts_s)
 
         alone = found.score >= self._min_score
@@ -170,12 +186,25 @@ class BufferedTracker(ArrayTracker):
         rows["shown"] = confirmed & self._believed_rows()
         return np.asarray(missing & (~confirmed | (pts_s - rows["seen_s"] > self._max_unseen_s)))
 
+    def _correct(self, matched: IndexArray, seen: Found) -> None:
+        """Take in where rows were detected, and whether that was apart from where they were expected, once again."""
+        size = self._filter.position[matched, 2:]
+        noise = (size[:, 0] * size[:, 1] * (1.0 - _SURER * seen.score))[:, None] * _MEASUREMENT
+        measured = _to_measurements(seen.boxes)
+        innovation = self._filter.innovation(matched, measured, noise)
+        # A detector's errors change from one frame to the next; a motion that was not foreseen goes on.
+        again = np.clip(innovation * self._rows["innovation"][matched], 0.0, _MOST).reshape(-1, 2, 2).mean(axis=2)
+        before = self._rows["uneven"][matched]
+        self._rows["uneven"][matched] = before + _FOLLOWED * (again - before)
+        self._rows["innovation"][matched] = innovation
+        self._filter.update(matched, measured, noise)
+
     def _begin(self, new: Found, pts_s: float) -> None:
         """Start rows, confirmed at once in the first frame where they score enough."""
         strong = new.score >= self.start_score
         started = self._start(new, pts_s)
         started["hits"] = strong
-        started["scores"], started["scored"] = new.score, 1.0
+        started["scores"], started["scored"], started["uneven"] = new.score, 1.0, _BY_CHANCE
         started["confirmed"] = strong & (self._looks == 1)
         first = _to_measurements(new.boxes)
         area = (first[:, 2] * first[:, 3])[:, None]

@@ -115,6 +115,15 @@ class KalmanFilter:
         gained *= noise * scale
         self._memory[:, rows] = memory
 
+    def innovation(self, rows: IndexArray, measured: Float64Array, variance: ArrayLike) -> Float64Array:
+        """``(m, quantities)``: how far measurements lie from where they are expected, by the deviation of that.
+
+        Normally distributed with variance 1, and each independent of the last, where motion and noises are as they are
+        taken to be. Arguments as for ``update``.
+        """
+        apart = measured - self._memory[_POSITION, rows]
+        return np.asarray(apart / np.sqrt(self._memory[_POSITION_VARIANCE, rows] + np.asarray(variance)))
+
     def move(self, motion: Float64Array, factors: Float64Array) -> None:
         """See everything as after a motion of the picture; it is taken not to turn much, so quantities stay apart.
 

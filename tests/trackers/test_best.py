@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.tracking import COMBINED, evaluate, run_sequences
 from benchmarks.tracking_data import find_sequences
+from pipeline.types import Tracks
 from tests.trackers.scenes import detections, walker
 from trackers.buffered import BufferedTracker
 from trackers.factory import DEFAULT_TRACKER, create_tracker
@@ -153,3 +154,24 @@ def test_a_scale_knows_what_scores_are_typical_and_which_are_on_tracks() -> None
     # An hour later little of it is left.
     scale.note(np.zeros(0, np.float32), np.zeros(0, np.bool_), 3600.0)
     assert scale.typical == pytest.approx(0.7, abs=0.01)
+
+
+def follow_swaying(sway: float, *, uneven: float) -> list[Tracks]:
+    """The tracks of somebody who walks in front of a camera that sways by so many pixels, once a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trackers.buffered._UNEVEN", uneven)
+        tracker, tracks = BufferedTracker(), []
+        for frame in range(80):
+            moved = sway * float(np.sin(2.0 * np.pi * frame / 10))
+            box = walker(frame / 10, start=100.0 + moved, speed=20.0)
+            tracks.append(tracker.update(detections([box]), frame / 10))
+        return tracks
+
+
+def test_who_moves_unevenly_is_not_lost() -> None:
+    never = 1e9
+    for of_even, as_if_even in zip(follow_swaying(0.0, uneven=1.5), follow_swaying(0.0, uneven=never), strict=True):
+        assert np.array_equal(of_even.xyxy, as_if_even.xyxy), "where motion is even, nothing is different"
+    assert max(max(tracks.track_id, default=0) for tracks in follow_swaying(30.0, uneven=never)) > 1
+    for tracks in follow_swaying(30.0, uneven=1.5):
+        assert tracks.track_id.tolist() == [1]

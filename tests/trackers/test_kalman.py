@@ -57,9 +57,14 @@ def test_agrees_with_filterpy(tracks: list[tuple[np.ndarray[Any, Any], list[np.n
         seen = [row for row, (_, later) in enumerate(tracks) if later[frame] is not None]
         if seen:
             measured = np.array([tracks[row][1][frame] for row in seen])
+            innovation = ours.innovation(np.array(seen), measured, MEASUREMENT)
             ours.update(np.array(seen), measured, MEASUREMENT)
-            for row, one_measured in zip(seen, measured, strict=True):
+            for row, one_measured, apart in zip(seen, measured, innovation, strict=True):
                 theirs[row].update(one_measured[:, None])
+                deviation = np.sqrt(np.diag(theirs[row].S))
+                # Rounding is relative to the measurements, whose difference may be much smaller.
+                rounding = float((1e-9 * np.abs(one_measured) / deviation).max())
+                assert_allclose(apart, theirs[row].y[:, 0] / deviation, rtol=1e-9, atol=rounding)
         mean, covariance = ours.state()
         # Rounding is relative to the largest numbers that go in: areas in square pixels, first variances.
         expected = np.array([one.x[:, 0] for one in theirs])
