@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.types import Float32Array, Int32Array
+from pipeline.types import Float32Array, Float64Array, Int32Array
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -72,6 +72,25 @@ def non_maximum_suppression(
     ranks = range(len(order), 0, -1)
     kept = cv2.dnn.NMSBoxesBatched(boxes.tolist(), ranks, class_id[order].tolist(), 0.0, iou)
     return order[np.asarray(kept, dtype=np.intp).reshape(-1)]
+
+
+def covering(xyxy: Float64Array, iou: float = 0.5) -> Float64Array:
+    """Fewer boxes that cover all of those given: each stands for one of them and those that overlap it so much.
+
+    Args:
+        xyxy: float64 ``(N, 4)``, in any unit; what comes first is stood for first.
+        iou: least intersection over union of a box with that first one.
+
+    >>> covering(np.array([[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 0, 60, 10]])).tolist()
+    [[0.0, 0.0, 11.0, 10.0], [50.0, 0.0, 60.0, 10.0]]
+    """
+    covers = []
+    while len(xyxy):
+        alike = iou_matrix(xyxy[:1], xyxy)[0] >= iou
+        alike[0] = True  # also where it has no area
+        covers.append(np.concatenate([xyxy[alike, :2].min(axis=0), xyxy[alike, 2:].max(axis=0)]))
+        xyxy = xyxy[~alike]
+    return np.array(covers, np.float64).reshape(-1, 4)
 
 
 def clip(xyxy: FloatArray, height: int, width: int) -> FloatArray:

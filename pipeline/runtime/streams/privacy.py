@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from pipeline.geometry.boxes import covering
 from pipeline.geometry.points import Placement, Point, Units, check_polygon
 from pipeline.images.masking import Effect, corners, hide
 from pipeline.models.class_names import class_ids
@@ -81,8 +82,9 @@ class StreamPrivacy:
         shapes = self._area_shapes(frame)
         if self._classes:
             self._forget(frame.pts_s - _AROUND_S)
+            # An object is hidden wherever it was seen within a second, so there are many boxes of each.
             near = [self._parts(*look) for look in self._looks if look[0].pts_s <= frame.pts_s + _AROUND_S]
-            shapes += corners(np.concatenate([self._parts(frame, tracked.tracks), *near]))
+            shapes += corners(covering(np.concatenate([self._parts(frame, tracked.tracks), *near])))
         if not shapes:
             return tracked
         effect = self._privacy.effect

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.geometry.boxes import clip, iou_matrix, non_maximum_suppression
+from pipeline.geometry.boxes import clip, covering, iou_matrix, non_maximum_suppression
 from pipeline.images.letterbox import LETTERBOX_VALUE, Letterbox
 from pipeline.types import Float32Array, Image, Int32Array
 
@@ -189,3 +189,22 @@ def test_clipped_boxes_lie_inside(rows: list[Box]) -> None:
     clipped = clip(as_array(rows), 10, 15)
     assert ((clipped >= 0) & (clipped <= [15, 10, 15, 10])).all()
     assert (clipped[:, 2:] >= clipped[:, :2]).all()
+
+
+@given(st.lists(boxes(), max_size=30))
+def test_what_covers_boxes_covers_each_of_them_and_is_of_boxes_that_overlap(rows: list[Box]) -> None:
+    given_boxes = as_array(rows).astype(np.float64)
+    covers = covering(given_boxes)
+    assert len(covers) <= len(rows)
+    for box in given_boxes:
+        around = (covers[:, :2] <= box[:2]).all(axis=1) & (covers[:, 2:] >= box[2:]).all(axis=1)
+        assert around.any()
+    for cover in covers:
+        # Three times as long at most, where two boxes of half the length hang over at either end.
+        inside = [box for box in rows if (cover[:2] <= box[:2]).all() and (cover[2:] >= box[2:]).all()]
+        assert (cover[2:] - cover[:2] <= 3 * np.max([(b[2] - b[0], b[3] - b[1]) for b in inside], axis=0) + 1e-3).all()
+
+
+def test_one_object_seen_many_times_is_covered_once() -> None:
+    walking = np.array([[left, 0.0, left + 40.0, 100.0] for left in range(13)])
+    assert covering(walking).tolist() == [[0.0, 0.0, 52.0, 100.0]]
