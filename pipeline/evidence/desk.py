@@ -121,10 +121,15 @@ class EvidenceDesk:
             settled, self._settled = self._settled, []
         return finished, settled
 
-    def wait(self, within_s: float) -> bool:
-        """Wait until nothing is under way; False where that takes longer."""
+    @property
+    def owing(self) -> int:
+        """For how much evidence something is under way."""
+        return len(self._owed)
+
+    def wait(self, within_s: float, *, at_most: int = 0) -> bool:
+        """Wait until no more evidence than that is under way; False where that takes longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._owed, within_s)
+            return self._changed.wait_for(lambda: len(self._owed) <= at_most, within_s)
 
 
 class StreamEvidence:
@@ -164,12 +169,23 @@ class StreamEvidence:
             self._promises.pop(evidence, None)
         return events
 
-    def finish(self, pts_s: float, within_s: float) -> list[Event]:
-        """The same at the end, once what is under way is finished; what takes longer than that is left out."""
+    def finish(self, pts_s: float, within_s: float, *, for_each: bool = False) -> list[Event]:
+        """The same at the end, once what is under way is finished.
+
+        Args:
+            pts_s: the time of the newest frame.
+            within_s: seconds for all that is under way, or ``for_each``, while one after the other is done; what takes
+                longer is left out.
+            for_each: see there.
+        """
         self._desk.end()
-        if not self._desk.wait(within_s):
-            logger.warning("%s: some evidence was not finished within %g s", self._stream, within_s)
-        return self.ready(pts_s)
+        events: list[Event] = []
+        while owing := self._desk.owing:
+            if not self._desk.wait(within_s, at_most=owing - 1 if for_each else 0):
+                logger.warning("%s: some evidence was not finished within %g s", self._stream, within_s)
+                break
+            events += self.ready(pts_s)
+        return events + self.ready(pts_s)
 
     def _named(self, event: Event) -> Event:
         if isinstance(event, AlertUpdated | AlertEnded):

@@ -248,7 +248,8 @@ class StreamDelivery:
         """Tell of the evidence that is still under way, once it is there."""
         if self._evidence is not None:
             within_s = _LIVE_EVIDENCE_S if self.live else _EVIDENCE_S
-            self.send(*self._evidence.finish(self.media_s, within_s))
+            # Stopping a camera takes a bounded time; a file's clips take as long as they do, if only they go on.
+            self.send(*self._evidence.finish(self.media_s, within_s, for_each=not self.live))
 
     def send(self, *events: Event) -> None:
         """Tell all sinks."""

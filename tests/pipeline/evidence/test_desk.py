@@ -122,6 +122,23 @@ def test_what_takes_too_long_is_not_waited_for() -> None:
     assert evidence.finish(1.0, within_s=0.01) == []
 
 
+@pytest.mark.parametrize("for_each", [True, False])
+def test_a_file_s_evidence_is_waited_for_while_it_goes_on(for_each: bool) -> None:
+    promised: list[str] = []
+
+    class Slow(EvidenceDesk):
+        def wait(self, within_s: float, *, at_most: int = 0) -> bool:
+            """One piece is done within any time, and no more."""
+            self.put(piece(promised[0], "clip"))
+            self.settle(promised.pop(0))
+            return super().wait(0, at_most=at_most)
+
+    evidence = StreamEvidence("gate", Slow(EvidenceWanted()), STAMPER)
+    named = evidence.named([alert(AlertStarted, STAMPER.last_seq + 1 + number) for number in range(3)])
+    promised += [getattr(event, "evidence") for event in named]  # noqa: B009
+    assert len(evidence.finish(1.0, within_s=9, for_each=for_each)) == (3 if for_each else 1)
+
+
 def test_what_comes_too_late_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     desk = EvidenceDesk(EvidenceWanted())
     desk.put(piece("nobody-1"))
