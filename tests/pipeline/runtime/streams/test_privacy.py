@@ -16,11 +16,12 @@ from pipeline.detection.filters import make_filters
 from pipeline.errors import ConfigError
 from pipeline.evidence.desk import EvidenceDesk
 from pipeline.evidence.wanted import EvidenceWanted
+from pipeline.images.masking import Effect
 from pipeline.interfaces import Sink
 from pipeline.runtime.pipeline import Pipeline
 from pipeline.runtime.streams.privacy import Privacy
 from pipeline.runtime.streams.stream import Stream
-from pipeline.types import Frame, Image
+from pipeline.types import Float64Array, Frame, Image
 from sightline.server.live.hub import LiveHub
 from sinks.callbacks import CallbacksSink
 from sinks.drawing.annotator import Annotator
@@ -147,6 +148,20 @@ def test_objects_of_a_class_are_hidden_whatever_filters_keep() -> None:
             missed = [picture([]) if index == 10 else image for index, image in enumerate(moving_box(20, step=1))]
             run(sink, Privacy(classes=["blob"]), missed, lag_s=lag_s, **options)
             assert [tracked.frame.image.max() for tracked in sink.frames] == [0] * 20
+
+
+def test_an_object_seen_many_times_in_a_second_is_hidden_by_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+
+    def counted(image: Image, shapes: list[Float64Array], _: Effect) -> Image:
+        counts.append(len(shapes))
+        return image
+
+    monkeypatch.setattr("pipeline.runtime.streams.privacy.hide", counted)
+    sink = MemorySink()
+    run(sink, Privacy(classes=["blob"]), moving_box(20, step=1))
+    assert [tracked.frame.image.shape for tracked in sink.frames] == [(HEIGHT, WIDTH, 3)] * 20
+    assert 1 <= max(counts) <= 3, "not one for each of 20 looks"
 
 
 def test_an_area_keeps_its_place_when_the_pictures_change_their_size() -> None:
